@@ -1,0 +1,54 @@
+# Everything is made in .venv; `make demo` and `make test` need nothing but Python, pip and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+# One worker a core: `make test WORKERS=0` runs the tests in one process.
+WORKERS ?= 2
+
+.PHONY: demo test test-all check format lint types arrows docs bench bench-quick clean
+
+$(VENV)/.run: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("entrepot needs Python 3.11 or newer; this is %s. Try: make PYTHON=python3.12" % sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	$(PY) tools/install_group.py test
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.test
+	$(PY) tools/install_group.py lint docs
+	@touch $@
+
+demo: $(VENV)/.run
+	@$(PY) examples/demo.py
+
+test: $(VENV)/.test
+	$(PY) -m pytest -n $(WORKERS) -p randomly
+
+# The same tests on every version that pyenv has (3.11, 3.12, 3.13), with the slow ones.
+test-all:
+	sh tools/test_all.sh
+
+format: $(VENV)/.lint
+	$(BIN)/ruff format --check .
+lint: $(VENV)/.lint
+	$(BIN)/ruff check .
+types: $(VENV)/.lint
+	$(BIN)/mypy
+arrows: $(VENV)/.lint
+	$(BIN)/lint-imports --no-cache
+
+docs: $(VENV)/.lint
+	$(BIN)/mkdocs build --strict --quiet
+
+check: format lint types arrows docs
+	$(PY) -m pytest -n $(WORKERS) -p randomly --run-slow
+
+bench: $(VENV)/.test
+	$(PY) bench/run.py
+
+clean:
+	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

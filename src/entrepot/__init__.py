@@ -1,0 +1,29 @@
+"""entrepot: a module system for Python programs.
+
+The public names are fetched when asked for, so that importing a part of entrepot
+(`entrepot.warm.resident` runs inside other people's programs) brings in nothing else.
+"""
+
+__version__ = "0.1.0"
+
+# Public name -> the module that defines it. A module of entrepot may be named too ("entrepot.live").
+_PUBLIC = {
+    "System": "entrepot.core.system",
+}
+
+__all__ = ["System", "__version__"]  # noqa: F822 (made by __getattr__)
+
+
+def __getattr__(name: str) -> object:
+    """Fetch a public name (PEP 562)."""
+    if name in _PUBLIC:
+        import importlib
+
+        value = getattr(importlib.import_module(_PUBLIC[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=None)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})

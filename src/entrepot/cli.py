@@ -1,0 +1,70 @@
+"""The command line: find the command, let it parse its options, print what went wrong.
+
+Each command is a module of `entrepot.commands` with
+
+    SUMMARY: str                                     one line for `entrepot --help`
+    add_arguments(parser: ArgumentParser) -> None    its options
+    main(args: Namespace) -> int                     do it, return the exit status
+
+and one line in `COMMANDS`. A command that takes options only before a program
+(`run`, `watch`: everything after the program is the program's) has `main_argv(argv)`
+instead of the last two. Only the module of the command that was asked for is imported.
+
+Exit statuses: 0 fine, 1 findings or a refusal, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from entrepot import __version__
+from entrepot.errors import EntrepotError
+
+# Command -> the module that has it, in the order of the help.
+COMMANDS = {
+    "run": "entrepot.commands.run",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if argv and argv[0] in COMMANDS:
+        command = importlib.import_module(COMMANDS[argv[0]])
+        try:
+            if hasattr(command, "main_argv"):
+                return int(command.main_argv(argv[1:]))
+            return int(command.main(make_parser(argv[0]).parse_args(argv[1:])))
+        except EntrepotError as error:
+            print(f"entrepot: {error}", file=sys.stderr)
+            return 1
+    make_main_parser().parse_args(argv)
+    make_main_parser().print_help()
+    return 0 if not argv else 2
+
+
+def make_parser(name: str) -> argparse.ArgumentParser:
+    """Return the parser of one command."""
+    command = importlib.import_module(COMMANDS[name])
+    parser = argparse.ArgumentParser(prog=f"entrepot {name}", description=command.SUMMARY)
+    command.add_arguments(parser)
+    return parser
+
+
+def make_main_parser() -> argparse.ArgumentParser:
+    """Return the parser of `entrepot` itself: the list of commands, `--version`."""
+    width = max(len(name) for name in COMMANDS)
+    lines = [f"  {name:<{width}}  {importlib.import_module(module).SUMMARY}" for name, module in COMMANDS.items()]
+    parser = argparse.ArgumentParser(
+        prog="entrepot",
+        usage="entrepot COMMAND ...",
+        description="A module system for Python programs.\n\ncommands:\n" + "\n".join(lines),
+        epilog="entrepot COMMAND --help says more about each.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"entrepot {__version__}")
+    parser.add_argument("command", nargs="?", choices=list(COMMANDS), help=argparse.SUPPRESS)
+    return parser

@@ -1,0 +1,45 @@
+"""What the tools can say went wrong, and whose fault it is.
+
+    EntrepotError
+    ├── ProgramError      the code we were given
+    ├── SetupError        the machine, or how it is set up
+    └── Bug               ours: please report
+
+`core` does not use these: it raises what CPython raises.
+
+Fields come first and the text is made from them, so that another program can ask for
+`error.line` instead of reading the sentence. Errors cross processes, so they pickle.
+"""
+
+from __future__ import annotations
+
+
+class EntrepotError(Exception):
+    """The parent of all that the tools raise on purpose.
+
+    A subclass takes its fields as keyword arguments, lists them as annotations, and
+    makes its text from them in `__str__`.
+    """
+
+    def __init__(self, **fields: object) -> None:
+        super().__init__()
+        self.__dict__.update(fields)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_remake, (type(self), self.__dict__.copy()))
+
+
+def _remake(kind: type[EntrepotError], fields: dict[str, object]) -> EntrepotError:
+    return kind(**fields)
+
+
+class ProgramError(EntrepotError):
+    """The code we were given cannot be used as asked."""
+
+
+class SetupError(EntrepotError):
+    """The machine, or how it is set up, does not allow it."""
+
+
+class Bug(EntrepotError):
+    """Something that entrepot got wrong. Please report it."""
