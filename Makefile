@@ -49,6 +49,9 @@ check: format lint types arrows docs
 
 bench: $(VENV)/.test
 	$(PY) bench/run.py
+# Fewer repetitions, and the page is not written.
+bench-quick: $(VENV)/.test
+	$(PY) bench/run.py --quick
 
 clean:
 	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

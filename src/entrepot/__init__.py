@@ -11,7 +11,7 @@ _PUBLIC = {
     "System": "entrepot.core.system",
 }
 
-__all__ = ["System", "__version__"]  # noqa: F822 (made by __getattr__)
+__all__ = ["System", "__version__"]
 
 
 def __getattr__(name: str) -> object:

@@ -57,7 +57,8 @@ def make_parser(name: str) -> argparse.ArgumentParser:
 def make_main_parser() -> argparse.ArgumentParser:
     """Return the parser of `entrepot` itself: the list of commands, `--version`."""
     width = max(len(name) for name in COMMANDS)
-    lines = [f"  {name:<{width}}  {importlib.import_module(module).SUMMARY}" for name, module in COMMANDS.items()]
+    summaries = {name: importlib.import_module(module).SUMMARY for name, module in COMMANDS.items()}
+    lines = [f"  {name:<{width}}  {summary}" for name, summary in summaries.items()]
     parser = argparse.ArgumentParser(
         prog="entrepot",
         usage="entrepot COMMAND ...",

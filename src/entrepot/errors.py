@@ -41,5 +41,5 @@ class SetupError(EntrepotError):
     """The machine, or how it is set up, does not allow it."""
 
 
-class Bug(EntrepotError):
+class Bug(EntrepotError):  # noqa: N818 (whose fault it is, said plainly)
     """Something that entrepot got wrong. Please report it."""
