@@ -1,0 +1,328 @@
+"""Being the interpreter's import system for a while.
+
+The C code behind the import statement looks a module up in `sys.modules`; what is not there it
+asks of `_frozen_importlib`, by the names of a few functions, at each call. `Installation` puts this
+package's steps under those names, and its classes under the names by which `importlib` and its
+submodules offer them. A module that is in the cache is then found by the same C code as ever.
+
+On the way out everything is given back: state, functions, classes, the interpreter's module cache.
+"""
+
+import sys
+
+from entrepot.core import (
+    archives,
+    bytecode,
+    finders,
+    frames,
+    loaders,
+    names,
+    namespace,
+    reload,
+    source,
+    spec,
+    statement,
+)
+from entrepot.core.lazy import LazyLoader
+from entrepot.core.modules import Importer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from entrepot.core.system import System
+
+_MISSING: "Any" = object()
+_STATE = ("path", "meta_path", "path_hooks", "path_importer_cache")
+
+
+class Installation:
+    """A system in the place of the interpreter's import system, within a `with` block.
+
+    Blocks of several systems nest. They must end in the opposite order, so a thread that is not
+    the one that began should not end one.
+    """
+
+    def __init__(self, system: "System") -> None:
+        self._system = system
+        self._before: dict[str, Any] = {}
+        self._modules_before: dict[str, Any] = {}
+        self._path_before: list[str] = []
+        self._patched: list[tuple[dict[str, Any], str, Any, Any]] = []
+        self._is_nested = False
+        self._importer = Importer(sys)
+        self._import_before: Any = None
+
+    def __enter__(self) -> "System":
+        system = self._system
+        if system._installation:
+            # Already the interpreter's: nothing to do, and nothing to give back.
+            self._is_nested = True
+            return system
+        self._before = {name: getattr(sys, name) for name in _STATE}
+        self._path_before = list(sys.path)
+        self._modules_before = dict(sys.modules)
+        self._importer.locks = system._importer.locks
+        if system._has_own_path:
+            self._importer.builtins = system.builtins
+            system.builtins["__import__"], self._own_import = _builtins()["__import__"], system.builtins["__import__"]
+        self._put_modules()
+        state = _State(system)
+        system._installation = self
+        sys.path = state.path
+        sys.meta_path = state.meta_path
+        sys.path_hooks = state.path_hooks
+        sys.path_importer_cache = state.path_importer_cache
+        self._patch()
+        self._importer.tell = system._importer.tell
+        if system._listeners:
+            self.watch_statements()
+        return system
+
+    def __exit__(self, *error: object) -> None:
+        if self._is_nested:
+            return
+        system = self._system
+        self.unwatch_statements()
+        self._unpatch()
+        if system._has_own_path:
+            system._path = sys.path
+            system.builtins["__import__"] = self._own_import
+        system._installation = None
+        for name, value in self._before.items():
+            setattr(sys, name, value)
+        sys.path[:] = self._path_before
+        self._take_modules()
+
+    def _put_modules(self) -> None:
+        """Put the system's modules into the interpreter's cache, and hide what is not shared."""
+        system = self._system
+        modules = sys.modules
+        if system._has_own_path:
+            for name, module in self._modules_before.items():
+                if not system._is_shared(name, module):
+                    modules.pop(name, None)
+        for name, module in system._modules.items():
+            # The interpreter's own sys, builtins, typing, ... serve while it is installed.
+            if not _is_standard_name(name):
+                modules[name] = module
+
+    def _take_modules(self) -> None:
+        """Move what was imported meanwhile to the system's cache, and put the host's back."""
+        system = self._system
+        modules = sys.modules
+        before = self._modules_before
+        for name, module in list(modules.items()):
+            if before.get(name, _MISSING) is module:
+                continue
+            if system._is_shared(name, module) and name not in before and name not in system._modules:
+                # Of the standard library: the host's too.
+                continue
+            system._modules[name] = module
+            if name not in before:
+                del modules[name]
+        for name, module in before.items():
+            if modules.get(name, _MISSING) is not module:
+                modules[name] = module
+        for name in [name for name in system._modules if not _is_standard_name(name)]:
+            if name not in before and name in modules and not system._is_shared(name, modules[name]):
+                del modules[name]
+
+    def _patch(self) -> None:
+        """Put this package's functions and classes in the place of importlib's, wherever it offers them."""
+        replacements = _find_replacements(self._system, self._importer)
+        for module_name in _OFFERING:
+            module = sys.modules.get(module_name)
+            if module is None:
+                continue
+            offered = module.__dict__
+            for name, value in list(offered.items()):
+                try:
+                    replacement = replacements.get(id(value))
+                except TypeError:
+                    continue
+                if replacement is not None and replacement[0] is value:
+                    self._patched.append((offered, name, value, replacement[1]))
+                    offered[name] = replacement[1]
+
+    def _unpatch(self) -> None:
+        for offered, name, value, replacement in reversed(self._patched):
+            if offered.get(name) is replacement:
+                offered[name] = value
+        # What importlib's submodules, imported meanwhile, took from the others.
+        back = {id(new): old for _, _, old, new in self._patched}
+        for module_name in _OFFERING:
+            module = sys.modules.get(module_name)
+            if module is not None:
+                for name, value in list(module.__dict__.items()):
+                    if id(value) in back:
+                        module.__dict__[name] = back[id(value)]
+        self._patched.clear()
+
+    def watch_statements(self) -> None:
+        """Let every import statement tell the system's listeners, also those that the cache answers."""
+        if self._import_before is None:
+            self._importer.tell = self._system._importer.tell
+            self._import_before = _builtins()["__import__"]
+            _builtins()["__import__"] = statement.make_statement(self._importer)
+
+    def unwatch_statements(self) -> None:
+        """Let the interpreter's own code answer import statements again."""
+        if self._import_before is not None:
+            _builtins()["__import__"], self._import_before = self._import_before, None
+            self._importer.tell = None
+
+
+class _State:
+    """What `sys` gets while a system is installed."""
+
+    def __init__(self, system: "System") -> None:
+        self.path = system._path
+        if system._has_own_path:
+            # The standard library is shared, so it must be found; the system's own path comes first.
+            self.path = list(system._path)
+            self.path += [entry for entry in sys.path if _is_standard_folder(entry) and entry not in self.path]
+            self.meta_path = [
+                finders.PathFinder if finder is system._path_finder else finder for finder in system._meta_path
+            ]
+            self.path_hooks = system._path_hooks
+            self.path_importer_cache = system._path_importer_cache
+            return
+        ours = {
+            "BuiltinImporter": loaders.BuiltinImporter,
+            "FrozenImporter": loaders.FrozenImporter,
+            "PathFinder": finders.PathFinder,
+        }
+        # Finders and hooks that others have added stay where they are.
+        self.meta_path = [
+            ours.get(getattr(finder, "__name__", ""), finder) if _is_of_importlib(finder) else finder
+            for finder in sys.meta_path
+        ]
+        self.path_hooks = [_replace_hook(hook) for hook in sys.path_hooks]
+        self.path_importer_cache = {}
+
+
+def _is_of_importlib(finder: "Any") -> bool:
+    return isinstance(finder, type) and finder.__module__.startswith(("_frozen_importlib", "importlib._bootstrap"))
+
+
+def _replace_hook(hook: "Any") -> "Any":
+    if getattr(hook, "__name__", "") == "path_hook_for_FileFinder":
+        return finders.FileFinder.path_hook(*loaders.file_loaders())
+    if getattr(hook, "__module__", "") == "zipimport":
+        return archives.ZipImporter
+    return hook
+
+
+def _is_standard_name(name: str) -> bool:
+    return name.partition(".")[0] in sys.stdlib_module_names
+
+
+def _is_standard_folder(entry: str) -> bool:
+    folder = getattr(sys, "_stdlib_dir", None)
+    if not folder or "site-packages" in entry or "dist-packages" in entry:
+        return False
+    return entry == folder or entry.startswith((folder + "/", folder + "\\")) or entry.endswith(".zip")
+
+
+def _builtins() -> "dict[str, Any]":
+    return sys.modules["builtins"].__dict__
+
+
+# Where importlib's functions and classes are offered under their names.
+_OFFERING = (
+    "_frozen_importlib",
+    "_frozen_importlib_external",
+    "importlib",
+    "importlib.abc",
+    "importlib.machinery",
+    "importlib.util",
+    "pkgutil",
+    "runpy",
+    "zipimport",
+)
+
+
+def _find_replacements(system: "System", importer: Importer) -> "dict[int, tuple[Any, Any]]":
+    """Return what takes the place of what: the id of each thing of importlib's, with it and ours."""
+    inner = sys.modules["_frozen_importlib"].__dict__
+    outer = sys.modules["_frozen_importlib_external"].__dict__
+    package = getattr(sys.modules.get("importlib"), "__dict__", {})
+    util = getattr(sys.modules.get("importlib.util"), "__dict__", {})
+    zipimport = getattr(sys.modules.get("zipimport"), "__dict__", {})
+    pairs = [
+        *[(inner.get(name), value) for name, value in _inner_names(importer).items()],
+        *[(outer.get(name), value) for name, value in _outer_names().items()],
+        (package.get("reload"), lambda module: reload.reload(importer, module)),
+        (util.get("LazyLoader"), LazyLoader),
+        (zipimport.get("zipimporter"), archives.ZipImporter),
+    ]
+    return {id(old): (old, new) for old, new in pairs if old is not None}
+
+
+def _inner_names(importer: Importer) -> "dict[str, Any]":
+    """Return what stands for the names of `_frozen_importlib`, the C code's among them."""
+
+    def find_and_load(name: str, import_: object = None) -> "Any":
+        return importer.find_and_load(name)
+
+    def find_fromlist(module: "Any", fromlist: "Any", import_: object = None, *, recursive: bool = False) -> "Any":
+        return statement.handle_fromlist(importer, module, fromlist, is_all=recursive)
+
+    return {
+        "_find_and_load": frames.without_frame(find_and_load, "Find and load a module."),
+        "_handle_fromlist": frames.without_frame(find_fromlist, "Import what a from list names."),
+        "_lock_unlock_module": importer.locks.wait_for,
+        "_gcd_import": importer.import_by_name,
+        "__import__": _make_function(importer),
+        "_find_spec": importer.find_spec,
+        "_load": importer.load,
+        "_load_unlocked": importer._load_locked,
+        "_exec": importer.run_again,
+        "_resolve_name": names.resolve_relative,
+        "ModuleSpec": spec.ModuleSpec,
+        "module_from_spec": spec.make_module,
+        "spec_from_loader": spec.spec_from_loader,
+        "_spec_from_module": spec.spec_from_module,
+        "_init_module_attrs": spec.set_attributes,
+        "_module_repr": spec.describe_module,
+        "_module_repr_from_spec": spec.describe_spec,
+        "BuiltinImporter": loaders.BuiltinImporter,
+        "FrozenImporter": loaders.FrozenImporter,
+    }
+
+
+def _outer_names() -> "dict[str, Any]":
+    """Return what stands for the names of `_frozen_importlib_external`."""
+    return {
+        "PathFinder": finders.PathFinder,
+        "FileFinder": finders.FileFinder,
+        "FileLoader": loaders.FileLoader,
+        "SourceLoader": loaders.SourceLoader,
+        "SourceFileLoader": loaders.SourceFileLoader,
+        "SourcelessFileLoader": loaders.SourcelessFileLoader,
+        "ExtensionFileLoader": loaders.ExtensionFileLoader,
+        "NamespaceLoader": namespace.NamespaceLoader,
+        "_NamespacePath": namespace.NamespacePath,
+        "_LoaderBasics": loaders.Basics,
+        "cache_from_source": bytecode.cache_from_source,
+        "source_from_cache": bytecode.source_from_cache,
+        "decode_source": source.decode_source,
+        "spec_from_file_location": spec.spec_from_file_location,
+        "_get_supported_file_loaders": loaders.file_loaders,
+    }
+
+
+def _make_function(importer: Importer) -> "Any":
+    """Return `importlib.__import__`: the statement's work as a plain function."""
+
+    def __import__(
+        name: str, globals: "Any" = None, locals: "Any" = None, fromlist: "Any" = (), level: int = 0
+    ) -> "Any":
+        """Import a module, as the import statement asks for it."""
+        return statement.import_from_statement(importer, name, globals, fromlist, level)
+
+    return __import__
+
+
+frames.disguise(globals())

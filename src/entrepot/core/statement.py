@@ -1,0 +1,126 @@
+"""The import statement, and the functions that do its work by name.
+
+Language reference 7.11 (the statement) and 5.3 to 5.7. The interpreter calls `__import__` of the
+running frame's builtins with the name, the namespaces, the list after `from` and the number of
+leading dots, and binds what it returns.
+"""
+
+import sys
+
+from entrepot.core import bindings, frames, names
+from entrepot.core.locks import is_initializing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from entrepot.core.modules import Importer
+
+_MISSING: "Any" = object()
+
+
+def import_from_statement(
+    importer: "Importer",
+    name: str,
+    globals: "dict[str, Any] | None" = None,
+    fromlist: "Iterable[Any] | None" = (),
+    level: int = 0,
+    stacklevel: int = 2,
+) -> "Any":
+    """Do what `__import__` does: return the module that the statement goes on with.
+
+    That is the module named where there is a `from` list, else the first part of its name.
+    `stacklevel` is how many frames the importing code is above this one.
+    """
+    if level == 0:
+        module = importer.import_by_name(name)
+    else:
+        package = names.find_package({} if globals is None else globals, stacklevel)
+        module = importer.import_by_name(name, package, level)
+    if fromlist:
+        return handle_fromlist(importer, module, fromlist) if hasattr(module, "__path__") else module
+    if level == 0:
+        top = name.partition(".")[0]
+        return module if top == name else importer.import_by_name(top)
+    if not name:
+        return module
+    # `__import__("b.c", level=1)` in package a: cut "a.b.c" behind the first part of what was named.
+    surplus = len(name) - len(name.partition(".")[0])
+    full = module.__name__
+    return importer.state.modules[full[: len(full) - surplus]]
+
+
+def handle_fromlist(
+    importer: "Importer", module: "Any", fromlist: "Iterable[Any]", *, is_all: bool = False
+) -> "Any":
+    """Import the submodules that a `from` list names and the package has not as attributes.
+
+    `*` stands for the package's `__all__`. A submodule that does not exist is left to the
+    statement, which then says "cannot import name".
+    """
+    for item in fromlist:
+        if not isinstance(item, str):
+            where = f"{module.__name__}.__all__" if is_all else "``from list''"
+            raise TypeError(f"Item in {where} must be str, not {type(item).__name__}")
+        if item == "*":
+            if not is_all and hasattr(module, "__all__"):
+                handle_fromlist(importer, module, module.__all__, is_all=True)
+        elif not hasattr(module, item):
+            full = f"{module.__name__}.{item}"
+            try:
+                importer.find_and_load(full)
+            except ModuleNotFoundError as error:
+                if error.name == full and importer.state.modules.get(full, _MISSING) is not None:
+                    continue
+                raise
+    return module
+
+
+def import_module(importer: "Importer", name: str, package: "str | None" = None) -> "Any":
+    """Import a module by name, relative to a package if it begins with dots, and return it.
+
+    Raises:
+        TypeError: a relative name and no package.
+    """
+    bare, level = names.split_dots(name)
+    if level and not package:
+        raise TypeError(f"the 'package' argument is required to perform a relative import for {name!r}")
+    return importer.import_by_name(bare, package, level)
+
+
+def make_statement(importer: "Importer") -> "Any":
+    """Return an `__import__` for the builtins of a system's modules.
+
+    It raises the audit event "import" as the interpreter's own does, and tells listeners which
+    names the statement binds.
+    """
+    state = importer.state
+
+    def __import__(
+        name: str,
+        globals: "dict[str, Any] | None" = None,
+        locals: "dict[str, Any] | None" = None,
+        fromlist: "Iterable[Any] | None" = (),
+        level: int = 0,
+    ) -> "Any":
+        if level == 0 and importer.tell is None:
+            module = state.modules.get(name)
+            if module is None or is_initializing(module):
+                sys.audit("import", name, None, state.path, state.meta_path, state.path_hooks)
+            elif not fromlist and "." not in name:
+                return module
+        result = import_from_statement(importer, name, globals, fromlist, level, stacklevel=4)
+        if importer.tell is not None:
+            bindings.tell_bound(importer, sys._getframe(2), name, level)
+        return result
+
+    return frames.without_frame(__import__, "Import a module, as `builtins.__import__` does.")
+
+
+def without_own_frames(step: "Callable[..., Any]") -> "Callable[..., Any]":
+    """Return a function like `step` whose tracebacks show the caller and the program only."""
+    return frames.without_frame(step, step.__doc__ or "")  # type: ignore[no-any-return]
+
+
+frames.disguise(globals())

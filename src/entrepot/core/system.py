@@ -1,0 +1,390 @@
+"""A module system of its own: a search path, finders, and a module cache.
+
+    system = System(path=["plugins/a"])
+    cart = system.import_module("shop.cart")     # in system.modules, not in sys.modules
+
+Modules of a system get the system's builtins, so each of their import statements, also one
+that runs years later in a function, asks the system. What is shared with the host (by default the
+standard library) is one module object for both. `installed()` makes a system the interpreter's own for a while.
+"""
+
+import sys
+
+from entrepot.core import events, finders, frames, loaders, statement, views
+from entrepot.core import reload as reloading
+from entrepot.core.archives import ZipImporter
+from entrepot.core.install import Installation
+from entrepot.core.modules import Importer, find_importer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+STANDARD_LIBRARY = "stdlib"
+EXTENSIONS = "extensions"
+_MISSING: "Any" = object()
+
+
+class System:
+    """An import system with a module cache of its own.
+
+    Attributes:
+        modules: dict of str to module, the module cache.
+        path: list of str, where top-level modules are searched.
+        meta_path, path_hooks: lists, path_importer_cache: dict, as their namesakes in `sys`.
+        builtins: dict, the builtins of this system's modules.
+    """
+
+    def __init__(
+        self,
+        path: "Iterable[str] | None" = None,
+        *,
+        share: "Iterable[str]" = (STANDARD_LIBRARY, EXTENSIONS),
+    ) -> None:
+        """Make a system.
+
+        Args:
+            path: folders and zip files to search, in order; by default the host's `sys.path` itself.
+            share: what is one with the host: "stdlib" (the standard library, unless the path has a
+                module of that name), "extensions" (a compiled module is initialised once in the
+                process for each file), and names of top-level packages.
+        """
+        if isinstance(path, str):
+            raise TypeError(f"path must be an iterable of folders, not a string: try path=[{path!r}]")
+        if isinstance(share, str):
+            raise TypeError(f"share must be an iterable of names, not a string: try share=[{share!r}]")
+        self._has_own_path = path is not None
+        self._path: list[str] = sys.path if path is None else [paths_text(entry) for entry in path]
+        self.share = frozenset(share)
+        self._modules: dict[str, Any] = {}
+        self._path_finder: Any = type("PathFinder", (finders.PathFinder,), {"_state": self})
+        self._meta_path: list[Any] = [loaders.BuiltinImporter, loaders.FrozenImporter, self._path_finder]
+        self._path_hooks: list[Any] = [ZipImporter, finders.FileFinder.path_hook(*self._loader_details())]
+        self._path_importer_cache: dict[str, Any] = {}
+        self._installation: Installation | None = None
+        self._listeners: list[Callable[[events.Event], None]] = []
+        self._importer: Importer = _SystemImporter(self)
+        self._modules["sys"] = views.make_own(self, "sys")
+        own_builtins = self._modules["builtins"] = views.make_own(self, "builtins")
+        self.builtins: dict[str, Any] = own_builtins.__dict__
+        self._importer.builtins = self.builtins
+
+    def __repr__(self) -> str:
+        return f"<System path={self.path!r} modules={len(self.modules)}>"
+
+    # The state, by the names that it has in `sys`. While the system is installed, it is there.
+
+    @property
+    def modules(self) -> "dict[str, Any]":
+        return sys.modules if self._installation else self._modules
+
+    @property
+    def path(self) -> "list[str]":
+        return sys.path if self._installation else self._path
+
+    @path.setter
+    def path(self, path: "list[str]") -> None:
+        if self._installation:
+            sys.path = path
+        else:
+            self._path = path
+
+    @property
+    def meta_path(self) -> "list[Any]":
+        return sys.meta_path if self._installation else self._meta_path
+
+    @meta_path.setter
+    def meta_path(self, finders: "list[Any]") -> None:
+        if self._installation:
+            sys.meta_path = finders
+        else:
+            self._meta_path = finders
+
+    @property
+    def path_hooks(self) -> "list[Any]":
+        return sys.path_hooks if self._installation else self._path_hooks
+
+    @path_hooks.setter
+    def path_hooks(self, hooks: "list[Any]") -> None:
+        if self._installation:
+            sys.path_hooks = hooks
+        else:
+            self._path_hooks = hooks
+
+    @property
+    def path_importer_cache(self) -> "dict[str, Any]":
+        return sys.path_importer_cache if self._installation else self._path_importer_cache
+
+    @path_importer_cache.setter
+    def path_importer_cache(self, cache: "dict[str, Any]") -> None:
+        if self._installation:
+            sys.path_importer_cache = cache
+        else:
+            self._path_importer_cache = cache
+
+    # What it does.
+
+    def import_module(self, name: str, package: "str | None" = None) -> "Any":
+        """Import a module into this system and return it, as `importlib.import_module` does.
+
+        Raises:
+            ModuleNotFoundError: nobody in this system knows it.
+            Whatever the module's code raises.
+        """
+        try:
+            return statement.import_module(self._importer, name, package)
+        except BaseException as error:
+            raise frames.strip(error)
+
+    def find_spec(self, name: str, package: "str | None" = None) -> "Any":
+        """Return a module's spec, or None; its parents are imported (`importlib.util.find_spec`)."""
+        return self._get_own("importlib.util").find_spec(name, package)
+
+    def reload(self, module: "Any") -> "Any":
+        """Run a module's code again in the same module object (`importlib.reload`)."""
+        try:
+            return reloading.reload(self._importer, module)
+        except BaseException as error:
+            raise frames.strip(error)
+
+    def invalidate_caches(self) -> None:
+        """Make the finders look at the file system anew (`importlib.invalidate_caches`)."""
+        for finder in self.meta_path:
+            if hasattr(finder, "invalidate_caches"):
+                finder.invalidate_caches()
+
+    def installed(self) -> "Installation":
+        """Make this system the interpreter's import system within a `with` block.
+
+        Import statements everywhere, `importlib`, `sys.modules` and the rest of `sys` are then
+        this system's; afterwards all is as it was, and what was imported is in `modules`.
+        """
+        return Installation(self)
+
+    def listen(self, callback: "Callable[[events.Event], None]") -> "Listening":
+        """Have a function called with each event (`entrepot.core.events`) until `close()`.
+
+        The result is a context manager too. What the callback raises goes to `sys.unraisablehook`.
+        """
+        return Listening(self, callback)
+
+    # How it does it.
+
+    def _loader_details(self) -> "list[tuple[Any, list[str]]]":
+        details = loaders.file_loaders()
+        if EXTENSIONS not in self.share:
+            return details
+        shared = type("ExtensionFileLoader", (SharedExtensionLoader,), {"_system": self})
+        return [(shared if loader is loaders.ExtensionFileLoader else loader, suffixes) for loader, suffixes in details]
+
+    def _import_from_host(self, name: str) -> "Any":
+        """Import a module into the host and return it."""
+        module = sys.modules.get(name)
+        if module is None:
+            module = __import__(name, fromlist=["*"])
+        return module
+
+    def _get_own(self, name: str) -> "Any":
+        """Return the system's own module of a standard name, made at its first use."""
+        module = self._modules.get(name)
+        if module is None:
+            module = self._modules[name] = views.make_own(self, name)
+        return module
+
+    def _borrow(self, name: str) -> "Any":
+        """Return the module that this system shares with the host under a name, or `_MISSING`."""
+        top = name.partition(".")[0]
+        if top in self.share:
+            return self._import_from_host(name)
+        if name != top:
+            parent = self._modules.get(name.rpartition(".")[0], _MISSING)
+            if parent is not _MISSING and parent is sys.modules.get(name.rpartition(".")[0]):
+                # The child of what is shared is shared.
+                return self._import_from_host(name)
+        if name in views.OWN:
+            return self._get_own(name)
+        if STANDARD_LIBRARY not in self.share or top not in sys.stdlib_module_names:
+            return _MISSING
+        if top not in sys.builtin_module_names and self._is_shadowed(top):
+            return _MISSING
+        if views.is_run_again(name):
+            return _MISSING
+        return self._get_own(name) if name in views.VIEWED else self._import_from_host(name)
+
+    def _is_shadowed(self, top: str) -> bool:
+        """Whether this system's path has a module of its own under a standard library's name."""
+        spec = self._path_finder.find_spec(top, None)
+        if spec is None:
+            return False
+        if not spec.has_location:
+            return False
+        return not is_standard(spec.origin)
+
+    def _is_shared(self, name: str, module: "Any") -> bool:
+        """Whether a module of the interpreter's cache is one that this system would share."""
+        top = name.partition(".")[0]
+        if top in self.share or top in ("__main__", "entrepot"):
+            return True
+        if module is self._modules.get(name, _MISSING):
+            return True
+        return STANDARD_LIBRARY in self.share and top in sys.stdlib_module_names
+
+    def _tell(self, event: events.Event) -> None:
+        for listener in list(self._listeners):
+            try:
+                listener(event)
+            except Exception as error:
+                text = "Exception ignored in a listener of entrepot.System"
+                sys.unraisablehook(_Unraisable((type(error), error, error.__traceback__, text, listener)))
+
+
+class _SystemImporter(Importer):
+    """The importer of a system: what is shared comes from the host."""
+
+    __slots__ = ()
+
+    def _find_and_load_locked(self, name: str) -> "Any":
+        system: System = self.state
+        if system._installation:
+            return super()._find_and_load_locked(name)
+        parent, _, child = name.rpartition(".")
+        if parent and parent not in system._modules:
+            self.find_and_load(parent)
+            if name in system._modules:
+                return system._modules[name]
+        module = system._borrow(name)
+        if module is _MISSING:
+            return super()._find_and_load_locked(name)
+        system._modules[name] = module
+        if parent and getattr(system._modules[parent], child, None) is not module:
+            self.bind_child(parent, child, module)
+        return module
+
+    def find_spec(self, name: str, path: "Any", target: object = None) -> "Any":
+        spec = super().find_spec(name, path, target)
+        if spec is None and views.is_run_again(name):
+            # The standard library is not on this system's path, but this module is the system's.
+            spec = finders.PathFinder.find_spec(name, path, target)
+        return spec
+
+
+# (path, name) of each extension module that a system has initialised -> the module.
+_extensions: "dict[tuple[str, str], Any]" = {}
+
+
+class SharedExtensionLoader(loaders.ExtensionFileLoader):
+    """Loads a compiled module once for all systems: C code keeps its state for the process.
+
+    While it is initialised its system is installed, because C code asks the interpreter's cache.
+    """
+
+    _system: System
+
+    def create_module(self, spec: "Any") -> "Any":
+        """Return the module made from this file before, or make it."""
+        module = _extensions.get((self.path, spec.name))
+        if module is None:
+            with self._system.installed():
+                module = super().create_module(spec)
+        return module
+
+    def exec_module(self, module: "Any") -> None:
+        """Initialise the module, unless it has been."""
+        key = (self.path, self.name)
+        if _extensions.get(key) is module:
+            return
+        with self._system.installed():
+            super().exec_module(module)
+        _extensions[key] = module
+
+
+class Listening:
+    """A listener at work. Close it, or use it as a context manager."""
+
+    def __init__(self, system: System, callback: "Callable[[events.Event], None]") -> None:
+        self._system = system
+        self._callback = callback
+        system._listeners.append(callback)
+        system._importer.tell = system._tell
+        _tap(system)
+
+    def close(self) -> None:
+        """Stop listening. Closing twice does nothing."""
+        system = self._system
+        if self._callback in system._listeners:
+            system._listeners.remove(self._callback)
+            if not system._listeners:
+                system._importer.tell = None
+                _untap(system)
+
+    def __enter__(self) -> "Listening":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+# The systems with listeners. Finders and loaders are asked to tell only while there is one.
+_listened: "list[System]" = []
+
+
+def _tap(system: System) -> None:
+    if system not in _listened:
+        _listened.append(system)
+    finders.on_search = _tell_searched
+    loaders.on_compile = _tell_compiled
+    if system._installation:
+        system._installation.watch_statements()
+
+
+def _untap(system: System) -> None:
+    if system in _listened:
+        _listened.remove(system)
+    if not _listened:
+        finders.on_search = None
+        loaders.on_compile = None
+    if system._installation:
+        system._installation.unwatch_statements()
+
+
+def _tell_searched(state: "Any", name: str, finder: "Any", entry: "str | None") -> None:
+    for system in _listened:
+        if state is system or (state is sys and system._installation):
+            kind = finder.__name__ if isinstance(finder, type) else type(finder).__name__
+            system._tell(events.Searched(name, *find_importer(), kind, entry))
+
+
+def _tell_compiled(name: str, path: str, reason: str) -> None:
+    for system in _listened:
+        if name in system._importer.locks.table:
+            system._tell(events.Compiled(name, *find_importer(), path, reason))
+
+
+_Unraisable: "Any" = type(
+    "UnraisableHookArgs",
+    (tuple,),
+    {
+        "exc_type": property(lambda self: self[0]),
+        "exc_value": property(lambda self: self[1]),
+        "exc_traceback": property(lambda self: self[2]),
+        "err_msg": property(lambda self: self[3]),
+        "object": property(lambda self: self[4]),
+    },
+)
+
+
+def paths_text(entry: "Any") -> str:
+    """Return a path entry as text: a `str`, or a path object's."""
+    return entry if isinstance(entry, str) else str(entry)
+
+
+def is_standard(path: "str | None") -> bool:
+    """Whether a file is of the standard library: in its folder, and not among installed packages."""
+    if path is None or "site-packages" in path or "dist-packages" in path:
+        return False
+    folder: str | None = getattr(sys, "_stdlib_dir", None)
+    return folder is not None and path.startswith(folder.rstrip("/\\") + ("\\" if "\\" in folder else "/"))
+
+
+frames.disguise(globals())
