@@ -4,6 +4,7 @@ The interpreter's `zipimport` reads archives: their tables of contents, which it
 its cache, and the data of members. What is in them, and how it becomes modules, is decided here.
 """
 
+import marshal
 import sys
 import zipimport
 from _warnings import warn
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 ZipImportError = zipimport.ZipImportError
 _reader: "Any" = zipimport
+_code_type: "Any" = type((lambda: None).__code__)
 _SEP = paths.SEPARATOR
 
 # (suffix, is bytecode, is a package), in the order of precedence.
@@ -247,10 +249,10 @@ class ZipImporter(Basics):
         elif source is not None and not _is_made_from(data, source):
             say(f"bytecode is stale for {fullname!r}")
             return None
-        code = bytecode.marshal_loads(data[16:])
-        if not isinstance(code, bytecode.CodeType):
+        code = marshal.loads(data[16:])
+        if not isinstance(code, _code_type):
             raise TypeError(f"compiled module {path!r} is not a code object")
-        return code
+        return code  # type: ignore[no-any-return]
 
 
 def _is_made_from(data: bytes, source: "Any") -> bool:
@@ -263,13 +265,16 @@ def _is_made_from(data: bytes, source: "Any") -> bool:
     if not mtime_s:
         return True
     recorded_s = int.from_bytes(data[8:12], "little")
-    return abs(recorded_s - mtime_s) <= 1 and int.from_bytes(data[12:16], "little") == size_bytes
+    return bool(abs(recorded_s - mtime_s) <= 1 and int.from_bytes(data[12:16], "little") == size_bytes)
 
 
 if sys.version_info < (3, 12):
+    _DEPRECATED = (
+        "zipimporter.{}() is deprecated and slated for removal in Python 3.12; use find_spec() instead"
+    )
 
     def _find_loader(self: ZipImporter, fullname: str, path: object = None) -> "tuple[Any, list[str]]":
-        text = "zipimporter.find_loader() is deprecated and slated for removal in Python 3.12; use find_spec() instead"
+        text = _DEPRECATED.format("find_loader")
         warn(text, DeprecationWarning)
         spec = self.find_spec(fullname)
         if spec is None:
@@ -277,7 +282,7 @@ if sys.version_info < (3, 12):
         return (None, spec.submodule_search_locations) if spec.loader is None else (self, [])
 
     def _find_module(self: ZipImporter, fullname: str, path: object = None) -> "Any":
-        text = "zipimporter.find_module() is deprecated and slated for removal in Python 3.12; use find_spec() instead"
+        text = _DEPRECATED.format("find_module")
         warn(text, DeprecationWarning)
         return _find_loader(self, fullname)[0]
 

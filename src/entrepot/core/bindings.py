@@ -45,9 +45,7 @@ def find_bound(frame: "FrameType") -> "list[tuple[str, str | None]]":
                 return found
         elif operation == "IMPORT_STAR" or (operation == "CALL_INTRINSIC_1" and instruction.arg == 2):
             return [("*", "*")]
-        elif operation == "POP_TOP" and is_from:
-            return found
-        elif operation not in ("SWAP", "POP_TOP"):
+        elif (operation == "POP_TOP" and is_from) or operation not in ("SWAP", "POP_TOP"):
             return found
     return found
 

@@ -10,16 +10,16 @@ Knows bytes and paths only: neither modules nor loaders.
 """
 
 import _imp
+import marshal
 import sys
 from _warnings import warn
-from marshal import dumps as marshal_dumps
-from marshal import loads as marshal_loads
 
 from entrepot.core import frames, paths
 from entrepot.core.verbose import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import CodeType
     from typing import Any
 
 # The interpreter's own constant, which the C code that reads .pyc files shares.
@@ -34,7 +34,8 @@ _HEADER_SIZE = 16
 _HASH_BASED = 0b01
 _CHECK_SOURCE = 0b10
 
-CodeType = type(say.__code__)
+_fix_co_filename: "Any" = vars(_imp)["_fix_co_filename"]
+_code_type: "Any" = type(say.__code__)
 
 
 def cache_from_source(
@@ -196,7 +197,10 @@ def explain_refusal(data: "bytes | bytearray") -> str:
 
 
 def load_code(
-    data: "Any", name: "str | None" = None, bytecode_path: "str | None" = None, source_path: "str | None" = None
+    data: "Any",
+    name: "str | None" = None,
+    bytecode_path: "str | None" = None,
+    source_path: "str | None" = None,
 ) -> "CodeType":
     """Return the code object marshalled in `data`, its file name put right for a moved source.
 
@@ -204,13 +208,13 @@ def load_code(
         ImportError: there is something else in it.
         EOFError, ValueError, TypeError: from `marshal`, for what it cannot read.
     """
-    code = marshal_loads(data)
-    if not isinstance(code, CodeType):
+    code = marshal.loads(data)
+    if not isinstance(code, _code_type):
         raise ImportError(f"Non-code object in {bytecode_path!r}", name=name, path=bytecode_path)
     say("code object from {!r}", bytecode_path)
     if source_path is not None:
-        _imp._fix_co_filename(code, source_path)
-    return code
+        _fix_co_filename(code, source_path)
+    return code  # type: ignore[no-any-return]
 
 
 def dump_with_timestamp(code: "CodeType", mtime_s: int = 0, size_bytes: int = 0) -> bytearray:
@@ -218,7 +222,7 @@ def dump_with_timestamp(code: "CodeType", mtime_s: int = 0, size_bytes: int = 0)
     data = bytearray(MAGIC_NUMBER)
     for number in (0, int(mtime_s), size_bytes):
         data += (number & 0xFFFFFFFF).to_bytes(4, "little")
-    data += marshal_dumps(code)
+    data += marshal.dumps(code)
     return data
 
 
@@ -228,7 +232,7 @@ def dump_with_hash(code: "CodeType", source_hash: bytes, checked: bool = True) -
     data += (_HASH_BASED | (_CHECK_SOURCE if checked else 0)).to_bytes(4, "little")
     assert len(source_hash) == 8
     data += source_hash
-    data += marshal_dumps(code)
+    data += marshal.dumps(code)
     return data
 
 

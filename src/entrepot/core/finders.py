@@ -84,7 +84,9 @@ class FileFinder:
             return spec
         return None
 
-    def _make_spec(self, loader_class: "Any", name: str, path: str, locations: "list[str] | None") -> ModuleSpec:
+    def _make_spec(
+        self, loader_class: "Any", name: str, path: str, locations: "list[str] | None"
+    ) -> ModuleSpec:
         spec = ModuleSpec(name, loader_class(name, path), origin=path)
         spec._set_fileattr = True
         spec.submodule_search_locations = locations

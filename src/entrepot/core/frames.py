@@ -19,9 +19,9 @@ their own: for a debugger, or to measure coverage.
 Knows nothing of modules.
 """
 
+import _imp
 import sys
-from _imp import _fix_co_filename
-from _functools import partial
+from _functools import partial  # type: ignore[import-not-found]
 from _operator import methodcaller
 
 TYPE_CHECKING = False
@@ -59,10 +59,11 @@ def disguise(namespace: "dict[str, Any]") -> None:
 def _disguise_function(value: "Any", namespace: "dict[str, Any]") -> None:
     if isinstance(value, _function_type) and value.__globals__ is namespace:
         # In place, with the code objects nested in it.
-        _fix_co_filename(value.__code__, IMPORTLIB_FILE)
+        _rename(value.__code__, IMPORTLIB_FILE)
 
 
 _function_type = type(disguise)
+_rename: "Any" = vars(_imp)["_fix_co_filename"]
 
 
 def is_our_code(code: "CodeType") -> bool:
@@ -110,7 +111,7 @@ for _ in _FINISHED:
 
 def raiser(error: BaseException) -> "Callable[[], Any]":
     """Return a C callable that raises an exception, adding no frame of its own."""
-    return partial(_FINISHED.throw, error)
+    return partial(_FINISHED.throw, error)  # type: ignore[no-any-return]
 
 
 def without_frame(step: "Callable[..., Any]", doc: str) -> "Any":

@@ -65,7 +65,10 @@ class Installation:
         self._importer.locks = system._importer.locks
         if system._has_own_path:
             self._importer.builtins = system.builtins
-            system.builtins["__import__"], self._own_import = _builtins()["__import__"], system.builtins["__import__"]
+            system.builtins["__import__"], self._own_import = (
+                _builtins()["__import__"],
+                system.builtins["__import__"],
+            )
         self._put_modules()
         state = _State(system)
         system._installation = self
@@ -130,7 +133,7 @@ class Installation:
 
     def _patch(self) -> None:
         """Put this package's functions and classes in the place of importlib's, wherever it offers them."""
-        replacements = _find_replacements(self._system, self._importer)
+        replacements = _find_replacements(self._importer)
         for module_name in _OFFERING:
             module = sys.modules.get(module_name)
             if module is None:
@@ -181,9 +184,12 @@ class _State:
         if system._has_own_path:
             # The standard library is shared, so it must be found; the system's own path comes first.
             self.path = list(system._path)
-            self.path += [entry for entry in sys.path if _is_standard_folder(entry) and entry not in self.path]
+            self.path += [
+                entry for entry in sys.path if _is_standard_folder(entry) and entry not in self.path
+            ]
             self.meta_path = [
-                finders.PathFinder if finder is system._path_finder else finder for finder in system._meta_path
+                finders.PathFinder if finder is system._path_finder else finder
+                for finder in system._meta_path
             ]
             self.path_hooks = system._path_hooks
             self.path_importer_cache = system._path_importer_cache
@@ -203,7 +209,9 @@ class _State:
 
 
 def _is_of_importlib(finder: "Any") -> bool:
-    return isinstance(finder, type) and finder.__module__.startswith(("_frozen_importlib", "importlib._bootstrap"))
+    return isinstance(finder, type) and finder.__module__.startswith(
+        ("_frozen_importlib", "importlib._bootstrap")
+    )
 
 
 def _replace_hook(hook: "Any") -> "Any":
@@ -243,7 +251,7 @@ _OFFERING = (
 )
 
 
-def _find_replacements(system: "System", importer: Importer) -> "dict[int, tuple[Any, Any]]":
+def _find_replacements(importer: Importer) -> "dict[int, tuple[Any, Any]]":
     """Return what takes the place of what: the id of each thing of importlib's, with it and ours."""
     inner = sys.modules["_frozen_importlib"].__dict__
     outer = sys.modules["_frozen_importlib_external"].__dict__
@@ -266,7 +274,9 @@ def _inner_names(importer: Importer) -> "dict[str, Any]":
     def find_and_load(name: str, import_: object = None) -> "Any":
         return importer.find_and_load(name)
 
-    def find_fromlist(module: "Any", fromlist: "Any", import_: object = None, *, recursive: bool = False) -> "Any":
+    def find_fromlist(
+        module: "Any", fromlist: "Any", import_: object = None, *, recursive: bool = False
+    ) -> "Any":
         return statement.handle_fromlist(importer, module, fromlist, is_all=recursive)
 
     return {

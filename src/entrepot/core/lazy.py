@@ -33,11 +33,15 @@ class _LazyModule(Module):
                 before = state["__dict__"]
                 # What has been set meanwhile wins over what its code sets, as it would have.
                 changed = {
-                    key: value for key, value in namespace.items() if key not in before or value is not before[key]
+                    key: value
+                    for key, value in namespace.items()
+                    if key not in before or value is not before[key]
                 }
                 spec.loader.exec_module(self)
                 if state["modules"].get(spec.name, self) is not self:
-                    raise ValueError(f"module object for {spec.name!r} substituted in sys.modules during a lazy load")
+                    raise ValueError(
+                        f"module object for {spec.name!r} substituted in sys.modules during a lazy load"
+                    )
                 namespace.update(changed)
                 if isinstance(self, _LazyModule):
                     object.__setattr__(self, "__class__", own_class)

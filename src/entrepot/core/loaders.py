@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # Called with (module name, source path, reason) for each source compiled, while somebody listens.
 on_compile: "Callable[[str, str, str], None] | None" = None
 
+_namespace: "Any" = type(sys.implementation)
 EXTENSION_SUFFIXES: list[str] = _imp.extension_suffixes()
 
 
@@ -30,7 +31,10 @@ def load_by_name(loader: "Any", name: str) -> "Any":
     """Load a module by name into `sys.modules`: what `load_module` methods do (deprecated)."""
     from entrepot.core.modules import host
 
-    text = "the load_module() method is deprecated and slated for removal in Python 3.12; use exec_module() instead"
+    text = (
+        "the load_module() method is deprecated and slated for removal in Python 3.12; "
+        "use exec_module() instead"
+    )
     warn(text, DeprecationWarning)
     spec = spec_from_loader(name, loader)
     if name in sys.modules:
@@ -107,7 +111,7 @@ class SourceLoader(Basics):
 
     def source_to_code(self, data: "Any", path: str, *, _optimize: int = -1) -> "CodeType":
         """Compile source: bytes, text, or an AST."""
-        return compile(data, path, "exec", dont_inherit=True, optimize=_optimize)  # type: ignore[no-any-return]
+        return compile(data, path, "exec", dont_inherit=True, optimize=_optimize)
 
     def get_code(self, fullname: str) -> "CodeType":
         """Return the module's code: from its bytecode file if that is good, else compiled (and kept)."""
@@ -380,7 +384,7 @@ class FrozenImporter:
         _, is_package, original_name = info
         spec: Any = spec_from_loader(fullname, cls, origin=cls._ORIGIN, is_package=is_package)
         filename, folder = cls._resolve_filename(original_name, fullname, is_package)
-        spec.loader_state = type(sys.implementation)(filename=filename, origname=original_name)
+        spec.loader_state = _namespace(filename=filename, origname=original_name)
         if folder:
             spec.submodule_search_locations.insert(0, folder)
         return spec
@@ -425,7 +429,8 @@ class FrozenImporter:
     def load_module(cls, fullname: str) -> "Any":
         """Load by name. Deprecated: the import system uses `exec_module`."""
         module = load_by_name(cls, fullname)
-        _, is_package, original_name = _imp.find_frozen(fullname)
+        info: Any = _imp.find_frozen(fullname)
+        _, is_package, original_name = info
         filename, folder = cls._resolve_filename(original_name, fullname, is_package)
         namespace = vars(module)
         namespace.pop("__file__", None)
@@ -438,7 +443,7 @@ class FrozenImporter:
     @_requires_frozen
     def get_code(cls, fullname: str) -> "CodeType":
         """Return the frozen code object."""
-        return _imp.get_frozen_object(fullname)  # type: ignore[no-any-return]
+        return _imp.get_frozen_object(fullname)
 
     @_requires_frozen
     def get_source(cls, fullname: str) -> None:

@@ -3,7 +3,6 @@
 import sys
 
 from entrepot.core import frames
-
 from entrepot.core.verbose import say
 
 TYPE_CHECKING = False

@@ -13,10 +13,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 IS_WINDOWS = sys.platform == "win32"
-if IS_WINDOWS:
-    import nt as posix  # type: ignore[import-not-found, unused-ignore]
-else:
-    import posix
+# The system calls: `nt` on Windows, `posix` elsewhere.
+posix: "Any" = __import__("nt" if IS_WINDOWS else "posix")
 
 SEPARATOR = "\\" if IS_WINDOWS else "/"
 SEPARATORS = "\\/" if IS_WINDOWS else "/"
@@ -38,7 +36,7 @@ def join(*parts: str) -> str:
 def _join_windows(*parts: str) -> str:
     """Join with drives: an absolute part starts anew, another drive replaces all before it."""
     drive, kept = "", []
-    for root, tail in map(posix._path_splitroot, parts):  # type: ignore[attr-defined, unused-ignore]
+    for root, tail in map(posix._path_splitroot, parts):
         if root.startswith(("\\", "/")) or root.endswith(("\\", "/")):
             drive = root.rstrip(SEPARATORS) or drive
             kept = ["\\" + tail]
@@ -60,7 +58,7 @@ def split(path: str) -> tuple[str, str]:
 def is_absolute(path: str) -> bool:
     """Whether a path does not depend on the working directory."""
     if IS_WINDOWS:
-        root = posix._path_splitroot(path)[0].replace("/", "\\") if path else ""  # type: ignore[attr-defined, unused-ignore]
+        root = posix._path_splitroot(path)[0].replace("/", "\\") if path else ""
         return len(root) > 1 and (root.startswith("\\\\") or root.endswith("\\"))
     return path.startswith("/")
 
@@ -81,7 +79,7 @@ def make_absolute(path: str) -> str:
 
 def _is_kind(path: str, kind: int) -> bool:
     try:
-        return (stat(path).st_mode & _KIND) == kind
+        return bool((stat(path).st_mode & _KIND) == kind)
     except OSError:
         return False
 

@@ -2,8 +2,8 @@
 
 from _io import BytesIO, IncrementalNewlineDecoder
 
-
 from entrepot.core import frames
+
 
 def decode_source(data: bytes) -> str:
     """Return source text from a file's bytes: PEP 263 encoding, BOM, universal newlines.

@@ -14,7 +14,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-Module = type(sys)
+if TYPE_CHECKING:
+    import types
+
+    class Module(types.ModuleType):
+        """`types.ModuleType`, without importing `types`."""
+else:
+    Module = type(sys)
 _UNSET: "Any" = object()
 
 
@@ -108,7 +114,9 @@ def spec_from_loader(
     if not origin and hasattr(loader, "get_filename"):
         if is_package is None:
             return spec_from_file_location(name, loader=loader)
-        return spec_from_file_location(name, loader=loader, submodule_search_locations=[] if is_package else None)
+        return spec_from_file_location(
+            name, loader=loader, submodule_search_locations=[] if is_package else None
+        )
     if is_package is None:
         is_package = False
         if hasattr(loader, "is_package"):

@@ -4,8 +4,9 @@
     cart = system.import_module("shop.cart")     # in system.modules, not in sys.modules
 
 Modules of a system get the system's builtins, so each of their import statements, also one
-that runs years later in a function, asks the system. What is shared with the host (by default the
-standard library) is one module object for both. `installed()` makes a system the interpreter's own for a while.
+that runs years later in a function, asks the system. What is shared with the host (by default
+the standard library) is one module object for both. `installed()` makes a system the
+interpreter's own for a while.
 """
 
 import sys
@@ -135,7 +136,8 @@ class System:
         try:
             return statement.import_module(self._importer, name, package)
         except BaseException as error:
-            raise frames.strip(error)
+            frames.strip(error)
+            raise
 
     def find_spec(self, name: str, package: "str | None" = None) -> "Any":
         """Return a module's spec, or None; its parents are imported (`importlib.util.find_spec`)."""
@@ -146,7 +148,8 @@ class System:
         try:
             return reloading.reload(self._importer, module)
         except BaseException as error:
-            raise frames.strip(error)
+            frames.strip(error)
+            raise
 
     def invalidate_caches(self) -> None:
         """Make the finders look at the file system anew (`importlib.invalidate_caches`)."""
@@ -176,7 +179,10 @@ class System:
         if EXTENSIONS not in self.share:
             return details
         shared = type("ExtensionFileLoader", (SharedExtensionLoader,), {"_system": self})
-        return [(shared if loader is loaders.ExtensionFileLoader else loader, suffixes) for loader, suffixes in details]
+        return [
+            (shared if loader is loaders.ExtensionFileLoader else loader, suffixes)
+            for loader, suffixes in details
+        ]
 
     def _import_from_host(self, name: str) -> "Any":
         """Import a module into the host and return it."""

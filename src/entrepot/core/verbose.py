@@ -2,8 +2,8 @@
 
 import sys
 
-
 from entrepot.core import frames
+
 
 def say(message: str, *args: object, level: int = 1) -> None:
     """Print a message to stderr when `-v` was given at least `level` times."""

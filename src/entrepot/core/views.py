@@ -159,7 +159,9 @@ def _find_leading_to_modules(functions: "dict[str, FunctionType]") -> "set[str]"
     """Return the functions that use `sys.modules` or import by name, and those that call them."""
     used = {name: _names_in(function.__code__) for name, function in functions.items()}
     found = {
-        name for name, names in used.items() if {"sys", "modules"} <= names or {"__import__", "importlib"} & names
+        name
+        for name, names in used.items()
+        if {"sys", "modules"} <= names or {"__import__", "importlib"} & names
     }
     while True:
         more = {name for name, names in used.items() if names & found} - found
@@ -178,7 +180,9 @@ def _names_in(code: "CodeType") -> "set[str]":
 
 def _rebuild(function: "FunctionType", namespace: "dict[str, Any]") -> "Any":
     """Return a function like another that looks its global names up elsewhere."""
-    made = _function(function.__code__, namespace, function.__name__, function.__defaults__, function.__closure__)
+    made = _function(
+        function.__code__, namespace, function.__name__, function.__defaults__, function.__closure__
+    )
     for attribute in ("__kwdefaults__", "__qualname__", "__doc__", "__annotations__", "__module__"):
         setattr(made, attribute, getattr(function, attribute))
     made.__dict__.update(function.__dict__)
