@@ -26,6 +26,12 @@ from entrepot.errors import EntrepotError
 # Command -> the module that has it, in the order of the help.
 COMMANDS = {
     "run": "entrepot.commands.run",
+    "split": "entrepot.commands.split",
+    "move": "entrepot.commands.move",
+    "rename": "entrepot.commands.rename",
+    "expand": "entrepot.commands.expand",
+    "join": "entrepot.commands.join",
+    "undo": "entrepot.commands.undo",
 }
 
 

@@ -2,6 +2,7 @@
 
     EntrepotError
     ├── ProgramError      the code we were given
+    │   └── Refused       an edit would not keep the program as it is
     ├── SetupError        the machine, or how it is set up
     └── Bug               ours: please report
 
@@ -43,3 +44,25 @@ class SetupError(EntrepotError):
 
 class Bug(EntrepotError):  # noqa: N818 (whose fault it is, said plainly)
     """Something that entrepot got wrong. Please report it."""
+
+
+class Refused(ProgramError):
+    """An edit that would not keep the program as it is; nothing was written.
+
+    `reason` says what stands in the way, `path` and `line` where, `way_out` what to do next.
+    """
+
+    reason: str
+    path: str | None
+    line: int | None
+    way_out: str | None
+
+    def __init__(
+        self, reason: str, path: str | None = None, line: int | None = None, way_out: str | None = None
+    ) -> None:
+        super().__init__(reason=reason, path=path, line=line, way_out=way_out)
+
+    def __str__(self) -> str:
+        place = "" if self.path is None else f"{self.path}:{self.line}: " if self.line else f"{self.path}: "
+        rest = "" if self.way_out is None else f"\n  {self.way_out}"
+        return f"{place}{self.reason}; nothing was changed{rest}"

@@ -1,0 +1,32 @@
+"""`entrepot move`: take definitions from one module to another."""
+
+from __future__ import annotations
+
+import argparse
+
+from entrepot.errors import Refused
+from entrepot.refactor.command_line import add_edit_arguments, make_project, offer
+
+SUMMARY = "move definitions to another module, new or existing"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", metavar="MODULE:NAME[,NAME]", help="what moves: shop.cart:Basket,total")
+    parser.add_argument("destination", metavar="DEST", help="where to: shop.basket, or a file")
+    parser.add_argument("--style", choices=("names", "module"), default="names", help="as for split")
+    parser.add_argument("--reexport", action="store_true", help="keep the old names importable")
+    add_edit_arguments(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    from entrepot.refactor.split import plan_move
+
+    module, colon, names = args.names.rpartition(":")
+    if not colon or not names.strip(", "):
+        raise Refused(f"{args.names}: write MODULE:NAME,NAME")
+    found = [name.strip() for name in names.split(",") if name.strip()]
+    project = make_project(args, module)
+    edit = plan_move(
+        project, module, found, args.destination, style=args.style, reexport=args.reexport, force=args.force
+    )
+    return offer(edit, args)

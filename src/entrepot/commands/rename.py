@@ -1,0 +1,25 @@
+"""`entrepot rename`: a definition, a parameter, a module or a package."""
+
+from __future__ import annotations
+
+import argparse
+
+from entrepot.refactor.command_line import add_edit_arguments, make_project, offer
+
+SUMMARY = "rename a definition, a parameter, a module or a package everywhere"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "old", metavar="OLD", help="shop.cart:Basket, shop.cart:total(price), or the module shop.cart"
+    )
+    parser.add_argument("new", metavar="NEW", help="the new name: Cart, cost, shop.trolley")
+    add_edit_arguments(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    from entrepot.refactor.rename_any import plan_rename
+
+    module = args.old.partition(":")[0]
+    project = make_project(args, module)
+    return offer(plan_rename(project, args.old, args.new, force=args.force), args)

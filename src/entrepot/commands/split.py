@@ -1,0 +1,42 @@
+"""`entrepot split`: cut a file that has grown into modules."""
+
+from __future__ import annotations
+
+import argparse
+
+from entrepot.refactor.command_line import add_edit_arguments, make_project, offer
+
+SUMMARY = "move definitions of a file into modules beside it"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="the file, or the module's name")
+    parser.add_argument(
+        "--to", action="append", default=[], metavar="MODULE=NAME,...", help="which names go to which module"
+    )
+    parser.add_argument(
+        "--style",
+        choices=("names", "module"),
+        default="names",
+        help="from module import name, or import module and module.name (default: names)",
+    )
+    parser.add_argument("--reexport", action="store_true", help="keep the old names importable from FILE")
+    parser.add_argument("--suggest", action="store_true", help="propose groups instead, with the reasons")
+    add_edit_arguments(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    from entrepot.refactor.split import parse_request, plan_split
+
+    project = make_project(args, args.file)
+    if args.suggest:
+        from entrepot.refactor.suggest import print_suggestion, suggest_split
+
+        return print_suggestion(suggest_split(project, project.get_module(args.file)), args.format)
+    if not args.to:
+        print("entrepot split: say what goes where with --to MODULE=NAME,..., or ask with --suggest")
+        return 2
+    edit = plan_split(
+        project, args.file, parse_request(args.to), style=args.style, reexport=args.reexport, force=args.force
+    )
+    return offer(edit, args)

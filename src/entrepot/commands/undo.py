@@ -1,0 +1,27 @@
+"""`entrepot undo`: take the last edit of this project back."""
+
+from __future__ import annotations
+
+import argparse
+
+from entrepot.refactor.command_line import make_project
+
+SUMMARY = "take the last edit of this project back, byte for byte"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--root", metavar="DIR", help="the project's folder (default: found from here)")
+    parser.add_argument("--list", action="store_true", help="show the edit that would be undone, and stop")
+
+
+def main(args: argparse.Namespace) -> int:
+    from entrepot.refactor.journal import find_last, undo_last
+
+    root = make_project(args, ".", is_read=False).root
+    if args.list:
+        edit = find_last(root)
+        print("nothing to undo" if edit is None else edit.title)
+        return 0
+    edit = undo_last(root)
+    print(f"undone: {edit.title}")
+    return 0

@@ -1,0 +1,1 @@
+"""How can a program be organised into modules, doing exactly what it did?"""

@@ -1,0 +1,76 @@
+"""What the commands that edit have in common: their options, showing an edit, applying it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+
+from entrepot.refactor.changes import Edit
+from entrepot.refactor.project import Project, find_root
+
+
+def add_edit_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="show the difference and write nothing")
+    parser.add_argument(
+        "--force", action="store_true", help="go on despite uncommitted changes and code known only at run time"
+    )
+    parser.add_argument("--root", metavar="DIR", help="the project's folder (default: found from the file)")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+
+
+def make_project(args: argparse.Namespace, given: str, *, is_read: bool = True) -> Project:
+    """Return the project that a command works on."""
+    if args.root:
+        root = args.root
+    elif given.endswith(".py") or os.sep in given or os.path.isdir(given):
+        root = find_root(given)
+    else:
+        root = find_root(os.getcwd())
+    return Project(root, is_read=is_read)
+
+
+def offer(edit: Edit, args: argparse.Namespace) -> int:
+    """Show an edit, and apply it unless only the difference is wanted. Returns the exit status."""
+    if args.format == "json":
+        return _offer_json(edit, args)
+    for note in edit.notes:
+        print(f"note: {note}", file=sys.stderr)
+    if edit.is_empty:
+        print("nothing to change")
+        return 0
+    if args.dry_run:
+        sys.stdout.write(edit.diff())
+        return 0
+    edit.apply(force=args.force)
+    for change in edit.changes:
+        if change.before == change.after:
+            continue
+        name = os.path.relpath(change.path, edit.root)
+        verb = "made" if change.before is None else "removed" if change.after is None else "changed"
+        print(f"{verb:<8} {name}")
+    print("to take it back: entrepot undo")
+    return 0
+
+
+def _offer_json(edit: Edit, args: argparse.Namespace) -> int:
+    if not args.dry_run and not edit.is_empty:
+        edit.apply(force=args.force)
+    about = {
+        "title": edit.title,
+        "applied": not args.dry_run and not edit.is_empty,
+        "files": [
+            {
+                "path": os.path.relpath(change.path, edit.root),
+                "before": change.before is not None,
+                "after": change.after is not None,
+            }
+            for change in edit.changes
+            if change.before != change.after
+        ],
+        "notes": [{"text": n.text, "path": n.path, "line": n.line} for n in edit.notes],
+        "diff": edit.diff(),
+    }
+    print(json.dumps(about, indent=2))
+    return 0

@@ -1,0 +1,249 @@
+"""Replace `from module import *` by the names it brings.
+
+Which names: in a package (its `__init__` and its modules, tests apart) all of them, so that
+its namespace stays what it is. In a script or a module at top level those that the file uses,
+lists in `__all__`, or that another file of the project takes from it.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Iterable, Sequence
+
+from entrepot.errors import Refused
+from entrepot.refactor.changes import Edit, FileChange, Note
+from entrepot.refactor.checks import check_result
+from entrepot.refactor.cut import find_exported
+from entrepot.refactor.effects import Effects
+from entrepot.refactor.exports import Exports
+from entrepot.refactor.imports import delete_statement, render_from
+from entrepot.refactor.project import Project
+from entrepot.refactor.statements import list_statements
+from entrepot.refactor.text import Rewriter, SourceFile
+from entrepot.refactor.uses import find_uses, walk_statements
+
+
+def plan_expand(project: Project, paths: Sequence[str]) -> Edit:
+    """Return the edit that expands the star imports of files and folders.
+
+    In a single file, a star whose names cannot be told raises Refused; in a folder it stays, and
+    a note says why.
+    """
+    files, is_single = _find_files(project, paths)
+    exports = Exports(project)
+    changes: list[FileChange] = []
+    notes: list[Note] = []
+    for path in files:
+        if b"*" not in project.raw(path):
+            continue
+        try:
+            file = project.file(path)
+            if not file.names.star_imports:
+                continue
+            rewriter = expand_file(project, exports, file, notes, is_strict=is_single)
+        except Refused as error:
+            if is_single:
+                raise
+            notes.append(Note(error.reason, project.show(path), error.line))
+            continue
+        if rewriter.changes_anything:
+            changes.append(FileChange(path, file.raw, file.encode(rewriter.result())))
+    edit = Edit(project.root, "expand " + " ".join(paths), tuple(changes), (), tuple(dict.fromkeys(notes)))
+    check_result(project, edit)
+    return edit
+
+
+def _find_files(project: Project, paths: Sequence[str]) -> tuple[list[str], bool]:
+    found: list[str] = []
+    for given in paths:
+        path = os.path.realpath(given)
+        if os.path.isdir(path):
+            found += [p for p in project.paths if p == path or p.startswith(path.rstrip(os.sep) + os.sep)]
+        else:
+            found.append(project.get_module(given))
+    return list(dict.fromkeys(found)), len(paths) == 1 and not os.path.isdir(paths[0])
+
+
+def expand_file(
+    project: Project, exports: Exports, file: SourceFile, notes: list[Note], *, is_strict: bool
+) -> Rewriter:
+    """Return the replacements for the star imports of one file."""
+    rewriter = Rewriter(file)
+    bodies = {id(node): body for node, body in walk_statements(file.tree)}
+    stars = sorted(file.names.star_imports, key=file.lines.start_of)
+    brought: list[tuple[ast.ImportFrom, list[str], list[str]]] = []
+    for node in stars:
+        shown = project.show(file.path)
+        source = exports.source_of(node, file.path)
+        try:
+            if source is None:
+                raise Refused("a relative import that leads nowhere")
+            names, perhaps = exports.get(source, file.path).star_names()
+        except Refused as error:
+            if is_strict:
+                raise Refused(error.reason, shown, node.lineno, "write the names by hand here") from None
+            notes.append(Note(f"stays: {error.reason}", shown, node.lineno))
+            continue
+        brought.append((node, names, perhaps))
+    is_whole = _keeps_namespace(project, file)
+    wanted = None if is_whole else _find_wanted(project, file, [n for _, a, b in brought for n in [*a, *b]])
+    for number, (node, names, perhaps) in enumerate(brought):
+        _expand_one(project, exports, file, rewriter, bodies, notes, node, names, perhaps, wanted, brought[number + 1 :], is_strict)
+    return rewriter
+
+
+def _expand_one(
+    project: Project,
+    exports: Exports,
+    file: SourceFile,
+    rewriter: Rewriter,
+    bodies: dict[int, list[ast.stmt]],
+    notes: list[Note],
+    node: ast.ImportFrom,
+    names: list[str],
+    perhaps: list[str],
+    wanted: set[str] | None,
+    later: Sequence[tuple[ast.ImportFrom, list[str], list[str]]],
+    is_strict: bool,
+) -> None:
+    shown = project.show(file.path)
+    open_names = [name for name in perhaps if wanted is None or name in wanted]
+    if open_names:
+        reason = f"whether {', '.join(open_names[:5])} exists there is decided at run time"
+        if is_strict:
+            raise Refused(reason, shown, node.lineno, "write the names by hand here")
+        notes.append(Note(f"stays: {reason}", shown, node.lineno))
+        return
+    kept = [name for name in names if wanted is None or name in wanted]
+    if wanted is not None and node in file.tree.body:
+        # A later star at the top level that brings the same name wins, if nothing reads it in between.
+        for other, others, _ in later:
+            if other in file.tree.body:
+                kept = [n for n in kept if n not in others or _is_read_between(file, n, node, other)]
+    start, end = file.lines.start_of(node), file.lines.end_of(node)
+    source_text = "." * node.level + (node.module or "")
+    if kept:
+        indent = file.data[file.line_start(start) : start].decode()
+        text = render_from(source_text, kept, indent=indent if not indent.strip() else "", eol=file.eol.decode())
+        rewriter.replace(start, end, text)
+        return
+    body = bodies[id(node)]
+    replacement = _bare_import(project, exports, file, node)
+    delete_statement(rewriter, node, body, replacement)
+    what = "is imported without names, for what it does" if replacement else "brought nothing that is used: removed"
+    notes.append(Note(f"{source_text} {what}", shown, node.lineno))
+
+
+def _is_read_between(file: SourceFile, name: str, one: ast.ImportFrom, two: ast.ImportFrom) -> bool:
+    start, end = file.lines.start_of(one), file.lines.start_of(two)
+    return any(o.name == name and start < o.start < end and o.when == "import" for o in file.names.occurrences)
+
+
+def _bare_import(project: Project, exports: Exports, file: SourceFile, node: ast.ImportFrom) -> str:
+    """Return the import that still runs a module none of whose names is needed, "" where that is not needed."""
+    source = exports.source_of(node, file.path) or ""
+    path = exports.locate(source, file.path)
+    if path == "":
+        return ""
+    if path is not None and path in project:
+        statements = list_statements(project.file(path))
+        effects = Effects(statements)
+        if not any(effects.is_loud(s.node) or s.is_import for s in statements):
+            return ""
+    if node.level and node.module:
+        parent, _, last = node.module.rpartition(".")
+        return f"from {'.' * node.level}{parent} import {last}  # noqa: F401"
+    if node.level:
+        return ""
+    return f"import {source}  # noqa: F401"
+
+
+def _keeps_namespace(project: Project, file: SourceFile) -> bool:
+    """Whether others may take anything from this file: it is part of a package and no test."""
+    if project.is_package(file.path):
+        return True
+    if not project.package_of(file.path):
+        return False
+    name = os.path.basename(file.path)
+    return not (name.startswith("test_") or name in ("__main__.py", "conftest.py") or name.endswith("_test.py"))
+
+
+def _find_wanted(project: Project, file: SourceFile, names: Iterable[str]) -> set[str]:
+    """Return those of the names that the file uses or that others take from it."""
+    brought = set(names)
+    module = file.names.module
+    used = {o.name for o in file.names.occurrences if o.name in brought and o.home in (None, module) and o.kind == "load"}
+    used |= {n for o in file.names.occurrences if o.kind in ("declare", "delete") for n in [o.name] if n in brought}
+    used |= brought & set(find_exported(file))
+    used -= _always_own(file, used)
+    if not project.name_of(file.path):
+        return used
+    for uses in find_uses(project, file.path):
+        used |= {f.alias.name for f in uses.from_imports} & brought
+        used |= {a.name for a in uses.attributes} & brought
+        used |= {s.name for s in uses.strings} & brought
+        if uses.stars:
+            names_there = {o.name for o in uses.file.names.occurrences if o.home is None}
+            used |= brought & names_there
+            used |= brought & _taken_further(project, uses.file, brought)
+        if uses.whole and not uses.attributes:
+            used |= brought & _words(uses.file)
+    return used
+
+
+def _taken_further(project: Project, file: SourceFile, brought: set[str]) -> set[str]:
+    found: set[str] = set()
+    for uses in find_uses(project, file.path):
+        found |= _words(uses.file) & brought
+    return found
+
+
+def _words(file: SourceFile) -> set[str]:
+    found = {o.name for o in file.names.occurrences}
+    for node in ast.walk(file.tree):
+        if isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)
+        elif isinstance(node, ast.alias):
+            found.add(node.name)
+    return found
+
+
+def _always_own(file: SourceFile, names: set[str]) -> set[str]:
+    """Return names that the file certainly defines itself before it first reads them."""
+    found = set()
+    module = file.names.module
+    last_star = max((file.lines.end_of(node) for node in file.names.star_imports), default=0)
+    for name in names:
+        mine = [o for o in file.names.occurrences if o.name == name and o.home is module]
+        binders = [
+            o
+            for o in mine
+            if o.scope is module
+            and o.kind in ("define", "store", "import")
+            and o.start > last_star
+            and isinstance(file.tree.body[o.statement], ast.FunctionDef | ast.ClassDef | ast.Assign | ast.Import | ast.ImportFrom)
+        ]
+        if not binders:
+            continue
+        first = min(file.lines.end_of(file.tree.body[o.statement]) for o in binders)
+        own_start = min(file.lines.start_of(file.tree.body[o.statement]) for o in binders)
+        reads = [o for o in mine if o.kind == "load" and o.when == "import" and o.start < first]
+        calls = [o for o in mine if o.kind == "load" and o.when == "call" and o.start < own_start]
+        if not reads and not (calls and _calls_before(file, own_start)):
+            found.add(name)
+    return found
+
+
+def _calls_before(file: SourceFile, offset: int) -> bool:
+    """Whether something could be called before an offset."""
+    for node in file.tree.body:
+        if file.lines.start_of(node) >= offset:
+            break
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Import | ast.ImportFrom):
+            continue
+        if any(isinstance(inner, ast.Call) for inner in ast.walk(node)):
+            return True
+    return False

@@ -1,0 +1,39 @@
+"""Whether a renamed file still means the same: every name in the scope it had before.
+
+The occurrences of both texts are paired in order. Each pair must have the same kind, stand in
+the same scope and belong to the same one (or to none), with at most the names exchanged. A
+capture anywhere breaks a pair.
+"""
+
+from __future__ import annotations
+
+from entrepot.errors import Refused
+from entrepot.program.symbols import Scope
+from entrepot.refactor.project import Project
+from entrepot.refactor.text import SourceFile
+
+
+def check_same_shape(project: Project, before: SourceFile, after: SourceFile, old: str, new: str) -> None:
+    """Raise Refused when a renaming made a name mean something else."""
+    first, second = before.names.occurrences, after.names.occurrences
+    shown = project.show(before.path)
+    if len(first) != len(second):
+        raise Refused(f"renaming {old} to {new} would change what this file says", shown)
+    scopes: dict[int, Scope | None] = {}
+    for one, two in zip(first, second, strict=True):
+        if one.kind != two.kind or not _agree(scopes, one.scope, two.scope) or not _agree(scopes, one.home, two.home):
+            what = two.name if two.name == new else one.name
+            raise Refused(
+                f"{what} would mean something else here", shown, before.line_of(max(one.start, 0)),
+                f"choose another name than {new}, or rename the other {new} first",
+            )  # fmt: skip
+        if one.home is None and one.name != two.name and one.name != old:
+            raise Refused(f"{one.name} would be lost", shown, before.line_of(max(one.start, 0)))
+
+
+def _agree(scopes: dict[int, Scope | None], one: Scope | None, two: Scope | None) -> bool:
+    if one is None or two is None:
+        return one is two
+    return scopes.setdefault(id(one), two) is two
+
+
