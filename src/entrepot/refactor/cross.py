@@ -456,8 +456,8 @@ def _write(cut: Cut, decision: Decision, graph: _Graph, crossing: Crossing) -> N
         else:
             _use_module(decision, crossing, imports.bottom)
         return
-    outer = crossing.outer
-    if outer is not None and _has_room(cut, outer) and not _is_declared_global(cut, outer, name):
+    outer = _find_function(cut, crossing)
+    if outer is not None and not _is_declared_global(cut, outer, name):
         _, names, modules = imports.local.setdefault(id(outer), (outer, {}, []))
         if as_module:
             _use_module(decision, crossing, modules)
@@ -532,6 +532,20 @@ def _add(into: dict[str, list[str]], key: str, name: str) -> None:
     names = into.setdefault(key, [])
     if name not in names:
         names.append(name)
+
+
+def _find_function(cut: Cut, crossing: Crossing) -> ast.AST | None:
+    """Return the innermost function (or main block) around a reference that has room for an import.
+
+    The innermost, because the ones around it may be called while a module is initialised.
+    """
+    for scope in crossing.occurrence.scope.chain():
+        if isinstance(scope.node, ast.FunctionDef | ast.AsyncFunctionDef) and scope.kind == "function":
+            if _has_room(cut, scope.node):
+                return scope.node
+    if isinstance(crossing.outer, ast.If) and _has_room(cut, crossing.outer):
+        return crossing.outer
+    return None
 
 
 def _has_room(cut: Cut, outer: ast.AST) -> bool:

@@ -419,6 +419,8 @@ def _check_dynamic(cut: Cut) -> None:
 
 def _check_code(cut: Cut, node: ast.Call, moved: set[str]) -> None:
     argument = node.args[0]
+    if isinstance(argument, ast.Call) and isinstance(argument.func, ast.Name) and argument.func.id == "compile":
+        argument = argument.args[0] if argument.args else argument
     if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
         try:
             words = {n.id for n in ast.walk(ast.parse(argument.value.strip())) if isinstance(n, ast.Name)}

@@ -125,15 +125,17 @@ def _insert_local(decision: Decision, key: str, imports: Imports, rewriter: Rewr
 def _write_source(decision: Decision, rewriter: Rewriter) -> None:
     cut = decision.cut
     file = cut.file
-    for statement in cut.statements:
-        if cut.place[statement.index] != STAY:
-            _cut_out(cut, statement, rewriter)
-    for statement in find_unused_imports(cut):
-        node, aliases = statement
-        if aliases:
-            remove_aliases(rewriter, node, aliases, body=file.tree.body)  # type: ignore[arg-type]
+    for run in _find_runs(cut):
+        if run[0].owns_lines:
+            _cut_out(cut, run, rewriter)
         else:
-            _cut_out(cut, cut.statements[file.tree.body.index(node)], rewriter)
+            _cut_from_line(cut, run[0], rewriter)
+    for node, aliases in find_unused_imports(cut):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            remove_aliases(rewriter, node, aliases, body=file.tree.body)
+        else:
+            block = cut.statements[file.tree.body.index(node)]
+            rewriter.delete(block.start, block.end)
     groups: dict[int, list[str]] = {}
     places: dict[int, list[str]] = {}
     imports = decision.of(STAY)
@@ -279,46 +281,47 @@ def _write_lazy(decision: Decision, rewriter: Rewriter) -> None:
         rewriter.insert(len(file.data), missing + eol.join(lines) + eol)
 
 
-def _cut_out(cut: Cut, statement: Statement, rewriter: Rewriter) -> None:
-    """Delete a statement and the blank lines that separated it."""
+def _cut_out(cut: Cut, run: Sequence[Statement], rewriter: Rewriter) -> None:
+    """Delete statements that stand together, and the blank lines that separated them from the rest.
+
+    What follows keeps the larger of the two gaps, above and below.
+    """
     file = cut.file
-    if not statement.owns_lines:
-        _cut_from_line(cut, statement, rewriter)
-        return
-    start, end = statement.start, statement.end
+    start, end = run[0].start, run[-1].end
     below = skip_blank_lines(file, end)
     above = count_blank_lines_above(file, start)
-    blanks_below = file.lines.place(below)[0] - file.lines.place(end)[0] if below > end else 0
     if below >= len(file.data):
-        while above > 0:
+        for _ in range(above):
             start = file.line_start(start - 1)
-            above -= 1
         rewriter.delete(start, len(file.data))
-        return
-    following = cut.statements[statement.index + 1] if statement.index + 1 < len(cut.statements) else None
-    if following is not None and cut.place[following.index] != STAY and following.start == below:
-        rewriter.delete(start, below)  # the next one goes too: it decides what blank lines stay
-        return
-    if all(cut.place[: statement.index + 1]):
+    elif all(cut.place[: run[-1].index + 1]):
         rewriter.delete(start, below)  # the file began with what moves
-        return
-    keep = max(above_of_run(cut, statement), blanks_below)
-    gap = keep - above_of_run(cut, statement)
-    stop = end
-    for _ in range(blanks_below - max(gap, 0)):
-        stop = file.line_end(stop)
-    rewriter.delete(start, stop)
+    else:
+        blank = file.line_of(below) - file.line_of(end)
+        stop = end
+        for _ in range(min(above, blank)):
+            stop = file.line_end(stop)
+        rewriter.delete(start, stop)
 
 
-def above_of_run(cut: Cut, statement: Statement) -> int:
-    """Return the blank lines above the first of the moved statements that end with this one."""
-    index = statement.index
-    while index > 0 and cut.place[index - 1] != STAY and cut.statements[index - 1].owns_lines:
-        between = cut.file.data[cut.statements[index - 1].end : cut.statements[index].start]
-        if between.strip():
-            break
-        index -= 1
-    return count_blank_lines_above(cut.file, cut.statements[index].start)
+def _find_runs(cut: Cut) -> list[list[Statement]]:
+    """Return the statements that move, those with nothing but blank lines between them together."""
+    runs: list[list[Statement]] = []
+    for statement in cut.statements:
+        if cut.place[statement.index] == STAY:
+            continue
+        last = runs[-1][-1] if runs else None
+        if (
+            last is not None
+            and last.index + 1 == statement.index
+            and last.owns_lines
+            and statement.owns_lines
+            and not cut.file.data[last.end : statement.start].strip()
+        ):
+            runs[-1].append(statement)
+        else:
+            runs.append([statement])
+    return runs
 
 
 def _cut_from_line(cut: Cut, statement: Statement, rewriter: Rewriter) -> None:
@@ -360,7 +363,8 @@ def find_unused_imports(cut: Cut) -> list[tuple[ast.stmt, list[ast.alias]]]:
     for occurrence in file.names.occurrences:
         if occurrence.home is module and occurrence.kind != IMPORT:
             used.setdefault(occurrence.name, []).append(cut.place[occurrence.statement])
-    for statement in cut.statements:
+    # Blocks first: what only they have used is unused when they go.
+    for statement in sorted(cut.statements, key=lambda s: s.is_import):
         if cut.place[statement.index] != STAY or is_future(statement.node):
             continue
         gone = [
@@ -379,6 +383,10 @@ def find_unused_imports(cut: Cut) -> list[tuple[ast.stmt, list[ast.alias]]]:
                 found.append((node, aliases))
         elif gone and set(gone) == statement.binds and any(statement.index in c for c in cut.copied.values()):
             found.append((node, []))
+            for occurrence in file.names.occurrences:
+                if occurrence.home is module and occurrence.statement == statement.index and occurrence.kind == LOAD:
+                    used[occurrence.name].remove(STAY)
+                    used[occurrence.name].append("gone")
     return found
 
 
