@@ -76,7 +76,7 @@ LIBRARIES = [
             ),
             "markdown2_toc": names("calculate_toc_html UnicodeWithAttrs"),
         },
-        ("python", "test/test.py"), path="lib", needs=("pygments",),
+        ("test/test_markdown2.py",), path="lib", needs=("pygments",),
     ),
     Library(
         "six", "1.17.0", "six.py",
@@ -243,7 +243,7 @@ def run_tests(library: Library, root: Path, python: Path) -> str:
         [str(python), *command], cwd=root, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
     lines = (done.stdout + done.stderr).splitlines()
-    found = [line for line in lines if re.search(r"^=.*(passed|failed|error)|^Ran \d+ tests|^(OK|FAILED)\b", line)]
+    found = [line for line in lines if re.search(r"^=*.*\d (passed|failed|error)|^Ran \d+ tests|^(OK|FAILED)\b", line)]
     last = ", ".join(found) if found else "\n".join(lines[-5:])
     return f"{re.sub(r' in [0-9.]+s', '', last).strip('= ')} (status {done.returncode})"
 

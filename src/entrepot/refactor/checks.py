@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import warnings
+from collections.abc import Iterable
 
 from entrepot.errors import Refused
 from entrepot.program.symbols import IMPORT, LOAD
@@ -22,9 +23,9 @@ _ALWAYS = frozenset(dir(builtins)) | {
 }  # fmt: skip
 
 
-def check_result(project: Project, edit: Edit, *sources: str) -> None:
+def check_result(project: Project, edit: Edit, *sources: str, known: Iterable[str] = ()) -> None:
     """Raise Refused when a new text does not compile or has names that nobody binds any more."""
-    known: set[str] = set()
+    known = set(known)
     for source in sources:
         if source in project:
             known |= find_undefined(project.file(source))

@@ -14,6 +14,7 @@ order of its statements decides.
 from __future__ import annotations
 
 import ast
+import builtins
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -431,15 +432,20 @@ def _write(cut: Cut, decision: Decision, graph: _Graph, crossing: Crossing) -> N
     if is_declaration(crossing):
         decision.undeclared.append(crossing)
         return
-    must_be_module = name in cut.rebound
+    must_be_module = name in cut.rebound or (name in cut.perhaps and crossing.when == AT_CALL)
     if must_be_module:
+        if name in cut.perhaps and hasattr(builtins, name):
+            raise cut.refuse(
+                f"whether {name} is the builtin or this module's is decided at run time",
+                cut.file.line_of(crossing.occurrence.start),
+                "give it another name here first",
+            )
         _check_rebound(cut, decision, crossing)
     as_module = must_be_module or (cut.style == "module" and b != STAY)
     if crossing.occurrence.is_self_documenting and as_module:
         if must_be_module:
-            where = f"{cut.rebound[name][0]}:{cut.rebound[name][1]}"
             raise cut.refuse(
-                f"{name} is rebound ({where}), and this f-string prints its own text",
+                f"{name} can only be reached through its module, and this f-string prints its own text",
                 cut.file.line_of(crossing.occurrence.start),
             )
         as_module = False
@@ -490,7 +496,7 @@ def _is_bound_by_then(cut: Cut, decision: Decision, crossing: Crossing) -> bool:
 def _check_rebound(cut: Cut, decision: Decision, crossing: Crossing) -> None:
     node = crossing.occurrence.node
     if not isinstance(node, ast.Name):
-        path, line = cut.rebound[crossing.name]
+        path, line = cut.rebound.get(crossing.name, (cut.project.show(cut.path), crossing.occurrence.statement))
         raise cut.refuse(
             f"{crossing.name} is rebound ({path}:{line}) by a statement that can only bind a plain name",
             cut.file.line_of(crossing.occurrence.start),

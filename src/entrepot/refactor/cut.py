@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 from entrepot.errors import Refused
 from entrepot.program.symbols import AT_CALL, AT_IMPORT, BINDING, DECLARE, LOAD, NEVER, Occurrence
+from entrepot.refactor.exports import Exports, read_namespace
 from entrepot.refactor.project import Project
 from entrepot.refactor.statements import (
     Statement,
@@ -79,6 +80,8 @@ class Cut:
     copied: dict[str, dict[int, set[str]]] = field(default_factory=dict)  # target -> statement -> names
     crossings: list[Crossing] = field(default_factory=list)
     exported: list[str] = field(default_factory=list)  # names of `__all__`
+    perhaps: set[str] = field(default_factory=set)  # names that only some runs bind
+    unbound: set[str] = field(default_factory=set)  # names that this Python never gets to bind
 
     @property
     def name(self) -> str:
@@ -118,6 +121,7 @@ def make_cut(
     cut.statements = list_statements(file)
     cut.exported = find_exported(file)
     _place_statements(cut)
+    _find_bound(cut)
     cut.uses = find_uses(project, path)
     _find_rebound(cut)
     _find_owners(cut)
@@ -322,6 +326,17 @@ def _finished_name(node: ast.stmt) -> str | None:
     return target.id if isinstance(target, ast.Name) else None
 
 
+def _find_bound(cut: Cut) -> None:
+    """Find names that a condition may leave unbound (`if sys.version_info < (3,): str = unicode`)."""
+    namespace = read_namespace(Exports(cut.project), cut.path)
+    if namespace.unknown is not None:
+        return
+    tops = {name for s in cut.statements if isinstance(s.node, ast.If | ast.Try) for name in s.binds}
+    tops -= {name for s in cut.statements if is_type_checking(s.node) for name in s.binds}
+    for name in tops - set(namespace.bound):
+        (cut.perhaps if name in namespace.maybe else cut.unbound).add(name)
+
+
 # -- names ---------------------------------------------------------------------------------
 
 
@@ -485,6 +500,8 @@ def _find_crossings(cut: Cut) -> None:
         if occurrence.home is not module:
             continue
         a, name = cut.place[occurrence.statement], occurrence.name
+        if name in cut.unbound and a != STAY and cut.owner.get(name) == STAY:
+            continue
         b = cut.owner.get(name, STAY)
         if a != STAY and is_copied(cut, name):
             copy_import(cut, a, name)

@@ -16,10 +16,13 @@ from __future__ import annotations
 
 import ast
 import json
+import operator
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from entrepot.errors import Refused
 from entrepot.refactor.project import Project
@@ -179,6 +182,13 @@ class Exports:
         return self.asked[name]
 
 
+def read_namespace(exports: Exports, path: str) -> Namespace:
+    """Return what a file's top level binds, whatever its `__all__` says; no error where it cannot be told."""
+    reader = _Reader(exports, path)
+    reader.read(exports.file(path).tree.body, True)
+    return reader.namespace
+
+
 def _import_time_modules(exports: Exports, body: list[ast.stmt], path: str) -> list[str]:
     found: list[str] = []
     for node in body:
@@ -202,88 +212,90 @@ def _import_time_modules(exports: Exports, body: list[ast.stmt], path: str) -> l
     return found
 
 
-def decide_test(test: ast.expr) -> bool | None:
+Values = dict[str, object]  # names of constants that are known
+
+
+def decide_test(test: ast.expr, values: Values | None = None) -> bool | None:
     """Return what a condition is on this Python and platform, None when that cannot be told."""
-    if isinstance(test, ast.Constant):
-        return bool(test.value)
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
-        inner = decide_test(test.operand)
+        inner = decide_test(test.operand, values)
         return None if inner is None else not inner
     if isinstance(test, ast.BoolOp):
-        values = [decide_test(value) for value in test.values]
+        decided = [decide_test(value, values) for value in test.values]
         stop = isinstance(test.op, ast.Or)
-        if stop in values:
+        if stop in decided:
             return stop
-        return None if None in values else not stop
-    if isinstance(test, ast.Name):
-        return {"TYPE_CHECKING": False, "__debug__": True}.get(test.id)
-    if isinstance(test, ast.Attribute):
-        return False if test.attr == "TYPE_CHECKING" else None
-    if isinstance(test, ast.Compare) and len(test.ops) == 1:
-        return _decide_comparison(test.left, test.ops[0], test.comparators[0])
+        return None if None in decided else not stop
+    if isinstance(test, ast.Attribute) and test.attr == "TYPE_CHECKING":
+        return False
     if isinstance(test, ast.Call) and isinstance(test.func, ast.Attribute) and test.func.attr == "startswith":
-        value = _known_value(test.func.value)
+        value = _known_value(test.func.value, values)
         if isinstance(value, str) and test.args and isinstance(test.args[0], ast.Constant):
             return value.startswith(str(test.args[0].value))
-    return None
-
-
-def _decide_comparison(left: ast.expr, op: ast.cmpop, right: ast.expr) -> bool | None:
-    one, two = _known_value(left), _known_value(right)
-    if one is None or two is None:
         return None
-    try:
-        if isinstance(op, ast.Eq):
-            return bool(one == two)
-        if isinstance(op, ast.NotEq):
-            return bool(one != two)
-        if isinstance(op, ast.Lt):
-            return bool(one < two)  # type: ignore[operator]
-        if isinstance(op, ast.LtE):
-            return bool(one <= two)  # type: ignore[operator]
-        if isinstance(op, ast.Gt):
-            return bool(one > two)  # type: ignore[operator]
-        if isinstance(op, ast.GtE):
-            return bool(one >= two)  # type: ignore[operator]
-        if isinstance(op, ast.In):
-            return bool(one in two)  # type: ignore[operator]
-        if isinstance(op, ast.NotIn):
-            return bool(one not in two)  # type: ignore[operator]
-    except TypeError:
-        return None
-    return None
+    known = _known_value(test, values)
+    return None if known is None else bool(known)
 
 
-def _known_value(node: ast.expr) -> object | None:
-    """Return the value of a literal or of a fact about this Python."""
+_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.In: lambda one, two: one in two,
+    ast.NotIn: lambda one, two: one not in two,
+}
+_FACTS: dict[tuple[str, str], object] = {
+    ("sys", "version_info"): tuple(sys.version_info),
+    ("sys", "platform"): sys.platform,
+    ("sys", "maxsize"): sys.maxsize,
+    ("sys", "byteorder"): sys.byteorder,
+    ("os", "name"): os.name,
+}
+
+
+def _known_value(node: ast.expr, values: Values | None = None) -> Any:
+    """Return the value of a literal or of a fact about this Python, None when it cannot be told."""
     if isinstance(node, ast.Constant):
-        return node.value  # type: ignore[return-value]
+        return node.value
+    if isinstance(node, ast.Name):
+        if node.id == "__name__":
+            return "the module's own name"
+        return {"TYPE_CHECKING": False, "__debug__": True, **(values or {})}.get(node.id)
     if isinstance(node, ast.Tuple):
-        values = [_known_value(item) for item in node.elts]
-        return None if None in values else tuple(values)
-    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-        facts: dict[tuple[str, str], object] = {
-            ("sys", "version_info"): tuple(sys.version_info),
-            ("sys", "platform"): sys.platform,
-            ("os", "name"): os.name,
-            ("sys", "maxsize"): sys.maxsize,
-            ("sys", "byteorder"): sys.byteorder,
-        }
-        return facts.get((node.value.id, node.attr))
-    if isinstance(node, ast.Attribute) and node.attr in ("major", "minor"):
-        inner = _known_value(node.value)
-        return inner[0 if node.attr == "major" else 1] if isinstance(inner, tuple) else None
-    if isinstance(node, ast.Subscript):
-        inner = _known_value(node.value)
-        if isinstance(inner, tuple):
-            if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int):
-                return inner[node.slice.value]
-            if isinstance(node.slice, ast.Slice) and node.slice.lower is None and node.slice.step is None:
-                upper = node.slice.upper
-                return inner[: upper.value] if isinstance(upper, ast.Constant) else None  # type: ignore[misc]
-    if isinstance(node, ast.Name) and node.id == "__name__":
-        return "the module's own name"
+        items = [_known_value(item, values) for item in node.elts]
+        return None if None in items else tuple(items)
+    if isinstance(node, ast.Attribute):
+        if isinstance(node.value, ast.Name) and (node.value.id, node.attr) in _FACTS:
+            return _FACTS[node.value.id, node.attr]
+        if node.attr in ("major", "minor"):
+            inner = _known_value(node.value, values)
+            return inner[0 if node.attr == "major" else 1] if isinstance(inner, tuple) else None
+        return None
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "tuple" and node.args:
+        inner = _known_value(node.args[0], values)
+        return inner if isinstance(inner, tuple) else None
+    try:
+        if isinstance(node, ast.Compare) and len(node.ops) == 1:
+            one, two = _known_value(node.left, values), _known_value(node.comparators[0], values)
+            compare = _COMPARISONS.get(type(node.ops[0]))
+            return None if one is None or two is None or compare is None else compare(one, two)
+        if isinstance(node, ast.Subscript):
+            inner = _known_value(node.value, values)
+            if isinstance(inner, tuple | str):
+                return inner[_slice_of(node.slice)]
+    except (TypeError, IndexError, ValueError):
+        return None
     return None
+
+
+def _slice_of(node: ast.expr) -> Any:
+    """Return a literal subscript as an int or a slice; raises ValueError for another."""
+    if isinstance(node, ast.Slice):
+        return slice(*(None if part is None else ast.literal_eval(part) for part in (node.lower, node.upper, node.step)))
+    return ast.literal_eval(node)
 
 
 class _Reader:
@@ -295,6 +307,8 @@ class _Reader:
         self.namespace = Namespace()
         self.lists: dict[str, list[str] | None] = {}
         self.modules: dict[str, str] = {}
+        self.values: Values = {}
+        self.is_trying = False  # an import that cannot be found ends what is being read
 
     def bind(self, name: str, certain: bool) -> None:
         if certain:
@@ -312,7 +326,7 @@ class _Reader:
             self.bind(node.name, certain)
         elif isinstance(node, ast.Import):
             for alias in node.names:
-                if self.exports.locate(alias.name, self.path) is None:
+                if self.is_trying and self.exports.locate(alias.name, self.path) is None:
                     return False
                 self.bind(alias.asname or alias.name.split(".")[0], certain)
                 self.modules[alias.asname or alias.name] = alias.name
@@ -353,7 +367,7 @@ class _Reader:
         self.read(node.orelse, certain and not any(isinstance(n, ast.Break) for n in ast.walk(node)))
 
     def read_if(self, node: ast.If, certain: bool) -> None:
-        value = decide_test(node.test)
+        value = decide_test(node.test, self.values)
         self.find_walrus(node.test, certain)
         if value is None and isinstance(node.test, ast.Compare):
             left = node.test.left
@@ -365,6 +379,7 @@ class _Reader:
         one, two = _Reader(self.exports, self.path), _Reader(self.exports, self.path)
         for reader, body in ((one, node.body), (two, node.orelse)):
             reader.lists, reader.modules = dict(self.lists), dict(self.modules)
+            reader.values, reader.is_trying = dict(self.values), self.is_trying
             reader.read(body, True)
         self.merge(one, two, certain)
 
@@ -392,6 +407,7 @@ class _Reader:
         inner = _Reader(self.exports, self.path)
         inner.lists, inner.modules = dict(self.lists), dict(self.modules)
         inner.namespace.exported = self.namespace.exported
+        inner.values, inner.is_trying = dict(self.values), True
         succeeds = inner.read(node.body, True)
         only_imports = all(isinstance(n, ast.Import | ast.ImportFrom) for n in node.body)
         catches = any(_catches_import_error(handler) for handler in node.handlers)
@@ -433,9 +449,9 @@ class _Reader:
         if source is None or source == "__future__":
             for alias in node.names:
                 self.bind(alias.asname or alias.name, certain)
-            return source is not None
+            return source is not None or not self.is_trying
         path = self.exports.locate(source, self.path)
-        if path is None and not self.exports.project.has_folder(source, self.path):
+        if path is None and self.is_trying and not self.exports.project.has_folder(source, self.path):
             return False
         for alias in node.names:
             if alias.name == "*":
@@ -468,6 +484,11 @@ class _Reader:
                 self.bind_target(target, certain)
                 if isinstance(target, ast.Name):
                     self.set_list(target.id, self.fold(node.value))
+                    known = decide_test(node.value, self.values)
+                    whole = _known_value(node.value, self.values)
+                    self.values.pop(target.id, None)
+                    if whole is not None or known is not None:
+                        self.values[target.id] = known if whole is None else whole
                 elif _touches_namespace(target):
                     self.namespace.unknown = "it makes names at run time"
         elif isinstance(node, ast.AnnAssign):

@@ -20,6 +20,8 @@ def check_same_shape(project: Project, before: SourceFile, after: SourceFile, ol
     if len(first) != len(second):
         raise Refused(f"renaming {old} to {new} would change what this file says", shown)
     scopes: dict[int, Scope | None] = {}
+    names: dict[tuple[int, str], str] = {}  # a name of a scope -> what it is called now
+    back: dict[tuple[int, str], str] = {}
     for one, two in zip(first, second, strict=True):
         if one.kind != two.kind or not _agree(scopes, one.scope, two.scope) or not _agree(scopes, one.home, two.home):
             what = two.name if two.name == new else one.name
@@ -27,6 +29,14 @@ def check_same_shape(project: Project, before: SourceFile, after: SourceFile, ol
                 f"{what} would mean something else here", shown, before.line_of(max(one.start, 0)),
                 f"choose another name than {new}, or rename the other {new} first",
             )  # fmt: skip
+        if one.home is not None and two.home is not None:
+            now = names.setdefault((id(one.home), one.name), two.name)
+            was = back.setdefault((id(two.home), two.name), one.name)
+            if now != two.name or was != one.name:
+                raise Refused(
+                    f"{two.name} would mean something else here", shown, before.line_of(max(one.start, 0)),
+                    f"choose another name than {new}, or rename the other {new} first",
+                )  # fmt: skip
         if one.home is None and one.name != two.name and one.name != old:
             raise Refused(f"{one.name} would be lost", shown, before.line_of(max(one.start, 0)))
 

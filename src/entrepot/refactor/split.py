@@ -53,7 +53,7 @@ def plan_split(
     _note_runtime_names(decision)
     title = "split " + project.show(path) + " " + " ".join(f"{k}={','.join(v)}" for k, v in request.items())
     edit = Edit(project.root, title, tuple(changes), (), tuple(dict.fromkeys(decision.notes)))
-    check_result(project, edit, path)
+    check_result(project, edit, path, known=cut.unbound)
     check_moved(cut, edit)
     return edit
 

@@ -184,7 +184,11 @@ class Rewriter:
         return b"".join(pieces)
 
     def result(self) -> bytes:
-        return self.within(0, len(self.file.data))
+        """Return the whole text with the replacements made; no blank lines are left at its head."""
+        data = self.within(0, len(self.file.data))
+        if self.edits and not self.file.data.startswith((b"\n", b"\r")):
+            data = data.lstrip(b"\r\n")
+        return data
 
     @property
     def changes_anything(self) -> bool:

@@ -26,6 +26,7 @@ from entrepot.refactor.imports import (
 )
 from entrepot.refactor.project import Project
 from entrepot.refactor.text import Rewriter, SourceFile
+from entrepot.program.symbols import BINDING
 from entrepot.refactor.uses import FileUses, ModuleImport, NameString, is_shadowed
 
 
@@ -260,18 +261,23 @@ class _Follower:
     def binds_module(self, home: object, binding: str, key: str) -> bool:
         """Whether a name here is already the module that is wanted."""
         target = self.cut.targets[key].path
+        found = False
         for occurrence in self.file.names.occurrences:
-            if occurrence.name == binding and occurrence.kind == "import" and occurrence.home is home:
-                alias = occurrence.node
-                assert isinstance(alias, ast.alias)
-                statement = alias.statement  # type: ignore[attr-defined]
-                dotted = alias.name
-                if isinstance(statement, ast.ImportFrom):
-                    dotted = f"{self.cut.project.resolve_from(statement, self.file.path)}.{alias.name}"
-                if self.cut.project.find_module(dotted, self.file.path) != target:
-                    if dotted.split(".")[0] != key.split(".")[0] or "." not in dotted:
-                        return False
-        return True
+            if occurrence.name != binding or occurrence.home is not home or occurrence.kind not in BINDING:
+                continue
+            alias = occurrence.node
+            if not isinstance(alias, ast.alias):
+                return False
+            statement = alias.statement  # type: ignore[attr-defined]
+            dotted = alias.name
+            if isinstance(statement, ast.ImportFrom):
+                dotted = f"{self.cut.project.resolve_from(statement, self.file.path)}.{alias.name}"
+            found = True
+            if self.cut.project.find_module(dotted, self.file.path) != target:
+                # `import shop.cart` binds `shop`, as `import shop.basket` will.
+                if isinstance(statement, ast.ImportFrom) or alias.asname or dotted.split(".")[0] != key.split(".")[0]:
+                    return False
+        return found
 
     def insert_behind(self, node: ast.stmt, body: list[ast.stmt], statement: str) -> None:
         file = self.file
