@@ -21,6 +21,8 @@ from entrepot.refactor.joined_text import quote, render_start
 from entrepot.refactor.text import SourceFile, has_coding_line
 
 SUFFIXES = (".so", ".pyd", ".abi3.so")
+# What installed packages import in functions for their own tests and documentation.
+TOOLS = frozenset({"pytest", "_pytest", "hypothesis", "sphinx", "docutils", "IPython", "pip", "setuptools", "pkg_resources"})
 DATA_LIMIT = 1_000_000  # bytes of one data file that is carried
 
 
@@ -43,6 +45,7 @@ class Collection:
     modules: dict[str, Carried] = field(default_factory=dict)
     data: dict[str, str] = field(default_factory=dict)  # relative path -> file
     notes: list[Note] = field(default_factory=list)
+    search: list[str] = field(default_factory=list)  # the folders that were looked into
 
 
 def plan_join(script: str, out: str, *, paths: Sequence[str] = ()) -> Edit:
@@ -68,7 +71,7 @@ def plan_join(script: str, out: str, *, paths: Sequence[str] = ()) -> Edit:
         with open(out, "rb") as stream:
             before = stream.read()
     change = FileChange(out, before, text)
-    return Edit(os.path.dirname(out), f"join {os.path.basename(script)}", (change,), (), tuple(collection.notes))
+    return Edit(os.path.dirname(out), f"join {os.path.basename(script)}", (change,), (), tuple(dict.fromkeys(collection.notes)))
 
 
 def render_joined(collection: Collection) -> str:
@@ -131,6 +134,7 @@ class _Collector:
         self.found = Collection(script)
         self.todo: list[tuple[str, str, str]] = []  # (file, module name, package)
         self.wholes: set[str] = set()
+        self.reached: set[str] = set()
 
     def search(self) -> list[str]:
         """Return the folders to look in: the script's, those it adds itself, then the installed ones."""
@@ -139,8 +143,8 @@ class _Collector:
         if environment:
             version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
             place = os.path.join(environment, "lib", version, "site-packages")
-            if os.path.isdir(place) and place not in outside:
-                outside.insert(0, place)
+            if os.path.isdir(place) and os.path.realpath(environment) != os.path.realpath(sys.prefix):
+                outside = [place]
         return [*self.own, *(p for p in outside if p not in self.own)]
 
     def collect(self) -> Collection:
@@ -148,6 +152,7 @@ class _Collector:
         self.follow(self.script, "__main__", "")
         while self.todo:
             self.follow(*self.todo.pop())
+        self.found.search = self.search()
         return self.found
 
     def read_paths(self) -> None:
@@ -175,15 +180,19 @@ class _Collector:
                 raise
             self.found.notes.append(Note(f"carried as it is: {error.reason}", path, error.line))
             return
+        is_own = name == "__main__" or self.found.modules[name].is_own
         for node, is_guarded in _walk_imports(tree, False):
             for wanted, is_sure in _names_of(node, package):
+                top = wanted.split(".")[0]
+                if is_guarded and not is_own and top in TOOLS and top != name.split(".")[0]:
+                    continue
                 self.want(wanted, path, getattr(node, "lineno", None), is_guarded, is_sure)
 
     def want(self, name: str, importer: str, line: int | None, is_guarded: bool, is_sure: bool) -> None:
         parts = name.split(".")
         for count in range(1, len(parts) + 1):
             part = ".".join(parts[:count])
-            if part in self.found.modules:
+            if part in self.reached:
                 continue
             if not self.add(part, importer, line, is_guarded, is_sure or count < len(parts)):
                 return
@@ -221,8 +230,10 @@ class _Collector:
                 if top in sys.stdlib_module_names:
                     continue
                 self.found.modules[name] = Carried(name, self.relative(root, base), None, True, is_own)
+                self.reached.add(name)
                 return True
-        if top not in sys.stdlib_module_names and is_sure and not is_guarded:
+        is_mine = any(importer.startswith(folder + os.sep) for folder in self.own)
+        if top not in sys.stdlib_module_names and is_sure and not is_guarded and is_mine:
             self.found.notes.append(Note(f"{name} was not found", importer, line))
         return False
 
@@ -232,9 +243,13 @@ class _Collector:
             return os.path.relpath(path, self.base).replace(os.sep, "/")
         return os.path.relpath(path, root).replace(os.sep, "/")
 
-    def carry(self, name: str, root: str, path: str, is_package: bool, is_own: bool) -> None:
+    def carry(
+        self, name: str, root: str, path: str, is_package: bool, is_own: bool, *, is_reached: bool = True
+    ) -> None:
         self.found.modules[name] = Carried(name, self.relative(root, path), path, is_package, is_own)
-        self.todo.append((path, name, name if is_package else name.rpartition(".")[0]))
+        if is_reached and name not in self.reached:
+            self.reached.add(name)
+            self.todo.append((path, name, name if is_package else name.rpartition(".")[0]))
         if is_package and "." not in name:
             self.carry_whole(name, root, os.path.dirname(path), is_own)
 
@@ -251,11 +266,11 @@ class _Collector:
                 path = os.path.join(here, file)
                 if file == "__init__.py":
                     if dotted not in self.found.modules:
-                        self.carry(dotted, root, path, True, is_own)
+                        self.carry(dotted, root, path, True, is_own, is_reached=is_own)
                 elif file.endswith(".py") and file[:-3].isidentifier() and (has_init or here == folder):
                     module = f"{dotted}.{file[:-3]}"
-                    if module not in self.found.modules:
-                        self.carry(module, root, path, False, is_own)
+                    if module not in self.found.modules and file != "conftest.py":
+                        self.carry(module, root, path, False, is_own, is_reached=is_own)
                 elif not file.endswith((".py", ".pyc", ".pyi", ".c", ".pyx", *SUFFIXES)) and not os.path.islink(path):
                     if os.path.getsize(path) <= DATA_LIMIT:
                         self.found.data[self.relative(root, path)] = path
@@ -343,7 +358,7 @@ def _find_metadata(collection: Collection) -> dict[str, dict[str, str]]:
     from importlib import metadata
 
     found: dict[str, dict[str, str]] = {}
-    for distribution in metadata.distributions():
+    for distribution in metadata.distributions(path=collection.search):
         names = (distribution.read_text("top_level.txt") or "").split()
         files = distribution.files or []
         names += [str(file).split("/")[0].removesuffix(".py") for file in files]

@@ -241,7 +241,9 @@ class Folder:
 
 def start(namespace, entry, modules, data, metadata):
     joined = namespace.get("__file__") or ""
-    base = _external._path_abspath(joined).rpartition(_external.path_sep)[0] if joined else _external._path_abspath("")
+    base = joined.rpartition(_external.path_sep)[0]
+    if not base.startswith(_external.path_sep) and base[1:2] != ":":
+        base = _external._path_join(_external._os.getcwd(), base) if base else _external._os.getcwd()
     finder = Finder(base, entry, modules, data, metadata)
     finder.joined = joined
     hidden = [name for name in modules if "." not in name and name in sys.stdlib_module_names]
