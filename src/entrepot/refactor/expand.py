@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from collections.abc import Iterable, Sequence
 
 from entrepot.errors import Refused
@@ -24,6 +25,9 @@ from entrepot.refactor.text import Rewriter, SourceFile
 from entrepot.refactor.uses import find_uses, walk_statements
 
 
+_STAR = re.compile(rb"\bimport[ \t\\\r\n]*\*")
+
+
 def plan_expand(project: Project, paths: Sequence[str]) -> Edit:
     """Return the edit that expands the star imports of files and folders.
 
@@ -35,7 +39,7 @@ def plan_expand(project: Project, paths: Sequence[str]) -> Edit:
     changes: list[FileChange] = []
     notes: list[Note] = []
     for path in files:
-        if b"*" not in project.raw(path):
+        if not _STAR.search(project.raw(path)):
             continue
         try:
             file = project.file(path)

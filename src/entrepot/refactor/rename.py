@@ -64,6 +64,7 @@ class _Renaming:
         self.holders: list[str] = []
         self.rewriters: dict[str, Rewriter] = {}
         self.notes: list[Note] = []
+        self.facts: dict[str, tuple[set[str], bool, set[str], str]] = {}
         self.seen_scopes: set[tuple[str, int]] = set()
 
     def modules(self) -> list[str]:
@@ -222,6 +223,8 @@ class _Renaming:
         """Rename the uses in one file; return the file when it hands the name on."""
         try:
             file = self.project.file(path)
+            if not self.concerns(file, holder):
+                return []
             uses = find_uses_in(self.project, file, holder)
         except Refused as error:
             if re.search(rb"(?m)^[ \t]*(from|import)\b.*\b" + re.escape(self.old.encode()) + rb"\b", self.project.raw(path)):
@@ -254,6 +257,46 @@ class _Renaming:
                 )
         hands_on |= self.rename_starred(file, uses)
         return [path] if hands_on else []
+
+    def concerns(self, file: SourceFile, holder: str) -> bool:
+        """Whether a file could use the name as one of `holder`: a quick look, before the thorough one."""
+        facts = self.facts.get(file.path)
+        if facts is None:
+            facts = self.facts[file.path] = self.find_facts(file)
+        sources, has_attribute, imported, text = facts
+        if holder in sources:
+            return True
+        if not has_attribute:
+            return False
+        return holder in imported or self.project.name_of(holder).rpartition(".")[2] in text
+
+    def find_facts(self, file: SourceFile) -> tuple[set[str], bool, set[str], str]:
+        """Return where the file takes the name (or everything) from, whether it has it as an attribute
+        or in a string, the modules it imports, and those strings."""
+        sources: set[str] = set()
+        imported: set[str] = set()
+        texts: list[str] = []
+        find = self.project.find_module
+        for node in ast.walk(file.tree):
+            if isinstance(node, ast.ImportFrom):
+                source = self.project.resolve_from(node, file.path)
+                if source is None:
+                    continue
+                found = find(source, file.path)
+                if found is not None and any(alias.name in (self.old, "*") for alias in node.names):
+                    sources.add(found)
+                imported |= {p for a in node.names if (p := find(f"{source}.{a.name}", file.path)) is not None}
+            elif isinstance(node, ast.Import):
+                for alias in node.names:
+                    parts = alias.name.split(".")
+                    for count in range(1, len(parts) + 1):
+                        there = find(".".join(parts[:count]), file.path)
+                        if there is not None:
+                            imported.add(there)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and self.old in node.value:
+                texts.append(node.value if len(node.value) < 300 else "")
+        chained = any(link[0] == self.old for o in file.names.occurrences for link in o.chain)
+        return sources, chained or bool(texts), imported, "\n".join(texts)
 
     def rename_starred(self, file: SourceFile, uses: FileUses) -> bool:
         """Uses of a name that a star import brings."""
