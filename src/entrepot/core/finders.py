@@ -169,10 +169,12 @@ class PathFinder:
             elif hasattr(finder, "invalidate_caches"):
                 finder.invalidate_caches()
         NamespacePath._epoch += 1
-        # Its caches are ours to clear only where somebody has looked for distributions.
-        metadata = sys.modules.get("importlib.metadata")
-        if metadata is not None:
-            metadata.MetadataPathFinder.invalidate_caches()
+        if sys.version_info >= (3, 13):
+            if cls._state is sys:
+                import importlib.metadata  # noqa: F401 - importlib does, so it is in the cache then
+            metadata = cls._state.modules.get("importlib.metadata")
+            if metadata is not None:
+                metadata.MetadataPathFinder.invalidate_caches()
 
     @classmethod
     def _path_hooks(cls, path: "Any") -> "Any":

@@ -23,6 +23,7 @@ from entrepot.core import (
     spec,
     statement,
 )
+from entrepot.core.adopt import adopt
 from entrepot.core.lazy import LazyLoader
 from entrepot.core.modules import Importer
 
@@ -43,8 +44,11 @@ class Installation:
     the one that began should not end one.
     """
 
-    def __init__(self, system: "System") -> None:
+    def __init__(self, system: "System", *, adopts: bool = True) -> None:
+        """`adopts`: modules loaded before look as if the system had loaded them."""
         self._system = system
+        self._adopts = adopts
+        self._adopted: dict[Any, Any] = {}
         self._before: dict[str, Any] = {}
         self._modules_before: dict[str, Any] = {}
         self._path_before: list[str] = []
@@ -77,6 +81,8 @@ class Installation:
         sys.path_hooks = state.path_hooks
         sys.path_importer_cache = state.path_importer_cache
         self._patch()
+        if self._adopts:
+            adopt(list(sys.modules.values()), self._adopted)
         self._importer.tell = system._importer.tell
         if system._listeners:
             self.watch_statements()
@@ -96,6 +102,8 @@ class Installation:
             setattr(sys, name, value)
         sys.path[:] = self._path_before
         self._take_modules()
+        if self._adopts:
+            adopt(list(sys.modules.values()), {new: old for old, new in self._adopted.items()})
 
     def _put_modules(self) -> None:
         """Put the system's modules into the interpreter's cache, and hide what is not shared."""
@@ -134,6 +142,11 @@ class Installation:
     def _patch(self) -> None:
         """Put this package's functions and classes in the place of importlib's, wherever it offers them."""
         replacements = _find_replacements(self._importer)
+        self._adopted = {
+            old: new
+            for old, new in replacements.values()
+            if isinstance(old, type) and old is not new and old.__name__ in _ON_MODULES
+        }
         for module_name in _OFFERING:
             module = sys.modules.get(module_name)
             if module is None:
@@ -248,6 +261,20 @@ _OFFERING = (
     "pkgutil",
     "runpy",
     "zipimport",
+)
+
+
+# The classes of importlib whose instances, or which themselves, are found on modules.
+_ON_MODULES = frozenset(
+    [
+        "BuiltinImporter",
+        "ExtensionFileLoader",
+        "FrozenImporter",
+        "ModuleSpec",
+        "NamespaceLoader",
+        "SourceFileLoader",
+        "SourcelessFileLoader",
+    ]
 )
 
 

@@ -19,6 +19,9 @@ from entrepot.core.locks import ModuleLocks, is_initializing
 from entrepot.core.spec import make_module, set_attributes, warn_fallback
 from entrepot.core.verbose import say
 
+if sys.version_info < (3, 12):
+    from entrepot.core import legacy  # noqa: F401 - it adds the methods that 3.11 has
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable

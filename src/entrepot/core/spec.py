@@ -281,7 +281,13 @@ def describe_module(module: "Any") -> str:
     spec = getattr(module, "__spec__", None)
     if spec:
         return describe_spec(spec)
-    loader = getattr(module, "__loader__", None)
+    loader: Any = getattr(module, "__loader__", None)
+    if sys.version_info < (3, 12) and hasattr(loader, "module_repr"):
+        try:
+            return str(loader.module_repr(module))
+        except Exception:
+            # A repr never fails.
+            pass
     name = getattr(module, "__name__", "?")
     if hasattr(module, "__file__"):
         return f"<module {name!r} from {module.__file__!r}>"

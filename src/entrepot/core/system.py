@@ -291,7 +291,7 @@ class SharedExtensionLoader(loaders.ExtensionFileLoader):
         """Return the module made from this file before, or make it."""
         module = _extensions.get((self.path, spec.name))
         if module is None:
-            with self._system.installed():
+            with Installation(self._system, adopts=False):
                 module = super().create_module(spec)
         return module
 
@@ -300,7 +300,7 @@ class SharedExtensionLoader(loaders.ExtensionFileLoader):
         key = (self.path, self.name)
         if _extensions.get(key) is module:
             return
-        with self._system.installed():
+        with Installation(self._system, adopts=False):
             super().exec_module(module)
         _extensions[key] = module
 

@@ -1,0 +1,53 @@
+"""Modules loaded by one import system, made to look as if another had loaded them.
+
+Programs compare what they find on modules with what `importlib.machinery` offers:
+`isinstance(module.__loader__, SourceFileLoader)`, `module.__loader__ is BuiltinImporter`. When a
+system becomes the interpreter's, modules are there that importlib has loaded; when it steps back,
+modules stay that it has loaded. Specs and loaders of both have the same fields, so each object
+stays the same and only changes its class.
+
+Knows the classes' pairs from its caller. Instances of subclasses are left alone.
+"""
+
+from entrepot.core import frames
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+
+def adopt(modules: "Iterable[Any]", classes: "dict[Any, Any]") -> None:
+    """Give the specs and loaders of modules other classes: `classes` is from each to its counterpart."""
+    for module in modules:
+        try:
+            namespace = module.__dict__
+        except AttributeError:
+            # Something else that its code has put into the cache.
+            continue
+        loader = namespace.get("__loader__")
+        spec = namespace.get("__spec__")
+        if loader.__class__ is type:
+            # A class that is its own loader: BuiltinImporter, FrozenImporter.
+            if loader in classes:
+                namespace["__loader__"] = classes[loader]
+        else:
+            _change_class(loader, classes)
+        if spec is None:
+            continue
+        _change_class(spec, classes)
+        inner = getattr(spec, "loader", None)
+        if inner.__class__ is type:
+            if inner in classes:
+                spec.loader = classes[inner]
+        elif inner is not loader:
+            _change_class(inner, classes)
+
+
+def _change_class(thing: "Any", classes: "dict[Any, Any]") -> None:
+    counterpart = classes.get(type(thing))
+    if counterpart is not None:
+        thing.__class__ = counterpart
+
+
+frames.disguise(globals())
