@@ -15,7 +15,7 @@ from pathlib import Path
 RUN_INSTALLED = Path(__file__).with_name("run_installed.py")
 
 PLAIN = (sys.executable,)
-ENTREPOT = (sys.executable, "-m", "entrepot", "run")
+ENTREPOT = (sys.executable, "-m", "entrepot", "run", "--python", sys.executable)
 INSTALLED = (sys.executable, str(RUN_INSTALLED))
 
 

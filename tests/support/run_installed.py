@@ -4,37 +4,34 @@ What the program sees is what `python SCRIPT` would have shown it, but for the m
 `sys.modules`. An uncaught exception is printed without this file's frames.
 """
 
-import os
-import sys
 
-from entrepot import System
-
-
-def main() -> int:
+def main():
     """Run the script as __main__ and return its exit status."""
-    this = sys.modules["__main__"]
+    # Names of this function and not of the module: the script takes the module over.
+    import os
+    import sys
+
+    from entrepot import System
+
+    this = sys.modules["__main__"].__dict__
     del sys.argv[0]
-    namespace = {
-        name: this.__dict__[name]
-        for name in ("__name__", "__doc__", "__package__", "__loader__", "__spec__", "__builtins__")
-    }
+    kept = ("__name__", "__loader__", "__builtins__")
+    namespace = {name: this[name] for name in kept}
+    namespace.update(__doc__=None, __package__=None, __spec__=None, __annotations__={})
     if sys.argv[0] == "-c":
         source, path = sys.argv.pop(1), "<string>"
         sys.path[0] = ""
-        del namespace["__loader__"]
     else:
         path = os.path.abspath(sys.argv[0])
         with open(path, "rb") as file:
             source = file.read()
         sys.path[0] = os.path.dirname(path)
         namespace["__file__"] = path
-    namespace.update(__doc__=None, __annotations__={})
-    # The same module object stays sys.modules["__main__"].
-    this.__dict__.clear()
-    this.__dict__.update(namespace)
+    this.clear()
+    this.update(namespace)
     with System().installed():
         try:
-            exec(compile(source, path, "exec", dont_inherit=True), this.__dict__)
+            exec(compile(source, path, "exec", dont_inherit=True), this)
         except Exception as error:
             own = error.__traceback__
             error.__traceback__ = own.tb_next if own else None
@@ -44,4 +41,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())
