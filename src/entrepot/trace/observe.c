@@ -563,7 +563,6 @@ ACTS(setpgid, int, (pid_t p, pid_t g), (p, g), "changes its process group", "")
 OPENS(socket, int, (int d, int t, int p), (d, t, p), "opens a socket", "")
 OPENS(socketpair, int, (int d, int t, int p, int fds[2]), (d, t, p, fds), "opens a socket", "")
 ACTS(fork, pid_t, (void), (), "starts a child process", "")
-ACTS(vfork, pid_t, (void), (), "starts a child process", "")
 ACTS(system, int, (const char *c), (c), "starts a child process", c)
 ACTS(popen, FILE *, (const char *c, const char *m), (c, m), "starts a child process", c)
 ACTS(execve, int, (const char *f, char *const a[], char *const e[]), (f, a, e), "becomes another program", f)
@@ -602,6 +601,26 @@ int posix_spawnp(pid_t *, const char *, const void *, const void *, char *const[
 ACTS(posix_spawnp, int,
      (pid_t * p, const char *f, const void *a, const void *t, char *const v[], char *const e[]),
      (p, f, a, t, v, e), "starts a child process", f)
+
+/* The child of vfork runs on its parent's stack, so no frame of ours may be there when it returns
+ * for the first time: look, then jump. */
+KEEP(vfork);
+__attribute__((used, visibility("hidden"))) void *entrepot_find_vfork(void) {
+    effect("starts a child process", "vfork");
+    return (void *)REAL(vfork);
+}
+#if defined __x86_64__
+__asm__(".globl vfork\n.type vfork,@function\nvfork:\n\tsub $8, %rsp\n\tcall entrepot_find_vfork\n"
+        "\tadd $8, %rsp\n\tjmp *%rax\n");
+#elif defined __aarch64__
+__asm__(".globl vfork\n.type vfork,%function\nvfork:\n\tstp x29, x30, [sp, -16]!\n\tbl entrepot_find_vfork\n"
+        "\tldp x29, x30, [sp], 16\n\tbr x0\n");
+#else
+PUBLIC pid_t vfork(void) { /* a fork does all that a vfork promises */
+    effect("starts a child process", "vfork");
+    return REAL(fork)();
+}
+#endif
 void *sem_open(const char *, int, ...);
 KEEP(sem_open);
 PUBLIC void *sem_open(const char *name, int flags, ...) {

@@ -46,8 +46,9 @@ class Late:
 class Stash:
     """All the modules that wait in a warm interpreter."""
 
-    def __init__(self, observer) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, observer, renew=None) -> None:  # type: ignore[no-untyped-def]
         self.observer = observer
+        self.renew = renew  # called with the name and the module of each one handed over
         self.waiting: dict[str, Late] = {}
         self.snapshots: dict[str, dict[str, object]] = {}
         self.failed: dict[str, str] = {}  # name -> why it does not wait here
@@ -310,6 +311,8 @@ class Stash:
 
     def _hand_over(self, late: Late) -> None:
         sys.modules[late.name] = late.module  # type: ignore[assignment]
+        if self.renew is not None:
+            self.renew(late.name, late.module)
         if late.binds is not None:
             setattr(late.binds, late.name.rpartition(".")[2], late.module)
         for module_name, list_name, place, item in late.changes:

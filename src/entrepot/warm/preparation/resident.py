@@ -35,6 +35,10 @@ def begin(main, source, filename: str, package: str, plan, load, wait):  # type:
     entry = load("warm/entry/resident.py")["compile_entry"](
         source, filename, stop, avoid=frozenset(plan["avoid"]), at_most=plan["at_most"], package=package
     )
+    if not filename.startswith("<"):
+        # The caller has read it a moment ago; a change since then is too young to make a record.
+        observer.tell("F", "S\1" + filename)
+        observer.tell("f", "")
     observer.arm()
     return entry.code
 
@@ -61,7 +65,9 @@ def _make(plan, load) -> tuple:  # type: ignore
         observer.tell("!", "")
 
     observer.on_avoided = on_avoided
-    return observer, load("warm/late/resident.py")["Stash"](observer)
+    return observer, load("warm/late/resident.py")["Stash"](
+        observer, load("warm/renewal/resident.py")["renew"]
+    )
 
 
 def _settle(observer, stash, plan) -> dict[str, object]:  # type: ignore[no-untyped-def]
