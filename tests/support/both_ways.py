@@ -16,7 +16,9 @@ RUN_INSTALLED = Path(__file__).with_name("run_installed.py")
 
 PLAIN = (sys.executable,)
 ENTREPOT = (sys.executable, "-m", "entrepot", "run", "--python", sys.executable)
-INSTALLED = (sys.executable, str(RUN_INSTALLED))
+# Through -c, for which the interpreter takes the current folder as the script's: 3.13 compares it with
+# the places of modules to say "consider renaming".
+INSTALLED = (sys.executable, "-c", RUN_INSTALLED.read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`python run_installed.py SCRIPT | -c CODE [ARGS...]`: the script, imported from by an entrepot System.
+"""Given to `python -c`, with SCRIPT | -c CODE [ARGS...]: runs that while an entrepot System imports.
 
 What the program sees is what `python SCRIPT` would have shown it, but for the modules of entrepot itself in
 `sys.modules`. An uncaught exception is printed without this file's frames.
@@ -15,8 +15,7 @@ def main():
 
     this = sys.modules["__main__"].__dict__
     del sys.argv[0]
-    kept = ("__name__", "__loader__", "__builtins__")
-    namespace = {name: this[name] for name in kept}
+    namespace = {name: this[name] for name in ("__name__", "__loader__", "__builtins__")}
     namespace.update(__doc__=None, __package__=None, __spec__=None, __annotations__={})
     if sys.argv[0] == "-c":
         source, path = sys.argv.pop(1), "<string>"
@@ -26,7 +25,9 @@ def main():
         with open(path, "rb") as file:
             source = file.read()
         sys.path[0] = os.path.dirname(path)
-        namespace["__file__"] = path
+        from importlib.machinery import SourceFileLoader
+
+        namespace.update(__file__=path, __loader__=SourceFileLoader("__main__", path))
     this.clear()
     this.update(namespace)
     with System().installed():
