@@ -90,6 +90,8 @@ def is_for(kind: str, test: unittest.TestCase) -> bool:
 
 def run(kind: str, module_names: list[str], only: set[str]) -> dict[str, Any]:
     """Run the tests of some modules and return the record of each."""
+    # CPython's test runner has it loaded too; some tests need it while nothing can be found.
+    import importlib.metadata
     from test import support
 
     # All that CPython's own test runner knows, but for files of gigabytes.

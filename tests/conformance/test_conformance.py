@@ -130,10 +130,12 @@ def judge(
     through = sum(row["calls"] > 0 for row in ran)
     twin = [name for name, row in tests.items() if row["twin"]] if kind == "source" else []
     skipped = sum(row["outcome"] == "skipped" for row in tests.values())
+    failed = sum(row["outcome"] == "failed" for row in tests.values()) - len(missing)
     record(
         "conformance",
         f"{version} {group:<10} {len(ran):4} ran, {through:4} of them through core"
-        f" ({sum(row['calls'] for row in ran)} calls); {skipped} skipped as on CPython;"
+        f" ({sum(row['calls'] for row in ran)} calls); {skipped} skipped as on CPython,"
+        f" {failed - len(set(left_out) & set(tests))} failed as on CPython;"
         f" {len(missing)} differ, {len(set(left_out) & set(tests))} left out",
     )
 

@@ -44,6 +44,15 @@ def adopt(modules: "Iterable[Any]", classes: "dict[Any, Any]") -> None:
             _change_class(inner, classes)
 
 
+def register(abc: "Any", classes: "dict[Any, Any]") -> None:
+    """Make classes subclasses of all abstract ones of `importlib.abc` that their counterparts are of."""
+    for abstract in list(abc.__dict__.values()):
+        if isinstance(abstract, type) and hasattr(abstract, "register"):
+            for old, new in classes.items():
+                if issubclass(old, abstract) and not issubclass(new, abstract):
+                    abstract.register(new)
+
+
 def _change_class(thing: "Any", classes: "dict[Any, Any]") -> None:
     counterpart = classes.get(type(thing))
     if counterpart is not None:

@@ -12,7 +12,6 @@ Knows bytes and paths only: neither modules nor loaders.
 import _imp
 import marshal
 import sys
-from _warnings import warn
 
 from entrepot.core import frames, paths
 from entrepot.core.verbose import say
@@ -52,7 +51,7 @@ def cache_from_source(
     """
     if debug_override is not None:
         text = "the debug_override parameter is deprecated; use 'optimization' instead"
-        warn(text, DeprecationWarning)
+        frames.warn(text, DeprecationWarning, "importlib._bootstrap_external")
         if optimization is not None:
             raise TypeError("debug_override or optimization must be set to None")
         optimization = "" if debug_override else 1

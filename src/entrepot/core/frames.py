@@ -23,6 +23,7 @@ import _imp
 import sys
 from _functools import partial  # type: ignore[import-not-found]
 from _operator import methodcaller
+from _warnings import warn_explicit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,6 +65,17 @@ def _disguise_function(value: "Any", namespace: "dict[str, Any]") -> None:
 
 _function_type = type(disguise)
 _rename: "Any" = vars(_imp)["_fix_co_filename"]
+
+
+def warn(text: str, category: type[Warning], module: str = "importlib._bootstrap") -> None:
+    """Warn of something in the import system itself, in the name of a module of importlib's.
+
+    Filters name that module. A warning about a program is given with `warnings.warn` and the
+    number of frames to its statement.
+    """
+    frame = sys._getframe(1)
+    registry = frame.f_globals.setdefault("__warningregistry__", {})
+    warn_explicit(text, category, frame.f_code.co_filename, frame.f_lineno, module, registry)
 
 
 def is_our_code(code: "CodeType") -> bool:

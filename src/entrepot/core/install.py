@@ -18,12 +18,11 @@ from entrepot.core import (
     loaders,
     names,
     namespace,
-    reload,
     source,
     spec,
     statement,
 )
-from entrepot.core.adopt import adopt
+from entrepot.core.adopt import adopt, register
 from entrepot.core.lazy import LazyLoader
 from entrepot.core.modules import Importer
 
@@ -142,11 +141,10 @@ class Installation:
     def _patch(self) -> None:
         """Put this package's functions and classes in the place of importlib's, wherever it offers them."""
         replacements = _find_replacements(self._importer)
-        self._adopted = {
-            old: new
-            for old, new in replacements.values()
-            if isinstance(old, type) and old is not new and old.__name__ in _ON_MODULES
-        }
+        classes = {old: new for old, new in replacements.values() if isinstance(old, type) and old is not new}
+        self._adopted = {old: new for old, new in classes.items() if old.__name__ in _ON_MODULES}
+        if "importlib.abc" in sys.modules:
+            register(sys.modules["importlib.abc"], classes)
         for module_name in _OFFERING:
             module = sys.modules.get(module_name)
             if module is None:
@@ -282,13 +280,11 @@ def _find_replacements(importer: Importer) -> "dict[int, tuple[Any, Any]]":
     """Return what takes the place of what: the id of each thing of importlib's, with it and ours."""
     inner = sys.modules["_frozen_importlib"].__dict__
     outer = sys.modules["_frozen_importlib_external"].__dict__
-    package = getattr(sys.modules.get("importlib"), "__dict__", {})
     util = getattr(sys.modules.get("importlib.util"), "__dict__", {})
     zipimport = getattr(sys.modules.get("zipimport"), "__dict__", {})
     pairs = [
         *[(inner.get(name), value) for name, value in _inner_names(importer).items()],
         *[(outer.get(name), value) for name, value in _outer_names().items()],
-        (package.get("reload"), lambda module: reload.reload(importer, module)),
         (util.get("LazyLoader"), LazyLoader),
         (zipimport.get("zipimporter"), archives.ZipImporter),
     ]
@@ -310,12 +306,12 @@ def _inner_names(importer: Importer) -> "dict[str, Any]":
         "_find_and_load": frames.without_frame(find_and_load, "Find and load a module."),
         "_handle_fromlist": frames.without_frame(find_fromlist, "Import what a from list names."),
         "_lock_unlock_module": importer.locks.wait_for,
-        "_gcd_import": importer.import_by_name,
+        "_gcd_import": frames.without_frame(importer.import_by_name, "Import a module by name."),
         "__import__": _make_function(importer),
-        "_find_spec": importer.find_spec,
-        "_load": importer.load,
+        "_find_spec": frames.without_frame(importer.find_spec, "Find a module's spec."),
+        "_load": frames.without_frame(importer.load, "Load a module from its spec."),
         "_load_unlocked": importer._load_locked,
-        "_exec": importer.run_again,
+        "_exec": frames.without_frame(importer.run_again, "Run a module once more."),
         "_resolve_name": names.resolve_relative,
         "ModuleSpec": spec.ModuleSpec,
         "module_from_spec": spec.make_module,
@@ -357,7 +353,7 @@ def _make_function(importer: Importer) -> "Any":
         name: str, globals: "Any" = None, locals: "Any" = None, fromlist: "Any" = (), level: int = 0
     ) -> "Any":
         """Import a module, as the import statement asks for it."""
-        return statement.import_from_statement(importer, name, globals, fromlist, level)
+        return statement.import_as_function(importer, name, globals, fromlist, level)
 
     return __import__
 

@@ -7,7 +7,6 @@ Asking finders that know only these methods is in `finders`, beside the search t
 """
 
 import _imp
-from _warnings import warn
 
 from entrepot.core import frames
 from entrepot.core.finders import FileFinder, PathFinder
@@ -20,7 +19,8 @@ if TYPE_CHECKING:
 
 
 def _warn(method: str, instead: str = "; use find_spec() instead") -> None:
-    warn(f"{method}() is deprecated and slated for removal in Python 3.12{instead}", DeprecationWarning, 2)
+    text = f"{method}() is deprecated and slated for removal in Python 3.12{instead}"
+    frames.warn(text, DeprecationWarning)
 
 
 def _find_module_by_spec(cls: "Any", fullname: str, path: "Any" = None) -> "Any":
@@ -41,7 +41,7 @@ def find_module_by_loader(self: "Any", fullname: str) -> "Any":
     _warn("find_module")
     loader, portions = self.find_loader(fullname)
     if loader is None and portions:
-        warn(f"Not importing directory {portions[0]}: missing __init__", ImportWarning)
+        frames.warn(f"Not importing directory {portions[0]}: missing __init__", ImportWarning)
     return loader
 
 

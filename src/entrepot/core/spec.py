@@ -6,7 +6,6 @@ A spec's fields are those of `importlib.machinery.ModuleSpec`; the C parts of th
 """
 
 import sys
-from _warnings import warn
 
 from entrepot.core import bytecode, frames, paths
 
@@ -322,7 +321,8 @@ def name_of(thing: object) -> str:
 
 def warn_fallback(thing: object, missing: str, instead: str) -> None:
     """Say that a finder or loader without the modern method is used by an older one."""
-    warn(f"{name_of(thing)}.{missing}() not found; falling back to {instead}()", ImportWarning)
+    text = f"{name_of(thing)}.{missing}() not found; falling back to {instead}()"
+    frames.warn(text, ImportWarning)
 
 
 frames.disguise(globals())

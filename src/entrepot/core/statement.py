@@ -12,7 +12,7 @@ from entrepot.core.locks import is_initializing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from typing import Any
 
     from entrepot.core.modules import Importer
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MISSING: "Any" = object()
 
 
-def import_from_statement(
+def import_as_function(
     importer: "Importer",
     name: str,
     globals: "dict[str, Any] | None" = None,
@@ -28,7 +28,7 @@ def import_from_statement(
     level: int = 0,
     stacklevel: int = 2,
 ) -> "Any":
-    """Do what `__import__` does: return the module that the statement goes on with.
+    """Do what `importlib.__import__` does: return the module that the statement would go on with.
 
     That is the module named where there is a `from` list, else the first part of its name.
     `stacklevel` is how many frames the importing code is above this one.
@@ -49,6 +49,36 @@ def import_from_statement(
     surplus = len(name) - len(name.partition(".")[0])
     full = module.__name__
     return importer.state.modules[full[: len(full) - surplus]]
+
+
+def import_as_statement(
+    importer: "Importer", name: "Any", globals: "Any", fromlist: "Any", level: int, stacklevel: int
+) -> "Any":
+    """Do what the interpreter's own `__import__` does, with the errors of its C code."""
+    if not isinstance(name, str):
+        raise TypeError("module name must be a string")
+    if level < 0:
+        raise ValueError("level must be >= 0")
+    if level:
+        full = names.resolve_in_statement(name, globals, level, stacklevel + 1)
+    elif name:
+        full = name
+    else:
+        raise ValueError("Empty module name")
+    module = importer.find_and_load(full)
+    if fromlist:
+        return handle_fromlist(importer, module, fromlist) if hasattr(module, "__path__") else module
+    top = name.partition(".")[0]
+    if top == name:
+        return module
+    if level == 0:
+        return importer.find_and_load(top)
+    first = full[: len(full) - len(name) + len(top)]
+    try:
+        return importer.state.modules[first]
+    except KeyError:
+        text = f"{first!r} not in sys.modules as expected"
+    raise KeyError(text)
 
 
 def handle_fromlist(
@@ -99,28 +129,23 @@ def make_statement(importer: "Importer") -> "Any":
 
     def __import__(
         name: str,
-        globals: "dict[str, Any] | None" = None,
-        locals: "dict[str, Any] | None" = None,
-        fromlist: "Iterable[Any] | None" = (),
+        globals: "Any" = None,
+        locals: "Any" = None,
+        fromlist: "Any" = (),
         level: int = 0,
     ) -> "Any":
-        if level == 0 and importer.tell is None:
+        if level == 0 and importer.tell is None and isinstance(name, str):
             module = state.modules.get(name)
             if module is None or is_initializing(module):
                 sys.audit("import", name, None, state.path, state.meta_path, state.path_hooks)
             elif not fromlist and "." not in name:
                 return module
-        result = import_from_statement(importer, name, globals, fromlist, level, stacklevel=4)
+        result = import_as_statement(importer, name, globals, fromlist, level, stacklevel=3)
         if importer.tell is not None:
             bindings.tell_bound(importer, sys._getframe(2), name, level)
         return result
 
     return frames.without_frame(__import__, "Import a module, as `builtins.__import__` does.")
-
-
-def without_own_frames(step: "Callable[..., Any]") -> "Callable[..., Any]":
-    """Return a function like `step` whose tracebacks show the caller and the program only."""
-    return frames.without_frame(step, step.__doc__ or "")  # type: ignore[no-any-return]
 
 
 frames.disguise(globals())
