@@ -13,9 +13,13 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+
+# CPython's test runner has these loaded too; some tests need them where nothing can be found.
+import importlib.metadata
 import json
 import sys
 import unittest
+import unittest.mock
 from collections.abc import Iterator
 from typing import Any
 
@@ -90,8 +94,6 @@ def is_for(kind: str, test: unittest.TestCase) -> bool:
 
 def run(kind: str, module_names: list[str], only: set[str]) -> dict[str, Any]:
     """Run the tests of some modules and return the record of each."""
-    # CPython's test runner has it loaded too; some tests need it while nothing can be found.
-    import importlib.metadata
     from test import support
 
     # All that CPython's own test runner knows, but for files of gigabytes.

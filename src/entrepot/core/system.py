@@ -11,7 +11,7 @@ interpreter's own for a while.
 
 import sys
 
-from entrepot.core import events, finders, frames, loaders, statement, views
+from entrepot.core import adopt, events, finders, frames, loaders, statement, views
 from entrepot.core import reload as reloading
 from entrepot.core.archives import ZipImporter
 from entrepot.core.install import Installation
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 STANDARD_LIBRARY = "stdlib"
 EXTENSIONS = "extensions"
+# There is one program and one entrepot in a process.
+_ALWAYS_SHARED = ("__main__", "entrepot")
 _MISSING: "Any" = object()
 
 
@@ -66,6 +68,8 @@ class System:
         self._installation: Installation | None = None
         self._listeners: list[Callable[[events.Event], None]] = []
         self._importer: Importer = _SystemImporter(self)
+        if "importlib.abc" in sys.modules:
+            adopt.register_ours(sys.modules["importlib.abc"])
         self._modules["sys"] = views.make_own(self, "sys")
         own_builtins = self._modules["builtins"] = views.make_own(self, "builtins")
         self.builtins: dict[str, Any] = own_builtins.__dict__
@@ -189,6 +193,8 @@ class System:
         module = sys.modules.get(name)
         if module is None:
             module = __import__(name, fromlist=["*"])
+            if name == "importlib.abc":
+                adopt.register_ours(module)
         return module
 
     def _get_own(self, name: str) -> "Any":
@@ -201,7 +207,7 @@ class System:
     def _borrow(self, name: str) -> "Any":
         """Return the module that this system shares with the host under a name, or `_MISSING`."""
         top = name.partition(".")[0]
-        if top in self.share:
+        if top in self.share or top in _ALWAYS_SHARED:
             return self._import_from_host(name)
         if name != top:
             parent = self._modules.get(name.rpartition(".")[0], _MISSING)
@@ -230,7 +236,7 @@ class System:
     def _is_shared(self, name: str, module: "Any") -> bool:
         """Whether a module of the interpreter's cache is one that this system would share."""
         top = name.partition(".")[0]
-        if top in self.share or top in ("__main__", "entrepot"):
+        if top in self.share or top in _ALWAYS_SHARED:
             return True
         if module is self._modules.get(name, _MISSING):
             return True

@@ -17,7 +17,6 @@ import builtins
 import sys
 
 from entrepot.core import frames, statement
-from entrepot.core.reload import reload
 from entrepot.core.spec import Module
 
 TYPE_CHECKING = False
@@ -47,13 +46,38 @@ def make_own(system: "System", name: str) -> "Any":
     if name == "builtins":
         return _make_builtins(system)
     if name == "sys":
-        return SystemSys(system)
+        return type.__call__(SystemSys, system)
     if name.startswith("importlib"):
         return _make_importlib(system, name)
     return _make_view(system, name)
 
 
-class SystemSys(Module):
+class _TypeOfSys(type):
+    """Lets the type of a system's `sys` pass for `types.ModuleType`, as `type(sys)` does elsewhere.
+
+    `type(sys)("name")` makes a module, and every module is an instance; only `is` tells them apart.
+    """
+
+    def __call__(cls, *args: "Any", **kwargs: "Any") -> "Any":
+        return Module(*args, **kwargs)
+
+    def __instancecheck__(cls, thing: object) -> bool:
+        return isinstance(thing, Module)
+
+    def __subclasscheck__(cls, other: type) -> bool:
+        return issubclass(other, Module)
+
+    def __eq__(cls, other: object) -> bool:
+        return other is cls or other is Module
+
+    def __hash__(cls) -> int:
+        return hash(Module)
+
+    def __repr__(cls) -> str:
+        return repr(Module)
+
+
+class SystemSys(Module, metaclass=_TypeOfSys):
     """A system's `sys`: the import system's state is the system's, all else the interpreter's."""
 
     def __init__(self, system: "System") -> None:
@@ -104,9 +128,12 @@ def _make_importlib(system: "System", name: str) -> "Any":
     module = _copy_of(system, name)
     own: dict[str, Any] = {}
     if name == "importlib":
-        own["import_module"] = system.import_module
-        own["reload"] = lambda module: reload(importer, module)
-        own["invalidate_caches"] = system.invalidate_caches
+        own["sys"] = system._get_own("sys")
+        own["_bootstrap"] = _make_bootstrap(system)
+        own["_RELOADING"] = {}
+        for function in ("import_module", "reload", "invalidate_caches", "find_loader"):
+            if function in module.__dict__:
+                own[function] = _rebuild(module.__dict__[function], module.__dict__)
         own["__import__"] = system.builtins["__import__"]
         own["util"] = system._get_own("importlib.util")
         own["machinery"] = system._get_own("importlib.machinery")
@@ -122,6 +149,18 @@ def _make_importlib(system: "System", name: str) -> "Any":
     else:
         own["PathFinder"] = system._path_finder
     module.__dict__.update(own)
+    return module
+
+
+def _make_bootstrap(system: "System") -> "Any":
+    """Return what the functions of `importlib` itself stand on, by the names that they use."""
+    importer = system._importer
+    module = Module("importlib._bootstrap")
+    module.__dict__.update(
+        _gcd_import=frames.without_frame(importer.import_by_name, "Import a module by name."),
+        _find_spec=frames.without_frame(importer.find_spec, "Find a module's spec."),
+        _exec=frames.without_frame(importer.run_again, "Run a module once more."),
+    )
     return module
 
 
