@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import datetime
 import os
+import resource
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
 
 from entrepot.trace.log import LOG_BYTES, read_log
-from entrepot.warm.fingerprint import Change, Record, Surroundings, Unsettled, make_record
+from entrepot.warm.fingerprint import Change, Record, Surroundings
 from entrepot.warm.observation import Observation, read_observation
+from entrepot.warm.recording import Unsettled, make_record
 from entrepot.warm.verdict import Again, Never, Plan, judge
 
 SOURCE = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(__file__))), "src", "entrepot")
@@ -122,6 +124,7 @@ class Warm:
             argv=(self.script,),
             day=str(datetime.date.today()),
             host=os.uname().nodename,
+            limits={number: resource.getrlimit(number) for number in range(16)},
         )
 
     def run(self) -> Result:
@@ -168,7 +171,8 @@ class Warm:
             seen = read_observation(read_log(data), self.cwd or os.getcwd())
             self.seen, self.report = seen, report
             failed = 0 if report else 1
-            verdict = judge(seen, self.plan, failed_line=failed)
+            misfits = {k: v for k, v in report.get("misfits", {}).items() if k != "*"}  # type: ignore[attr-defined]
+            verdict = judge(seen, self.plan, misfits=misfits, failed_line=failed)
             if isinstance(verdict, Again):
                 self.notes.append(verdict.because)
                 self.plan = verdict.plan
@@ -178,7 +182,7 @@ class Warm:
                 self.never = verdict.reason
                 self.close()
                 return
-            record = make_record(seen, self.get_surroundings())
+            record = make_record(seen, self.get_surroundings(), keeps_argv=bool(report["keeps_argv"]))
             if isinstance(record, Unsettled):
                 self.notes.append(f"unsettled {record.path}")
                 self.close()

@@ -64,6 +64,7 @@ static _Atomic int listening; /* write down */
 static _Atomic int armed;     /* effects end the process */
 static pid_t owner;           /* children are not observed */
 static int quiet;
+static uint64_t mask_before; /* the signal mask when armed */
 static __thread int inside;   /* our own calls */
 static __thread int searching;
 static __thread int weakly; /* as `weak`, until told otherwise */
@@ -123,7 +124,10 @@ static void opens(const char *what, const char *detail) {
 static void check_output(void) {
     char text[513];
     struct stat st;
+    uint64_t mask = 0;
     if (!armed) return;
+    if (syscall(SYS_rt_sigprocmask, 0, NULL, &mask, 8) == 0 && mask != mask_before)
+        effect("changes the signal mask", "");
     inside++;
     fflush(stdout);
     inside--;
@@ -180,7 +184,10 @@ static int is_marker(const char *path) {
     const char *word = path + sizeof MARK - 1;
     if (!log_base) return 1;
     switch (*word) {
-    case 'A': listening = armed = 1; break;
+    case 'A':
+        listening = armed = 1;
+        syscall(SYS_rt_sigprocmask, 0, NULL, &mask_before, 8);
+        break;
     case 'D': check_output(); note('D', "", NULL); armed = listening = 0; return 1;
     case 'P': listening = 0; return 1;
     case 'R': listening = 1; return 1;
@@ -504,6 +511,19 @@ PUBLIC int uname(struct utsname *name) {
     return REAL(uname)(name);
 }
 
+KEEP(getlogin);
+PUBLIC char *getlogin(void) {
+    ASKED('i', "getlogin");
+    return REAL(getlogin)();
+}
+KEEP(sysconf);
+PUBLIC long sysconf(int name) { /* some of its answers are limits by another name */
+    if (name == _SC_OPEN_MAX) ASKED('m', "7");
+    if (name == _SC_CHILD_MAX) ASKED('m', "6");
+    if (name == _SC_ARG_MAX) ASKED('m', "3");
+    return REAL(sysconf)(name);
+}
+
 /* ---- effects outside of the process ---- */
 #define ACTS(name, result, params, args, what, detail)                                                   \
     KEEP(name);                                                                                          \
@@ -578,6 +598,44 @@ OPENS(memfd_create, int, (const char *n, unsigned f), (n, f), "opens a memory fi
 ACTS(bind, int, (int fd, __CONST_SOCKADDR_ARG a, socklen_t n), (fd, a, n), "binds a socket", "")
 ACTS(connect, int, (int fd, __CONST_SOCKADDR_ARG a, socklen_t n), (fd, a, n), "connects a socket", "")
 ACTS(shm_open, int, (const char *n, int f, mode_t m), (n, f, m), "opens shared memory", n)
+KEEP(read);
+PUBLIC ssize_t read(int fd, void *buf, size_t n) {
+    if (fd == 0) effect("reads its standard input", "");
+    return REAL(read)(fd, buf, n);
+}
+KEEP(write);
+PUBLIC ssize_t write(int fd, const void *buf, size_t n) {
+    if (on() && armed && (fd < 1 || fd > 2)) {
+        char link[64], path[4096];
+        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+        ssize_t got = syscall(SYS_readlink, link, path, sizeof path - 1);
+        path[got > 0 ? got : 0] = 0;
+        if (!is_bytecode(path) && !is_quiet(path)) effect("writes to a descriptor", path);
+    }
+    return REAL(write)(fd, buf, n);
+}
+#define MAP(name, off)                                                                                   \
+    void *name(void *, size_t, int, int, int, off);                                                      \
+    KEEP(name);                                                                                          \
+    PUBLIC void *name(void *at, size_t n, int prot, int flags, int fd, off offset) {                     \
+        if ((flags & MAP_SHARED) && (prot & PROT_WRITE)) opens("maps shared memory", "");                \
+        return REAL(name)(at, n, prot, flags, fd, offset);                                               \
+    }
+MAP(mmap, off_t)
+MAP(mmap64, off64_t)
+struct hostent;
+int gethostbyname_r(const char *, struct hostent *, char *, size_t, struct hostent **, int *);
+ACTS(gethostbyname_r, int,
+     (const char *n, struct hostent *h, char *b, size_t s, struct hostent **r, int *e), (n, h, b, s, r, e),
+     "asks the network for a name", n)
+int gethostbyaddr_r(const void *, socklen_t, int, struct hostent *, char *, size_t, struct hostent **, int *);
+ACTS(gethostbyaddr_r, int,
+     (const void *a, socklen_t l, int t, struct hostent *h, char *b, size_t s, struct hostent **r, int *e),
+     (a, l, t, h, b, s, r, e), "asks the network for a name", "")
+struct winsize;
+int forkpty(int *, char *, const struct termios *, const struct winsize *);
+ACTS(forkpty, pid_t, (int *m, char *n, const struct termios *t, const struct winsize *w), (m, n, t, w),
+     "starts a child process", "forkpty")
 int eventfd(unsigned, int);
 int epoll_create1(int);
 int inotify_init1(int);

@@ -57,6 +57,8 @@ REGISTERS = (
     ("warnings", "filters"),
     ("warnings", "showwarning"),
 )
+# The lists among them: a module that waits for its program can have these changes made later.
+LISTS = frozenset(("sys.path", "sys.meta_path", "sys.path_hooks", "warnings.filters"))
 
 
 def mark_native(kind: str, text: str = "", _access=posix.access) -> None:  # type: ignore[no-untyped-def]
@@ -129,6 +131,7 @@ class Observer:
 
     __slots__ = (
         "_clock",
+        "_descriptors",
         "_random",
         "_registers",
         "_undo",
@@ -159,7 +162,10 @@ class Observer:
 
     def arm(self) -> None:
         """Start telling. Everything from here on belongs to the program."""
-        self._random = read_random()
+        self._random = {"random": read_random(), "numpy.random": read_numpy_random()}
+        self.tell("P", "")
+        self._descriptors = set(posix.listdir("/proc/self/fd"))
+        self.tell("R", "")
         self._clock = (time.time(), time.monotonic(), time.perf_counter())
         self._watch_imports()
         self._watch_searches()
@@ -269,14 +275,18 @@ class Observer:
                 pass  # closed, None, or not a stream: nothing buffered that we could show
         self.tell("P", "")  # our own look at the clocks does not count
         kept = find_kept_clock(sys.modules.get(name), self._clock)
+        descriptors = set(posix.listdir("/proc/self/fd"))
         self.tell("R", "")
+        if len(descriptors) > len(self._descriptors):
+            self.tell("N", name + "\1leaves a descriptor open")
+        self._descriptors = descriptors
         if kept:
             self.tell("N", name + "\1keeps the clock in " + kept)
-        state = read_random()
-        if state != self._random:
-            if self._random is not None:
-                self.tell("N", name + "\1uses or seeds the global random generator")
-            self._random = state
+        for which, state in (("random", read_random()), ("numpy.random", read_numpy_random())):
+            before = self._random.get(which)
+            if state != before and before is not None:
+                self.tell("N", f"{name}\1uses or seeds the global generator of {which}")
+            self._random[which] = state
         registers = read_registers()
         if registers != self._registers:
             for key, value in registers.items():
@@ -389,6 +399,10 @@ class Observer:
             for owner in owners:
                 owner._data = data
 
+            native = WatchedEnvironment(posix.environ)
+            native.tell = self.tell
+            self._put(posix, "environ", native)
+
             def give_back_environment() -> None:
                 plain: dict[bytes, bytes] = {}
                 plain.update(dict.items(data))
@@ -397,17 +411,21 @@ class Observer:
 
             self._undo.append(give_back_environment)
 
-        if "argv" in sys.__dict__:
-            genuine = sys.argv
-            watched = WatchedArguments(genuine)
-            watched.tell = self.tell
-            sys.argv = watched
+        for name in ("argv", "orig_argv"):
+            if name in sys.__dict__:
+                self._watch_list(name)
 
-            def give_back_arguments() -> None:
-                if sys.argv is watched:
-                    sys.argv = genuine
+    def _watch_list(self, name: str) -> None:
+        genuine = sys.__dict__[name]
+        watched = WatchedArguments(genuine)
+        watched.tell = self.tell
+        sys.__dict__[name] = watched
 
-            self._undo.append(give_back_arguments)
+        def give_back() -> None:
+            if sys.__dict__.get(name) is watched:
+                sys.__dict__[name] = genuine
+
+        self._undo.append(give_back)
 
 
 def read_registers() -> dict[str, object]:
@@ -428,6 +446,19 @@ def read_registers() -> dict[str, object]:
     found["sys.setswitchinterval"] = sys.getswitchinterval()
     found["sys.settrace"] = id(sys.gettrace())
     found["sys.setprofile"] = id(sys.getprofile())
+    for name, calls in (
+        ("gc", ("get_threshold", "isenabled", "get_freeze_count", "get_debug")),
+        ("locale", ("setlocale",)),
+        ("socket", ("getdefaulttimeout",)),
+        ("threading", ("gettrace", "getprofile")),
+        ("faulthandler", ("is_enabled",)),
+        ("tracemalloc", ("is_tracing",)),
+    ):
+        module = sys.modules.get(name)
+        for call in calls:
+            function = getattr(module, call, None)
+            if function is not None:
+                found[f"{name}.{call}"] = function(6) if call == "setlocale" else function()
     return found
 
 
@@ -444,21 +475,55 @@ def read_random() -> object:
     return state[-1], state[0], state[1], state[311]
 
 
+def read_numpy_random() -> object:
+    """Return the state of numpy's global generator in few numbers, or None while it is not there."""
+    generator = getattr(
+        getattr(sys.modules.get("numpy.random.mtrand"), "_rand", None), "_bit_generator", None
+    )
+    if generator is None:
+        return None
+    state = generator.state.get("state")
+    if type(state) is not dict or "key" not in state:
+        return None
+    key = state["key"]
+    return state["pos"], int(key[0]), int(key[1]), int(key[311])
+
+
 def find_kept_clock(module: object, since: tuple[float, float, float]) -> str:
     """Return the name under which a module keeps a clock's value read while it was initialised, or ''."""
     names = getattr(module, "__dict__", None)
     if type(names) is not dict:
         return ""
     now = (time.time(), time.monotonic(), time.perf_counter())
+    bounds = tuple(zip(since, now, strict=True))
+    own = names.get("__name__")
     for name, value in list(names.items()):
+        if _is_clock(value, bounds):
+            return str(name)
+        # One level deeper: containers, classes of its own, and their instances.
         kind = type(value)
-        if kind is float:
-            number = value
-        elif kind is int and value > 10**9:
-            number = value / 1e9 if value > 10**15 else float(value)
+        if kind is dict and len(value) < 200 and name != "__builtins__":
+            inner = list(value.values())
+        elif (kind is list or kind is tuple) and len(value) < 200:
+            inner = list(value)
+        elif (kind is type and value.__module__ == own) or (
+            kind.__module__ == own and type(getattr(value, "__dict__", None)) is dict
+        ):
+            inner = list(value.__dict__.values())
         else:
             continue
-        for low, high in zip(since, now, strict=True):
-            if low <= number <= high:
+        for item in inner:
+            if _is_clock(item, bounds):
                 return str(name)
     return ""
+
+
+def _is_clock(value: object, bounds) -> bool:  # type: ignore[no-untyped-def]
+    kind = type(value)
+    if kind is float:
+        number = value
+    elif kind is int and value > 10**9:  # type: ignore[operator]
+        number = value / 1e9 if value > 10**15 else float(value)  # type: ignore[operator,arg-type]
+    else:
+        return False
+    return any(low <= number <= high for low, high in bounds)

@@ -186,9 +186,13 @@ class _Walker:
         self.result.host = True
 
     def on_limit(self, text: str, library: str) -> None:
-        if self.armed and text.isdigit() and "libc" not in os.path.basename(library):
+        if not self.armed or os.path.basename(library).startswith("libc.so"):
+            return
+        if text.isdigit():
             self.result.limits.add(int(text))
             self.result.readers.setdefault("limits", self.who)
+        else:
+            self.refuse("asks for its priority")
 
     def on_clock(self, text: str, library: str) -> None:
         if not self.armed or eligible.is_private(library):
@@ -217,6 +221,8 @@ class _Walker:
         name, _, what = text.partition("\1")
         if what.startswith("keeps the clock") and name in eligible.CLOCK:
             return
+        if self.stack and name != self.stack[-1]:
+            name = self.stack[-1]
         if what.startswith("uses or seeds") and name in eligible.RANDOM:
             return
         self.result.reasons.setdefault(name, what)
@@ -240,6 +246,11 @@ class _Walker:
         if self.armed:
             self.result.deed = (what, detail)
         self.refuse(_say(what, detail))
+
+    def on_opening(self, what: str, detail: str) -> None:
+        # Descriptors that are still there at the end of the module are told by `resident.py`.
+        if self.armed and what == "maps shared memory":
+            self.refuse(what)
 
     def on_other(self, text: str, detail: str) -> None:
         pass
@@ -273,7 +284,7 @@ _WORDS = {
     "S": "set",
     "U": "unset",
     "!": "effect",
-    "u": "other",
+    "~": "opening",
 }
 
 

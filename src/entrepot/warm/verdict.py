@@ -6,6 +6,7 @@ whose initialisation imported it, because those would initialise it too.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from entrepot.warm import eligible
@@ -53,15 +54,24 @@ class Never:
 Verdict = Ready | Again | Never
 
 
-def judge(seen: Observation, plan: Plan, *, failed_line: int = 0, leading_before: int = 0) -> Verdict:
+def judge(
+    seen: Observation,
+    plan: Plan,
+    *,
+    misfits: Mapping[str, str] | None = None,
+    failed_line: int = 0,
+    leading_before: int = 0,
+) -> Verdict:
     """Decide from what was observed.
 
-    `failed_line`: the preparation ended in an exception of the entry point; `leading_before`
-    is then the number of leading statements that went well.
+    `misfits`: modules of the stash that cannot wait there, with the reason (the report's
+    "misfits"). `failed_line`: the preparation ended in an exception of the entry point;
+    `leading_before` is then the number of leading statements that went well.
     """
     if START in seen.reasons:
         return Never(f"the interpreter's own start (site, .pth files) {seen.reasons[START]}")
     bad = {name: why for name, why in seen.reasons.items() if name != PROGRAM}
+    bad.update(misfits or {})
     if seen.stack and (seen.deed is not None or not seen.disarmed):
         what = seen.deed[0] if seen.deed and seen.deed[0] else "ended the process"
         bad.setdefault(seen.stack[-1], seen.reasons.get(seen.stack[-1], what))

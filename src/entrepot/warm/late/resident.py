@@ -46,12 +46,14 @@ class Late:
 class Stash:
     """All the modules that wait in a warm interpreter."""
 
-    def __init__(self, observer, renew=None) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, observer, renew=None, read_registers=dict) -> None:  # type: ignore[no-untyped-def]
         self.observer = observer
+        self._read_registers = read_registers
         self.renew = renew  # called with the name and the module of each one handed over
         self.waiting: dict[str, Late] = {}
         self.snapshots: dict[str, dict[str, object]] = {}
-        self.failed: dict[str, str] = {}  # name -> why it does not wait here
+        self.failed: dict[str, str] = {}  # name -> why it could not be imported
+        self.misfits: dict[str, str] = {}  # name -> what it changes that cannot wait with it
         self.taken: list[str] = []
         self.missed: dict[str, str] = {}  # name -> why it was not handed over in this run
         self.env_names: frozenset[str] | None = None  # None: any change of the environment counts
@@ -69,6 +71,8 @@ class Stash:
         }
         self._lists = _read_lists()
         genuine = {key: list(value) for key, value in self._lists.items()}
+        self._list_names = frozenset(".".join(key) for key in _LISTS)
+        self._registers = self._read_registers()
         self.observer.on_finish = self._finished
         for name in names:
             if name in sys.modules or name in self.observer.avoid:
@@ -111,7 +115,7 @@ class Stash:
             if kept != before:
                 missing = [item for item in before if not any(item is other for other in items)]
                 if not self._cancel(key, missing):
-                    self.failed[name] = f"takes something out of {key[0]}.{key[1]}"
+                    self.misfits[name] = f"takes something out of {key[0]}.{key[1]}"
                     continue
                 before = kept
             for item in added:
@@ -119,6 +123,12 @@ class Stash:
                 place = at if at < len(before) else -1
                 self._pending.setdefault(name, []).append((*key, place, item))
         self._lists = now
+        registers = self._read_registers()
+        for key, value in registers.items():
+            # A register that has just come with its module is that module's own affair.
+            if key not in self._list_names and self._registers.get(key, value) != value:
+                self.misfits[name] = f"changes {key}"
+        self._registers = registers
 
     def _cancel(self, key: tuple[str, str], items: list[object]) -> bool:
         """Forget additions that were gone when the importer left `warnings.catch_warnings`."""
@@ -146,15 +156,18 @@ class Stash:
                     self.waiting[full].binds = module
                     continue
                 # Module-level caches fill up by being used; only functions, classes and modules are patches.
-                if callable(value) or type(value) is type(sys):
-                    self.failed.setdefault("*", f"{full} was changed while modules were prepared")
+                if attribute in before and (callable(value) or type(value) is type(sys)):
+                    culprit = getattr(value, "__module__", None)
+                    self.misfits.setdefault(
+                        culprit if culprit in self.waiting else "*", f"changes {full} of another module"
+                    )
 
     def hide(self) -> None:
         """Take the waiting modules out of the program's sight."""
-        if "*" in self.failed:
-            # Which module did it is not known, so all of them go; the next preparation knows better.
+        if "*" in self.misfits:
+            # Which module did it is not known, so all of them go.
             self.waiting.clear()
-        for name in self.failed:
+        for name in (*self.failed, *self.misfits):
             self.drop(name)
         for name, late in self.waiting.items():
             sys.modules.pop(name, None)
@@ -166,7 +179,7 @@ class Stash:
         gone = [name]
         while gone:
             name = gone.pop()
-            if self.waiting.pop(name, None) is None and name not in self.failed:
+            if self.waiting.pop(name, None) is None and name not in self.failed and name not in self.misfits:
                 continue
             gone += [other for other, late in self.waiting.items() if name in late.needs]
 

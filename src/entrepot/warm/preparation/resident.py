@@ -54,7 +54,7 @@ def begin_base(plan, load, wait):  # type: ignore[no-untyped-def]
 
 
 def _make(plan, load) -> tuple:  # type: ignore
-    observing = load("trace/resident.py")
+    observing, renewing = load("trace/resident.py"), load("warm/renewal/resident.py")
     observer = observing["Observer"](observing["mark_native"])
     observer.avoid.update(plan["avoid"])
     observer.probes = frozenset(plan["probes"])
@@ -65,9 +65,8 @@ def _make(plan, load) -> tuple:  # type: ignore
         observer.tell("!", "")
 
     observer.on_avoided = on_avoided
-    return observer, load("warm/late/resident.py")["Stash"](
-        observer, load("warm/renewal/resident.py")["renew"]
-    )
+    stash = load("warm/late/resident.py")["Stash"]
+    return observer, stash(observer, renewing["renew"], observing["read_registers"])
 
 
 def _settle(observer, stash, plan) -> dict[str, object]:  # type: ignore[no-untyped-def]
@@ -80,6 +79,7 @@ def _settle(observer, stash, plan) -> dict[str, object]:  # type: ignore[no-unty
     return {
         "waiting": list(stash.waiting),
         "failed": dict(stash.failed),
+        "misfits": dict(stash.misfits),
         "keeps_argv": find_keepers(watched) if watched is not sys.argv else [],
     }
 
