@@ -26,6 +26,7 @@ from entrepot.errors import EntrepotError
 # Command -> the module that has it, in the order of the help.
 COMMANDS = {
     "run": "entrepot.commands.run",
+    "why": "entrepot.commands.why",
 }
 
 

@@ -403,3 +403,27 @@ def _is_monitored() -> bool:
     if monitoring is None:
         return False
     return any(monitoring.get_tool(number) is not None for number in range(6))
+
+
+def list_late(before) -> list[str]:  # type: ignore[no-untyped-def]
+    """Return the names that a run imported beyond `before`, in order: what the next stash may hold.
+
+    Only what the ordinary loaders made: a module that somebody's hook compiled (pytest rewrites
+    assertions, for one) would be another module if it were imported ahead.
+    """
+    ordinary = (
+        "SourceFileLoader ExtensionFileLoader SourcelessFileLoader NamespaceLoader _NamespaceLoader "
+        "BuiltinImporter FrozenImporter"
+    )
+    found = []
+    for name, module in list(sys.modules.items()):
+        if name in before or type(name) is not str:
+            continue
+        spec = getattr(module, "__spec__", None)
+        loader = getattr(spec, "loader", None)
+        if getattr(spec, "name", None) != name or loader is None:
+            continue
+        kind = loader if isinstance(loader, type) else type(loader)
+        if kind.__module__.startswith(("_frozen_importlib", "importlib")) and kind.__name__ in ordinary:
+            found.append(name)
+    return found
