@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return int(command.main(make_parser(argv[0]).parse_args(argv[1:])))
         except EntrepotError as error:
             print(f"entrepot: {error}", file=sys.stderr)
-            return 1
+            return error.exit_status
     make_main_parser().parse_args(argv)
     make_main_parser().print_help()
     return 0 if not argv else 2

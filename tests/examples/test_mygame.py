@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import pty
-import select
-import signal
-import struct
-import subprocess
 import sys
 import termios
-import time
-from fcntl import ioctl
 from pathlib import Path
 
 import pytest
-from both_ways import ENTREPOT, PLAIN, make_environment
+
+from both_ways import ENTREPOT, PLAIN
+from terminal import Terminal
 
 FOLDER = Path(__file__).parents[2] / "examples" / "mygame"
 
@@ -100,52 +94,19 @@ def test_keys_are_recognised(modules):
     assert parse(b"w\x1b[B\x1bOAxq") == ["up", "down", "up", "quit"]
 
 
-class Terminal:
-    """A program in a pseudo-terminal of 80 columns and 24 lines."""
-
-    def __init__(self, command, cwd):
-        master, slave = pty.openpty()
-        ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        self.before = termios.tcgetattr(slave)
-        self.process = subprocess.Popen(
-            command, cwd=cwd, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-            env=make_environment({"PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": None, "LINES": None}),
-        )  # fmt: skip
-        self.master, self.slave, self.seen = master, slave, b""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-        os.close(self.master)
-        os.close(self.slave)
-
-    def wait_for(self, text):
-        """Read until a text has been shown since the last call; returns everything read."""
-        seen, ends = b"", time.monotonic() + 20
-        while text not in seen:
-            ready, _, _ = select.select([self.master], [], [], max(0, ends - time.monotonic()))
-            assert ready, f"{text!r} was not shown: {seen[-2000:]!r}"
-            seen += os.read(self.master, 65536)
-        return seen
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [PLAIN, ENTREPOT], ids=["python", "entrepot"])
 def test_game_plays_in_a_terminal(command):
     """It draws, moves the paddle when a key is pressed, pauses, leaves on q and gives the terminal back."""
-    with Terminal([*command, "game.py"], FOLDER) as terminal:
+    with Terminal([*command, "game.py"], cwd=FOLDER, env={"PYTHONDONTWRITEBYTECODE": "1"}) as terminal:
         terminal.wait_for(b"q: leave")
         for _ in range(5):
-            os.write(terminal.master, b"w")
+            terminal.press(b"w")
         # The paddle has reached the upper wall: the first row of the field begins with it.
         terminal.wait_for(b"-+\x1b[K\r\n|#")
-        os.write(terminal.master, b" ")
+        terminal.press(b" ")
         terminal.wait_for(b"paused")
-        os.write(terminal.master, b"q")
+        terminal.press(b"q")
         assert b"\x1b[?1049l" in terminal.wait_for(b"ticks\r\n")
         assert terminal.process.wait(20) == 0
         assert termios.tcgetattr(terminal.slave) == terminal.before

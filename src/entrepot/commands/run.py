@@ -47,6 +47,7 @@ class NoInterpreter(SetupError):  # noqa: N818
 class WrongOption(SetupError):  # noqa: N818
     """An option of `entrepot run` cannot be understood."""
 
+    exit_status = 2
     option: str
 
     def __str__(self) -> str:
@@ -106,8 +107,9 @@ def main_argv(argv: Sequence[str]) -> int:
     python = request.python or sys.executable
     native = find_native()
     environment = get_original_environment()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed by the caller: the program gets it so
+            stream.flush()
     try:
         if native is not None:
             os.execve(
