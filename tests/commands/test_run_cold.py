@@ -236,7 +236,7 @@ def test_death_by_signal_is_death_by_signal(folder, name):
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP", "SIGKILL"])
 def test_signal_from_outside_reaches_the_program(folder, way, name):
     """The process that was started is the program: a signal for the one is a signal for the other."""
-    code = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+    code = "import os, time; print(os.getpid(), flush=True)\nwhile True: time.sleep(0.05)"
     with start(folder, way, "-c", code) as process:
         assert int(process.stdout.readline()) == process.pid
         process.send_signal(getattr(signal, name))
@@ -440,7 +440,7 @@ def test_terminal_keys_end_the_program(folder, way, key, status):
     """Ctrl-C is a KeyboardInterrupt and then death by SIGINT; Ctrl-backslash is death by SIGQUIT."""
     code = (
         "import resource, time\nresource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n"
-        "print('ready', flush=True)\ntime.sleep(60)"
+        "print('ready', flush=True)\nwhile True: time.sleep(0.05)"
     )
     with Terminal([*way, "-c", code], cwd=folder) as terminal:
         terminal.wait_for(b"ready")
