@@ -17,9 +17,8 @@ __all__ = ["System", "__version__"]
 def __getattr__(name: str) -> object:
     """Fetch a public name (PEP 562)."""
     if name in _PUBLIC:
-        import importlib
-
-        value = getattr(importlib.import_module(_PUBLIC[name]), name)
+        # Not by importlib, which the program may have no need of.
+        value = getattr(__import__(_PUBLIC[name], fromlist=[name]), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=None)

@@ -49,6 +49,13 @@ def cache_from_source(
         ValueError: the optimization is not alphanumeric.
         TypeError: both `debug_override` (deprecated) and `optimization` were given.
     """
+    if debug_override is None and optimization is None and not sys.flags.optimize and type(path) is str:
+        # Nearly always so, and asked twice for each module: the same, without its general case.
+        cut = path.rfind("/")
+        tag = sys.implementation.cache_tag
+        if cut > 0 and sys.pycache_prefix is None and tag and path.endswith(".py") and path[cut - 1] != "/":
+            if not paths.IS_WINDOWS and len(path) - cut > 4:
+                return f"{path[:cut]}/__pycache__/{path[cut + 1 : -2]}{tag}.pyc"
     if debug_override is not None:
         text = "the debug_override parameter is deprecated; use 'optimization' instead"
         frames.warn(text, DeprecationWarning, "importlib._bootstrap_external")
