@@ -45,12 +45,11 @@ def run(quick: bool) -> list[dict]:
     """Return a row for each of the two programs, and one for the statement that finds its module."""
     python = get_python()
     pairs = 5 if quick else 21
-    rows = [
+    return [
         measure_program(python, "pandas + scikit-learn + matplotlib.pyplot", SCIENCE, pairs),
         measure_program(python, "django + sqlalchemy.orm + boto3 + sympy", WEB, pairs),
         measure_warm(python, 100_000 if quick else 1_000_000, 5 if quick else 15),
     ]
-    return rows
 
 
 def get_python() -> str:

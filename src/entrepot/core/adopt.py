@@ -88,4 +88,4 @@ def _change_class(thing: "Any", classes: "dict[Any, Any]") -> None:
         thing.__class__ = counterpart
 
 
-frames.disguise(globals())
+frames.disguise()

@@ -291,4 +291,4 @@ if sys.version_info < (3, 12):
 # What sys.path_hooks and tracebacks show.
 ZipImporter.__name__ = ZipImporter.__qualname__ = "zipimporter"
 
-frames.disguise(globals())
+frames.disguise()

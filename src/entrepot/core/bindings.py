@@ -62,4 +62,4 @@ def tell_bound(importer: "Importer", frame: "FrameType", name: str, level: int) 
         tell(events.Bound(source if attribute is None else f"{source}:{attribute}", *where, where[0], target))
 
 
-frames.disguise(globals())
+frames.disguise()

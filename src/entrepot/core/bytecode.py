@@ -53,9 +53,9 @@ def cache_from_source(
         # Nearly always so, and asked twice for each module: the same, without its general case.
         cut = path.rfind("/")
         tag = sys.implementation.cache_tag
-        if cut > 0 and sys.pycache_prefix is None and tag and path.endswith(".py") and path[cut - 1] != "/":
-            if not paths.IS_WINDOWS and len(path) - cut > 4:
-                return f"{path[:cut]}/__pycache__/{path[cut + 1 : -2]}{tag}.pyc"
+        is_plain = cut > 0 and path[cut - 1] != "/" and path.endswith(".py") and len(path) - cut > 4
+        if is_plain and tag and sys.pycache_prefix is None and not paths.IS_WINDOWS:
+            return f"{path[:cut]}/__pycache__/{path[cut + 1 : -2]}{tag}.pyc"
     if debug_override is not None:
         text = "the debug_override parameter is deprecated; use 'optimization' instead"
         frames.warn(text, DeprecationWarning, "importlib._bootstrap_external")
@@ -242,4 +242,4 @@ def dump_with_hash(code: "CodeType", source_hash: bytes, checked: bool = True) -
     return data
 
 
-frames.disguise(globals())
+frames.disguise()

@@ -312,4 +312,4 @@ if _HAS_LEGACY_FINDERS:
         return spec
 
 
-frames.disguise(globals())
+frames.disguise()

@@ -358,4 +358,4 @@ def _make_function(importer: Importer) -> "Any":
     return __import__
 
 
-frames.disguise(globals())
+frames.disguise()

@@ -82,4 +82,4 @@ for _cls, _name, _method in (
 ):
     setattr(_cls, _name, _method)
 
-frames.disguise(globals())
+frames.disguise()

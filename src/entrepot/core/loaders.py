@@ -454,4 +454,4 @@ class FrozenImporter:
         return bool(_imp.is_frozen_package(fullname))
 
 
-frames.disguise(globals())
+frames.disguise()

@@ -273,4 +273,4 @@ def find_importer() -> "tuple[str | None, str | None, int | None]":
 host = Importer(sys)
 """The importer over the interpreter's own state."""
 
-frames.disguise(globals())
+frames.disguise()

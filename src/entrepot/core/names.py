@@ -122,4 +122,4 @@ def find_package(globals: "dict[str, Any]", stacklevel: int) -> "Any":
     return name if "__path__" in globals else name.rpartition(".")[0]
 
 
-frames.disguise(globals())
+frames.disguise()

@@ -105,4 +105,4 @@ class NamespaceLoader:
         return NamespaceReader(self._path)  # type: ignore[arg-type, unused-ignore]
 
 
-frames.disguise(globals())
+frames.disguise()

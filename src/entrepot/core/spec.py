@@ -325,4 +325,4 @@ def warn_fallback(thing: object, missing: str, instead: str) -> None:
     frames.warn(text, ImportWarning)
 
 
-frames.disguise(globals())
+frames.disguise()

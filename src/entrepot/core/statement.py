@@ -148,4 +148,4 @@ def make_statement(importer: "Importer") -> "Any":
     return frames.without_frame(__import__, "Import a module, as `builtins.__import__` does.")
 
 
-frames.disguise(globals())
+frames.disguise()

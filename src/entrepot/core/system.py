@@ -399,4 +399,4 @@ def is_standard(path: "str | None") -> bool:
     return folder is not None and path.startswith(folder.rstrip("/\\") + ("\\" if "\\" in folder else "/"))
 
 
-frames.disguise(globals())
+frames.disguise()

@@ -257,4 +257,4 @@ def _use_own_picklers(view: "Any") -> None:
     namespace["Unpickler"] = namespace["_Unpickler"]
 
 
-frames.disguise(globals())
+frames.disguise()
