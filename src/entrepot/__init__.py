@@ -8,10 +8,11 @@ __version__ = "0.1.0"
 
 # Public name -> the module that defines it. A module of entrepot may be named too ("entrepot.live").
 _PUBLIC = {
+    "Program": "entrepot.program.model",
     "System": "entrepot.core.system",
 }
 
-__all__ = ["System", "__version__"]
+__all__ = ["Program", "System", "__version__"]
 
 
 def __getattr__(name: str) -> object:

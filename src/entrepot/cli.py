@@ -27,6 +27,9 @@ from entrepot.errors import EntrepotError
 COMMANDS = {
     "run": "entrepot.commands.run",
     "why": "entrepot.commands.why",
+    "graph": "entrepot.commands.graph",
+    "chain": "entrepot.commands.chain",
+    "affected": "entrepot.commands.affected",
 }
 
 

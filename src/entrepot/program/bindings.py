@@ -195,10 +195,9 @@ class _Reader:
             if isinstance(part, ast.NamedExpr):
                 self.bind(part.target.id, "variable", part, when)
             elif isinstance(part, ast.Call) and isinstance(part.func, ast.Name):
-                if part.func.id in ("globals", "exec", "vars", "locals") or (
-                    part.func.id == "setattr" and "modules" in ast.dump(part)
-                ):
-                    self.found.is_dynamic = True
+                is_blind = part.func.id in ("globals", "exec", "vars", "locals")
+                is_blind |= part.func.id == "setattr" and "modules" in ast.dump(part)
+                self.found.is_dynamic |= is_blind
 
     def read_globals(self, node: ast.stmt, when: str) -> None:
         """A function that says `global x` and assigns binds x in the module."""

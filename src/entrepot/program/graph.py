@@ -142,6 +142,5 @@ def find_chains(arrows: Adjacent, start: int, end: int, limit: int | None = None
             if limit is not None and len(chains) >= limit:
                 break
             continue
-        for importer in sorted(set(inverse[chain[-1]]), reverse=True):
-            stack.append([*chain, importer])
+        stack += [[*chain, importer] for importer in sorted(set(inverse[chain[-1]]), reverse=True)]
     return sorted(chains)

@@ -78,7 +78,7 @@ def write(key: str, part: str, value: object) -> None:
         return
     name = ""
     try:
-        body = marshal.dumps(value)
+        body = marshal.dumps(value)  # type: ignore[arg-type]
         descriptor, name = tempfile.mkstemp(dir=folder, prefix=".new-")
         with os.fdopen(descriptor, "wb") as file:
             file.write(_MAGIC + hashlib.blake2b(body, digest_size=16).digest())
