@@ -156,11 +156,18 @@ class Warm:
         for path in (out, err):
             if os.path.exists(path):
                 os.unlink(path)
-        request = repr((out, err, self.cwd or os.getcwd(), self.env, [self.script]))
+        assert self.record is not None
+        env = {**self.env, **{name: value for name, value in self.record.env_set if value is not None}}
+        for name, value in self.record.env_set:
+            if value is None:
+                env.pop(name, None)
+        request = repr((out, err, self.cwd or os.getcwd(), env, [self.script]))
         os.write(self.request, request.encode() + b"\n")
         status = os.waitstatus_to_exitcode(int(self.read_line()))
         with open(out) as one, open(err) as two:
-            return Result(one.read(), two.read(), status, warm=True)
+            # The frames of this file's own `boot` are not the store's doing.
+            errors = "".join(line for line in two if 'File "<string>", line' not in line)
+            return Result(one.read(), errors, status, warm=True)
 
     def prepare(self, tries: int = 12) -> None:
         """Prepare until an interpreter may serve or nothing helps."""

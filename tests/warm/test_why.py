@@ -8,7 +8,7 @@ from pathlib import Path
 from entrepot.warm.fingerprint import Record, Surroundings
 from entrepot.warm.knowledge import Knowledge, learn, read_knowledge, remember_plan, write_knowledge
 from entrepot.warm.lookup import make_name, parse_key
-from entrepot.warm.observation import Observation
+from entrepot.warm.observation import Module, Observation
 from entrepot.warm.record_file import read_record, write_record
 from entrepot.warm.recording import make_record
 from entrepot.warm.verdict import Again, Never, Plan, Ready, judge
@@ -115,7 +115,7 @@ def test_a_mended_module_is_tried_again(tmp_path: Path) -> None:
 def test_a_module_takes_its_importers_with_it() -> None:
     """What imports a module that is left to the run would initialise it, so it is left too."""
     seen = Observation(
-        order=["noisy", "user", "calm"],
+        modules={name: Module(name, "__main__", finished=True) for name in ("noisy", "user", "json")},
         reasons={"noisy": "prints 'x'"},
         edges={"user": {"noisy"}},
         disarmed=True,
@@ -123,7 +123,7 @@ def test_a_module_takes_its_importers_with_it() -> None:
     verdict = judge(seen, Plan())
     assert isinstance(verdict, Again)
     assert set(verdict.plan.avoid) == {"noisy", "user"}
-    assert verdict.plan.late == ("calm",)
+    assert verdict.plan.late == ("json",)
 
 
 def test_the_interpreters_own_start_can_forbid_it() -> None:

@@ -136,7 +136,6 @@ class Observer:
         "_registers",
         "_undo",
         "avoid",
-        "children",
         "edges",
         "on_avoided",
         "on_finish",
@@ -150,8 +149,7 @@ class Observer:
         self.tell = tell
         self.statements = statements
         self.stack: list[str] = []  # names of the modules being initialised, outermost first
-        self.children: dict[str, list[str]] = {}  # module -> what it was the first to import, in order
-        self.edges: dict[str, set[str]] = {}  # module -> what it asked for, cached or not
+        self.edges: dict[str, dict[str, None]] = {}  # module -> what it asked for, in order, cached or not
         self.avoid: dict[str, str] = {}  # modules that must not be initialised here
         self.probes: frozenset[str] = frozenset()  # modules that may act outside, because they clean up
         self.on_avoided: object = (
@@ -189,11 +187,11 @@ class Observer:
     def _watch_imports(self) -> None:
         real = _frozen_importlib._find_and_load  # type: ignore[attr-defined]
         tell, stack, modules, finish = self.tell, self.stack, sys.modules, self._finish
-        edges, children, avoid, probes = self.edges, self.children, self.avoid, self.probes
+        edges, avoid, probes = self.edges, self.avoid, self.probes
 
         def _find_and_load(name, import_):  # type: ignore[no-untyped-def]
             importer = stack[-1] if stack else "__main__"
-            edges.setdefault(importer, set()).add(name)
+            edges.setdefault(importer, {})[name] = None
             if name in modules:
                 tell("C", name)
                 return real(name, import_)
@@ -211,7 +209,6 @@ class Observer:
                 raise
             if name in probes:
                 tell("z", "")
-            children.setdefault(importer, []).append(name)
             finish(name)
             stack.pop()
             tell("E", name)
@@ -232,13 +229,13 @@ class Observer:
 
         def watched_import(name, globals=None, locals=None, fromlist=(), level=0):  # type: ignore[no-untyped-def] # noqa: A002
             result = real(name, globals, locals, fromlist, level)
-            known = edges.setdefault(stack[-1] if stack else "__main__", set())
+            known = edges.setdefault(stack[-1] if stack else "__main__", {})
             base = name
             if level or fromlist:
                 base = getattr(result, "__name__", name) if fromlist else ""
             for full in (base, *(f"{base}.{part}" for part in fromlist or ())):
                 if full not in known and full in modules:
-                    known.add(full)
+                    known[full] = None
                     tell("C", full)
             return result
 

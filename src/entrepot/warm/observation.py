@@ -75,6 +75,7 @@ class _Walker:
         self.cwd = cwd
         self.stack: list[str] = []
         self.armed = False
+        self.filling = False  # what the stash's modules set is set again when they are handed over
         self.tail = ""
 
     @property
@@ -142,7 +143,7 @@ class _Walker:
             return
         if kind == "f":
             self.result.tails.setdefault(path, set()).add(self.tail)
-        if kind == "y" and self.stack:
+        if self.stack and (kind == "y" or (kind == "o" and path.endswith(".so"))):
             self.result.modules[self.stack[-1]].source = path
         if seen.mode and stat.S_ISCHR(seen.mode) and kind == "o":
             if not path.startswith(("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random", "/dev/full")):
@@ -232,12 +233,15 @@ class _Walker:
         if reason:
             self.refuse(reason)
 
+    def on_fill(self, text: str, detail: str) -> None:
+        self.filling = True
+
     def on_set(self, name: str, value: str) -> None:
-        if self.armed:
+        if self.armed and not self.filling:
             self.result.env_set.append((name, value))
 
     def on_unset(self, name: str, detail: str) -> None:
-        if self.armed:
+        if self.armed and not self.filling:
             self.result.env_set.append((name, None))
 
     def on_effect(self, what: str, detail: str) -> None:
@@ -281,6 +285,7 @@ _WORDS = {
     "t": "terminal",
     "N": "note",
     "T": "thread",
+    "H": "fill",
     "S": "set",
     "U": "unset",
     "!": "effect",

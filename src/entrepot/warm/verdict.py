@@ -6,10 +6,12 @@ whose initialisation imported it, because those would initialise it too.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from entrepot.warm import eligible
+from entrepot.warm.files import is_external
 from entrepot.warm.observation import PROGRAM, START, Observation
 
 
@@ -80,11 +82,7 @@ def judge(
     fresh = {name: why for name, why in bad.items() if name not in plan.avoid}
     if fresh:
         avoid = with_importers({**plan.avoid, **bad}, seen.edges)
-        late = tuple(
-            dict.fromkeys(
-                [*(n for n in seen.order if n not in avoid), *(n for n in plan.late if n not in avoid)]
-            )
-        )
+        late = tuple(name for name in dict.fromkeys([*find_external(seen), *plan.late]) if name not in avoid)
         name, why = next(iter(fresh.items()))
         return Again(Plan(avoid, late, plan.at_most), f"{name} {why}")
     if PROGRAM in seen.reasons or failed_line or not seen.disarmed:
@@ -92,11 +90,27 @@ def judge(
             return Never(
                 f"it cannot even be started ahead: {seen.reasons.get(PROGRAM, 'the preparation fails')}"
             )
-        late = tuple(dict.fromkeys([*seen.order, *plan.late]))
+        late = tuple(dict.fromkeys([*find_external(seen), *plan.late]))
         return Again(
             Plan(plan.avoid, late, leading_before), seen.reasons.get(PROGRAM, "the entry point raised")
         )
     return Ready()
+
+
+def find_external(seen: Observation) -> list[str]:
+    """Return the modules of distributions and of the standard library, in the order in which they began.
+
+    Only these are imported ahead of a program. Its own may register themselves with each other, so
+    they are initialised where the program does it.
+    """
+    found = []
+    for name, module in seen.modules.items():
+        source = module.source
+        if not module.finished:
+            continue
+        if is_external(source) if source else name.partition(".")[0] in sys.stdlib_module_names:
+            found.append(name)
+    return found
 
 
 def with_importers(avoid: dict[str, str], edges: dict[str, set[str]]) -> dict[str, str]:

@@ -32,13 +32,12 @@ _LISTS = (("sys", "path"), ("sys", "meta_path"), ("sys", "path_hooks"), ("warnin
 class Late:
     """One module that waits."""
 
-    __slots__ = ("binds", "changes", "children", "module", "name", "needs")
+    __slots__ = ("binds", "changes", "module", "name", "needs")
 
     def __init__(self, name: str, module: object) -> None:
         self.name = name
         self.module = module
-        self.children: list[str] = []  # what it was the first to import, in order
-        self.needs: set[str] = set()  # everything that it imported
+        self.needs: dict[str, None] = {}  # everything that it asked for, in order
         self.binds: object = None  # the parent module to which the name must be bound again
         self.changes: list[tuple[str, str, int, object]] = []  # what it did to the lists of the process
 
@@ -65,7 +64,9 @@ class Stash:
 
     def fill(self, names: list[str]) -> None:
         """Import modules ahead of the program. Those that cannot be imported now are passed over."""
-        before = set(sys.modules)
+        self.observer.tell("H", "")
+        before = self._before = frozenset(sys.modules)
+        self._env = self._env_before = _read_environment()
         visible = {
             name: dict(module.__dict__) for name, module in list(sys.modules.items()) if _has_dict(module)
         }
@@ -85,8 +86,9 @@ class Stash:
         for name in list(sys.modules):
             if name not in before:
                 late = Late(name, sys.modules[name])
-                late.children = list(self.observer.children.get(name, ()))
-                late.needs = set(self.observer.edges.get(name, ()))
+                late.needs = dict(self.observer.edges.get(name, ()))
+                if "." in name:
+                    late.needs[name.rpartition(".")[0]] = None  # in the cache already, so nobody asked for it
                 late.changes = self._pending.get(name, [])
                 self.waiting[name] = late
                 if "__warningregistry__" in getattr(late.module, "__dict__", ()):
@@ -97,11 +99,9 @@ class Stash:
             if "__warningregistry__" not in names and "__warningregistry__" in sys.modules[name].__dict__
         }
         _write_lists(genuine)
+        for key in self._env.keys() | self._env_before.keys():
+            _write_variable(key, self._env_before.get(key))
         self._give_up_patchers(visible)
-        needed = {need for late in self.waiting.values() for need in late.needs}
-        self.snapshots = {
-            name: dict(names) for name, names in visible.items() if name in needed and name != "sys"
-        }
 
     def _finished(self, name: str) -> None:
         """Note what a module has just done to the lists of the process."""
@@ -123,6 +123,14 @@ class Stash:
                 place = at if at < len(before) else -1
                 self._pending.setdefault(name, []).append((*key, place, item))
         self._lists = now
+        env = _read_environment()
+        if env != self._env:
+            for variable in env.keys() | self._env.keys():
+                if env.get(variable) != self._env.get(variable):
+                    self._pending.setdefault(name, []).append(
+                        ("os", "environ", 0, (variable, env.get(variable)))
+                    )
+            self._env = env
         registers = self._read_registers()
         for key, value in registers.items():
             # A register that has just come with its module is that module's own affair.
@@ -155,6 +163,8 @@ class Stash:
                 if full in self.waiting and self.waiting[full].module is value:
                     self.waiting[full].binds = module
                     continue
+                if full in sys.modules and sys.modules[full] is value:
+                    continue  # a submodule, given up or there before
                 # Module-level caches fill up by being used; only functions, classes and modules are patches.
                 if attribute in before and (callable(value) or type(value) is type(sys)):
                     culprit = getattr(value, "__module__", None)
@@ -169,10 +179,19 @@ class Stash:
             self.waiting.clear()
         for name in (*self.failed, *self.misfits):
             self.drop(name)
-        for name, late in self.waiting.items():
-            sys.modules.pop(name, None)
-            if late.binds is not None:
-                late.binds.__dict__.pop(name.rpartition(".")[2], None)
+        for name in [name for name in sys.modules if name not in self._before]:
+            module = sys.modules.pop(name)
+            parent, _, tail = name.rpartition(".")
+            if parent in self._before and parent in sys.modules:
+                names = sys.modules[parent].__dict__
+                if names.get(tail) is module:
+                    del names[tail]
+        # What the program will see when it starts: taken now that nothing of the observer is left.
+        for name in {need for late in self.waiting.values() for need in late.needs}:
+            found = sys.modules.get(name)
+            if _has_dict(found) and name not in ("sys", "builtins", "_frozen_importlib"):
+                self.snapshots[name] = dict(found.__dict__)
+        self.snapshots["builtins"] = {"__import__": sys.modules["builtins"].__dict__["__import__"]}
 
     def drop(self, name: str) -> None:
         """Give up a module and all that was built on it."""
@@ -239,7 +258,7 @@ class Stash:
                 continue
             seen.add(name)
             group.append(name)
-            todo += reversed(self.waiting[name].children)
+            todo += reversed(self.waiting[name].needs)
         return group
 
     def _find_obstacle(self, group: list[str]) -> str:
@@ -262,9 +281,7 @@ class Stash:
                 if now["env"].get(name) != start["env"].get(name) and self._counts(name):  # type: ignore[attr-defined]
                     return f"the program set the environment variable {_text(name)}"
         members = set(group)
-        needs: set[str] = set()
-        for name in group:
-            needs |= self.waiting[name].needs
+        needs = {need for name in group for need in self.waiting[name].needs}
         for name in needs - members:
             waiting = self.waiting.get(name)
             module = sys.modules.get(name)
@@ -329,6 +346,9 @@ class Stash:
         if late.binds is not None:
             setattr(late.binds, late.name.rpartition(".")[2], late.module)
         for module_name, list_name, place, item in late.changes:
+            if list_name == "environ":
+                _write_variable(*item)  # type: ignore[misc]
+                continue
             items = getattr(sys.modules[module_name], list_name)
             if place < 0:
                 items.append(item)
@@ -356,6 +376,19 @@ def _find_path_finder():  # type: ignore[no-untyped-def]
         if getattr(finder, "__name__", "") == "PathFinder":
             return finder
     raise ImportError("sys.meta_path has no PathFinder")
+
+
+def _read_environment() -> dict[bytes, object]:
+    os = sys.modules.get("os")
+    return dict(dict.items(os.environ._data)) if os is not None else {}
+
+
+def _write_variable(name: bytes, value: object) -> None:
+    environ = sys.modules["os"].environb
+    if value is not None:
+        environ[name] = value
+    elif name in environ:
+        del environ[name]
 
 
 def _read_lists() -> dict[tuple[str, str], list[object]]:
@@ -408,7 +441,9 @@ def _is_monitored() -> bool:
 def list_late(before) -> list[str]:  # type: ignore[no-untyped-def]
     """Return the names that a run imported beyond `before`, in order: what the next stash may hold.
 
-    Only what the ordinary loaders made: a module that somebody's hook compiled (pytest rewrites
+    Only modules of distributions and of the standard library: the program's own may register
+    themselves with each other, and are initialised in the order in which the program does it.
+    And only what the ordinary loaders made: a module that somebody's hook compiled (pytest rewrites
     assertions, for one) would be another module if it were imported ahead.
     """
     ordinary = (
@@ -419,6 +454,9 @@ def list_late(before) -> list[str]:  # type: ignore[no-untyped-def]
     for name, module in list(sys.modules.items()):
         if name in before or type(name) is not str:
             continue
+        file = getattr(module, "__file__", None)
+        if type(file) is str and not is_external(file):
+            continue
         spec = getattr(module, "__spec__", None)
         loader = getattr(spec, "loader", None)
         if getattr(spec, "name", None) != name or loader is None:
@@ -427,3 +465,11 @@ def list_late(before) -> list[str]:  # type: ignore[no-untyped-def]
         if kind.__module__.startswith(("_frozen_importlib", "importlib")) and kind.__name__ in ordinary:
             found.append(name)
     return found
+
+
+def is_external(path: str) -> bool:
+    """Whether a file belongs to an installed distribution or to the standard library."""
+    if "/site-packages/" in path or "/dist-packages/" in path:
+        return True
+    standard = getattr(sys.modules.get("os"), "__file__", None) or ""
+    return bool(standard) and path.startswith(standard.rpartition("/")[0] + "/")
