@@ -11,7 +11,7 @@ interpreter's own for a while.
 
 import sys
 
-from entrepot.core import adopt, events, finders, frames, loaders, statement, views
+from entrepot.core import adopt, events, finders, frames, loaders, owners, reflection, statement, views
 from entrepot.core import reload as reloading
 from entrepot.core.archives import ZipImporter
 from entrepot.core.install import Installation
@@ -26,6 +26,8 @@ STANDARD_LIBRARY = "stdlib"
 EXTENSIONS = "extensions"
 # There is one program and one entrepot in a process.
 _ALWAYS_SHARED = ("__main__", "entrepot")
+# Whatever is shared: without these no module's imports would be the system's.
+_ALWAYS_OWN = frozenset(["builtins", "sys", "importlib", "importlib.util", "importlib.machinery"])
 _MISSING: "Any" = object()
 
 
@@ -61,7 +63,13 @@ class System:
         self._path: list[str] = sys.path if path is None else [paths_text(entry) for entry in path]
         self.share = frozenset(share)
         self._modules: dict[str, Any] = {}
-        self._path_finder: Any = type("PathFinder", (finders.PathFinder,), {"_state": self})
+        # The text of a module's name -> its own string object (`owners`), and the one for all.
+        self._names: dict[str, tuple[str, str]] = {}
+        self._known_as = 0
+        # Its `find_distributions` is its own, because the importlib_metadata package deletes it.
+        own = {"_state": self, "find_distributions": vars(finders.PathFinder)["find_distributions"]}
+        own["__module__"] = finders.PathFinder.__module__
+        self._path_finder: Any = type("PathFinder", (finders.PathFinder,), own)
         self._meta_path: list[Any] = [loaders.BuiltinImporter, loaders.FrozenImporter, self._path_finder]
         self._path_hooks: list[Any] = [ZipImporter, finders.FileFinder.path_hook(*self._loader_details())]
         self._path_importer_cache: dict[str, Any] = {}
@@ -70,6 +78,8 @@ class System:
         self._importer: Importer = _SystemImporter(self)
         if "importlib.abc" in sys.modules:
             adopt.register_ours(sys.modules["importlib.abc"])
+        if "__main__" in sys.modules:
+            self._modules["__main__"] = sys.modules["__main__"]
         self._modules["sys"] = views.make_own(self, "sys")
         own_builtins = self._modules["builtins"] = views.make_own(self, "builtins")
         self.builtins: dict[str, Any] = own_builtins.__dict__
@@ -128,6 +138,13 @@ class System:
         else:
             self._path_importer_cache = cache
 
+    @property
+    def _number(self) -> int:
+        """The system's number in this process, given when it gets its first module."""
+        if not self._known_as:
+            self._known_as = owners.register(self)
+        return self._known_as
+
     # What it does.
 
     def import_module(self, name: str, package: "str | None" = None) -> "Any":
@@ -142,6 +159,8 @@ class System:
         except BaseException as error:
             frames.strip(error)
             raise
+        finally:
+            reflection.refresh()
 
     def find_spec(self, name: str, package: "str | None" = None) -> "Any":
         """Return a module's spec, or None; its parents are imported (`importlib.util.find_spec`)."""
@@ -209,20 +228,22 @@ class System:
         top = name.partition(".")[0]
         if top in self.share or top in _ALWAYS_SHARED:
             return self._import_from_host(name)
+        if views.is_run_again(name):
+            return _MISSING
         if name != top:
             parent = self._modules.get(name.rpartition(".")[0], _MISSING)
             if parent is not _MISSING and parent is sys.modules.get(name.rpartition(".")[0]):
                 # The child of what is shared is shared.
                 return self._import_from_host(name)
-        if name in views.OWN:
+        if name in _ALWAYS_OWN:
             return self._get_own(name)
         if STANDARD_LIBRARY not in self.share or top not in sys.stdlib_module_names:
             return _MISSING
         if top not in sys.builtin_module_names and self._is_shadowed(top):
             return _MISSING
-        if views.is_run_again(name):
-            return _MISSING
-        return self._get_own(name) if name in views.VIEWED else self._import_from_host(name)
+        if name in views.OWN:
+            return self._get_own(name)
+        return self._import_from_host(name)
 
     def _is_shadowed(self, top: str) -> bool:
         """Whether this system's path has a module of its own under a standard library's name."""
@@ -268,6 +289,7 @@ class _SystemImporter(Importer):
         module = system._borrow(name)
         if module is _MISSING:
             return super()._find_and_load_locked(name)
+        reflection.refresh()
         system._modules[name] = module
         if parent and getattr(system._modules[parent], child, None) is not module:
             self.bind_child(parent, child, module)
@@ -275,9 +297,10 @@ class _SystemImporter(Importer):
 
     def find_spec(self, name: str, path: "Any", target: object = None) -> "Any":
         spec = super().find_spec(name, path, target)
-        if spec is None and views.is_run_again(name):
+        if spec is None and STANDARD_LIBRARY in self.state.share and views.is_run_again(name):
             # The standard library is not on this system's path, but this module is the system's.
             spec = finders.PathFinder.find_spec(name, path, target)
+        owners.name_spec(self.state, spec)
         return spec
 
 
