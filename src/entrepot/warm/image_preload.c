@@ -1,7 +1,7 @@
 /* The library that an interpreter is started with, to prepare an image or to take one over.
  *
  *   ENTREPOT_IMAGE=path    take it over, here and now, before Python's own start (image_restore.c)
- *   ENTREPOT_PREPARE=path  let Python start; when it is about to run the program, with no Python frame
+ *   ENTREPOT_PREPARE=descriptor:path  let Python start; when it is about to run the program, with no Python frame
  *                          on the stack, run the text of that file (warm/resident.py) in a namespace of
  *                          its own and hand it the program (`begin`). The code that it gives back is
  *                          evaluated from here, so the program has no frame of ours below it.
@@ -30,6 +30,7 @@
 
 static struct Python python;
 static char resident_path[4096];
+static long control = -1; /* the descriptor to the keeper */
 static int preparing, taken_over, leave_quickly;
 
 /* ---- madvise */
@@ -166,6 +167,7 @@ static int take_over(const char *kind, Object *arguments) {
     python.PyDict_SetItemString(resident, "__builtins__", python.PyEval_GetBuiltins());
     Object *place = python.PyUnicode_FromString(resident_path);
     python.PyDict_SetItemString(resident, "RESIDENT", place);
+    python.PyDict_SetItemString(resident, "CONTROL", python.PyLong_FromLong(control));
     for (size_t index = 0; index < sizeof methods / sizeof *methods; index++)
         python.PyDict_SetItemString(resident, methods[index].name, python.PyCFunction_NewEx(&methods[index], NULL, NULL));
     Object *loaded = python.PyRun_String(text, FILE_INPUT, resident, resident);
@@ -182,9 +184,15 @@ static int take_over(const char *kind, Object *arguments) {
         python.PyErr_Print();
         _exit(71);
     }
-    if (code == python.none) return 0;
-    Object *names = python.PyModule_GetDict(python.PyImport_AddModule("__main__"));
-    Object *result = python.PyEval_EvalCode(code, names, names);
+    Object *function = python.PyDict_GetItemString(resident, "FUNCTION"), *result;
+    if (code == python.none && !function) return 0; /* Python goes on by itself */
+    if (function) {
+        result = python.PyObject_CallFunctionObjArgs(function, python.PyDict_GetItemString(resident, "FIRST"),
+                                                     python.PyDict_GetItemString(resident, "SECOND"), NULL);
+    } else {
+        Object *names = python.PyModule_GetDict(python.PyImport_AddModule("__main__"));
+        result = python.PyEval_EvalCode(code, names, names);
+    }
     if (!taken_over) { /* the entry point ended, or failed, before it came to the point of waiting */
         if (!result) python.PyErr_Print();
         _exit(result ? 72 : 73);
@@ -230,8 +238,9 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
         scrub(envp, "ENTREPOT_IMAGE");
         scrub(envp, "LD_PRELOAD");
         image_restore(path, argv, envp);
-    } else if (prepare && strlen(prepare) < sizeof resident_path) {
-        strcpy(resident_path, prepare);
+    } else if (prepare && strchr(prepare, ':') && strlen(prepare) < sizeof resident_path) {
+        control = atol(prepare);
+        strcpy(resident_path, strchr(prepare, ':') + 1);
         unsetenv("ENTREPOT_PREPARE");
         stop_brk();
         preparing = 1;
