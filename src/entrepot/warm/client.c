@@ -477,7 +477,7 @@ static void start_keeper(const char *python) {
     int null = open("/dev/null", O_RDWR);
     for (int fd = 0; fd < 3; fd++) dup2(null, fd);
     close_range(3, ~0u, 0);
-    char *const argv[] = {(char *)"entrepot-keeper", (char *)"-I", (char *)"-m", (char *)"entrepot.warm.keeper", store_path, NULL};
+    char *const argv[] = {(char *)python, (char *)"-I", (char *)"-m", (char *)"entrepot.warm.keeper", store_path, NULL};
     static char *kept[64];
     int count = 0;
     for (char **at = environ; *at && count < 63; at++)

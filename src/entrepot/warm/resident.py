@@ -132,7 +132,7 @@ def wait(report, stash):  # type: ignore[no-untyped-def]
     if answer.get("dump") is None:
         posix._exit(0)
     RUN["stash"] = stash
-    RUN["late"] = answer["late"]
+    RUN["late"] = answer["late"].decode("utf-8", "surrogateescape") + "/" + answer["name"]
     gc.collect()
     if answer["quick"]:
         gc.freeze()
@@ -304,8 +304,12 @@ def report_late():  # type: ignore[no-untyped-def]
     if not fresh or RUN["late"] is None:
         return
     try:
-        fd = posix.open(RUN["late"] + "/%d" % posix.getpid(), posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL, 0o600)
+        fd = posix.open(RUN["late"] + ".%d" % posix.getpid(), posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL, 0o600)
         posix.write(fd, "\n".join(fresh).encode("utf-8", "surrogateescape"))
+        posix.close(fd)
+        wake = RUN["late"].rpartition("/late/")[0] + "/wake"
+        fd = posix.open(wake, posix.O_WRONLY | posix.O_NONBLOCK | posix.O_CLOEXEC)
+        posix.write(fd, b"!")
         posix.close(fd)
     except OSError:
         pass
