@@ -19,7 +19,9 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "tools"))
-from build_native import build, read_version  # noqa: E402
+from build_native import build, read_version
+
+NATIVE = ("warm/_image.so", "warm/_client", "trace/_observe.so")
 
 
 class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
@@ -27,12 +29,11 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Add the native parts, or the Python script, to the wheel."""
+        del version
         script = os.path.join(self.root, "tools", "entrepot")
         if build(self.root, read_version(self.root)):
             build_data["pure_python"] = False
             build_data["tag"] = f"py3-none-linux_{platform.machine()}"
-            build_data["artifacts"] += [
-                "/src/entrepot/warm/_image.so", "/src/entrepot/trace/_observe.so", "/src/entrepot/warm/_client",
-            ]  # fmt: skip
+            build_data["artifacts"] += [f"/src/entrepot/{path}" for path in NATIVE]
             script = os.path.join(self.root, "src", "entrepot", "warm", "_client")
         build_data["shared_scripts"][script] = "entrepot"

@@ -38,22 +38,28 @@ def build(root: str, version: str) -> bool:
     warm = os.path.join(root, "src", "entrepot", "warm")
     trace = os.path.join(root, "src", "entrepot", "trace")
     define = f'-DENTREPOT_VERSION="{version}"'
+    image = [f"{warm}/image_{part}.c" for part in ("preload", "dump", "restore")]
+    shared = ["-fPIC", "-shared", "-fvisibility=hidden"]
     commands = [
-        [*IMAGE, define, "-o", f"{warm}/_image.so",
-         *(f"{warm}/image_{part}.c" for part in ("preload", "dump", "restore")), "-ldl"],
-        ["-fPIC", "-shared", "-fvisibility=hidden", "-o", f"{trace}/_observe.so", f"{trace}/observe.c", "-ldl", "-lpthread"],
+        [*IMAGE, define, "-o", f"{warm}/_image.so", *image, "-ldl"],
+        [*shared, "-o", f"{trace}/_observe.so", f"{trace}/observe.c", "-ldl", "-lpthread"],
         [define, "-o", f"{warm}/_client", f"{warm}/client.c", f"{warm}/check.c"],
-    ]  # fmt: skip
+    ]
     for command in commands:
         output = command[command.index("-o") + 1]
         # A running program may have the old file mapped: replace it, never write into it.
         command[command.index("-o") + 1] = output + ".new"
         try:
-            done = subprocess.run([compiler, *COMMON, *command], capture_output=True, text=True, timeout=120, check=False)
+            done = subprocess.run(
+                [compiler, *COMMON, *command], capture_output=True, text=True, timeout=120, check=False
+            )
         except (OSError, subprocess.TimeoutExpired):
             return False
         if done.returncode:
-            print(f"entrepot: without its native parts, because {compiler} said:\n{done.stderr}", file=sys.stderr)
+            print(
+                f"entrepot: without its native parts, because {compiler} said:\n{done.stderr}",
+                file=sys.stderr,
+            )
             return False
         os.replace(output + ".new", output)
     return True

@@ -1,7 +1,7 @@
 """Publish an image: write down what it depended on, for the client and for `why`, the checks last.
 
-Also what is known about preparing a program (`K.plan`): modules to avoid, modules that earlier runs
-went on to import, and when a preparation failed last, so that it is not tried again at every run.
+Also what is known about the image itself (`K.info`): how long its modules took, and when a preparation
+failed last, so that it is not tried again at every run. (`K.plan` is knowledge.py's.)
 """
 
 from __future__ import annotations
@@ -9,17 +9,20 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import replace
 from typing import Any
 
 from entrepot.warm import eligible
-from entrepot.warm.fingerprint import Record, read_record, write_record
+from entrepot.warm.files import read_seen
+from entrepot.warm.fingerprint import Record
 from entrepot.warm.images import list_folder, read_image, remove
+from entrepot.warm.knowledge import learn, read_knowledge, remember_plan, write_knowledge
 from entrepot.warm.prepare import LIBRARY, Made, NotMade, find_surroundings
-from entrepot.warm.verdict import Plan
-from entrepot.warm.wire import Checks, Request, is_stem, make_checks
+from entrepot.warm.record_file import read_record, write_record
+from entrepot.warm.wire import Checks, Garbled, Request, is_stem, make_checks, parse_request
 
 RETRY_S = 10.0  # after a failed preparation; doubled each time
-MAX_LEARNT = 6  # how often an image is made anew because a run imported more
+MAX_LESSONS = 6  # how often an image is made anew because a run imported more
 
 
 def make_image_name(name: str) -> str:
@@ -40,47 +43,39 @@ def write_whole(path: str, data: bytes) -> None:
         raise
 
 
-def publish(
-    store: str, request: Request, name: str, key: str, image: str, made: Made | NotMade, *, base: bool
-) -> None:
+def publish(store: str, request: Request, name: str, key: str, image: str, made: Made | NotMade) -> None:
     """Put an image in place of the one before, or note why there is none."""
-    knowledge = read_knowledge(store, name)
-    knowledge.update(avoid=made.plan.avoid, late=list(made.plan.late), at_most=made.plan.at_most)
+    known = remember_plan(read_knowledge(get_plan_path(store, name)), made.plan, {})
+    known = replace(known, late=made.plan.late)
     if isinstance(made, NotMade):
-        knowledge.update(reason=made.reason, failed=time.time(), failures=knowledge.get("failures", 0) + 1)
-        write_knowledge(store, name, knowledge)
+        write_knowledge(get_plan_path(store, name), known)
+        note_failure(store, name, made.reason)
         remove(os.path.join(store, image))
         return
     before = read_image(store, name)
     files = image.replace(".image", ".files")
-    knowledge.update(
-        reason="", failures=0, failed=0, seconds=made.seconds, modules=len(made.record.modules), report=made.report
-    )
     write_whole(os.path.join(store, files), made.record.pack_files())
     write_record(os.path.join(store, f"{name}.record"), made.record)
-    write_knowledge(store, name, knowledge)
-    write_checks(store, request, name, key, image, files, made.record, made.report, base=base)
+    write_knowledge(get_plan_path(store, name), known)
+    lessons = read_info(store, name).get("lessons", 0)
+    write_info(
+        store,
+        name,
+        {
+            "seconds": made.seconds,
+            "modules": len(made.record.modules),
+            "waiting": list(made.report.get("waiting", [])),
+            "lessons": lessons,
+        },
+    )
+    write_checks(store, request, key, image, files, made.record)
     if before is not None and before.path != os.path.join(store, image):
         remove(before.path)
         remove(before.path.replace(".image", ".files"))
 
 
-def write_checks(
-    store: str,
-    request: Request,
-    name: str,
-    key: str,
-    image: str,
-    files: str,
-    record: Record,
-    report: dict[str, Any],
-    *,
-    base: bool,
-) -> None:
+def write_checks(store: str, request: Request, key: str, image: str, files: str, record: Record) -> None:
     """Write what the client compares."""
-    argv = record.argv
-    if argv is None and report.get("keeps_argv"):
-        argv = request.arguments
     data = make_checks(
         Checks(
             key=key,
@@ -92,97 +87,78 @@ def write_checks(
             families=record.families,
             everything=request.env if record.env_names else None,
             cwd=record.cwd,
-            arguments=argv,
+            arguments=record.argv,
             limits=record.limits,
             affinity=record.affinity,
             host=record.host,
             day=record.day,
         )
     )
-    write_whole(os.path.join(store, f"{name}.checks"), data)
+    write_whole(os.path.join(store, f"{image.partition('.')[0]}.checks"), data)
 
 
-def read_knowledge(store: str, name: str) -> dict[str, Any]:
-    """Return what is known about preparing a program."""
+def get_plan_path(store: str, name: str) -> str:
+    """Return where it is written what is known about preparing a program."""
+    return os.path.join(store, f"{name}.plan")
+
+
+def read_info(store: str, name: str) -> dict[str, Any]:
+    """Return what is known about an image itself, or about the failure to make one."""
     try:
-        with open(os.path.join(store, f"{name}.plan"), encoding="utf-8") as file:
+        with open(os.path.join(store, f"{name}.info"), encoding="utf-8") as file:
             value = json.load(file)
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
 
 
-def write_knowledge(store: str, name: str, knowledge: dict[str, Any]) -> None:
+def write_info(store: str, name: str, info: dict[str, Any]) -> None:
     """Keep it."""
-    write_whole(os.path.join(store, f"{name}.plan"), json.dumps(knowledge, indent=1).encode())
+    write_whole(os.path.join(store, f"{name}.info"), json.dumps(info, indent=1).encode())
 
 
-def read_plan(store: str, request: Request) -> Plan:
-    """Return the plan to begin with: the last one's late modules, and what runs have imported since.
-
-    What was avoided is tried again: a cache that had to be written may be there now.
-    """
-    knowledge = read_knowledge(store, request.name)
-    late = dict.fromkeys([*knowledge.get("late", []), *knowledge.get("learnt", [])])
-    return Plan(late=tuple(late))
-
-
-def read_late(store: str, name: str) -> list[str]:
-    """Return the modules that an image was made with beside its program."""
-    return list(read_knowledge(store, name).get("late", []))
-
-
-def learn(store: str) -> list[bytes]:
+def learn_from_runs(store: str) -> list[Request]:
     """Take the reports of finished runs; return the requests whose images should be made anew."""
     folder = os.path.join(store, "late")
-    again: dict[str, bytes] = {}
+    again: dict[str, Request] = {}
     for entry in list_folder(folder):
         path = os.path.join(folder, entry)
         name = entry.partition(".")[0]
         try:
             with open(path, encoding="utf-8", errors="surrogateescape") as file:
-                modules = file.read().split("\n")
-        except OSError:
-            continue
-        remove(path)
-        if not is_stem(name):
-            continue
-        knowledge = read_knowledge(store, name)
-        known = {*knowledge.get("late", []), *knowledge.get("learnt", []), *knowledge.get("avoid", {})}
-        fresh = [module for module in modules if module and module not in known]
-        if not fresh or knowledge.get("lessons", 0) >= MAX_LEARNT:
-            continue
-        knowledge["learnt"] = [*knowledge.get("learnt", []), *fresh]
-        knowledge["lessons"] = knowledge.get("lessons", 0) + 1
-        write_knowledge(store, name, knowledge)
-        try:
-            with open(os.path.join(store, f"{name}.request"), "rb") as file:
-                again[name] = file.read()
-        except OSError:
+                modules = [line for line in file.read().split("\n") if line]
+            remove(path)
+            if not is_stem(name):
+                continue
+            known = read_knowledge(get_plan_path(store, name))
+            info = read_info(store, name)
+            if set(modules) <= {*known.late, *known.avoid} or info.get("lessons", 0) >= MAX_LESSONS:
+                continue
+            write_knowledge(get_plan_path(store, name), learn(known, modules))
+            write_info(store, name, {**info, "lessons": info.get("lessons", 0) + 1})
+            with open(os.path.join(store, f"{name}.request"), "rb") as request:
+                again[name] = parse_request(request.read())
+        except (OSError, Garbled):
             continue
     return list(again.values())
 
 
 def is_current(store: str, request: Request) -> bool:
     """Say whether the program needs no new image: it has a valid one, or one was tried just now."""
-    if is_valid(store, request, request.name, request.key, base=False):
+    if is_valid(store, request, request.name, request.key):
         return True
-    knowledge = read_knowledge(store, request.name)
-    wait_s = RETRY_S * 2 ** min(knowledge.get("failures", 0), 8)
-    if time.time() - knowledge.get("failed", 0) > wait_s:
+    info = read_info(store, request.name)
+    failed = info.get("failed", 0)
+    if not failed or time.time() - failed > RETRY_S * 2 ** min(info.get("failures", 0), 8):
         return False
     try:
-        return request.kind != "file" or os.stat(os.path.join(request.cwd, request.entry)).st_mtime < knowledge["failed"]
+        path = os.path.join(request.cwd, request.entry)
+        return request.kind != "file" or os.stat(path).st_mtime < failed
     except OSError:
         return True
 
 
-def is_base_current(store: str, request: Request) -> bool:
-    """Say whether the base image is valid for this run."""
-    return is_valid(store, request, request.base_name, request.base_key, base=True)
-
-
-def is_valid(store: str, request: Request, name: str, key: str, *, base: bool) -> bool:
+def is_valid(store: str, request: Request, name: str, key: str) -> bool:
     """Look closer than the client can: files whose times changed may have the same content.
 
     If so, the checks are written anew.
@@ -191,22 +167,23 @@ def is_valid(store: str, request: Request, name: str, key: str, *, base: bool) -
     record = read_record(os.path.join(store, f"{name}.record"))
     if image is None or record is None or record.find_change(find_surroundings(request)) is not None:
         return False
-    files = os.path.basename(image.path).replace(".image", ".files")
-    fresh = record.with_files_as_they_are() if hasattr(record, "with_files_as_they_are") else None
-    if fresh is None:
+    fresh = replace(
+        record, files=tuple(replace(item, seen=read_seen(item.path, item.follow)) for item in record.files)
+    )
+    if record.find_change(find_surroundings(request)) is not None:
         return False
+    files = make_image_name(name).replace(".image", ".files")
     write_whole(os.path.join(store, files), fresh.pack_files())
     write_record(os.path.join(store, f"{name}.record"), fresh)
-    report = read_knowledge(store, name).get("report", {})
-    write_checks(store, request, name, key, os.path.basename(image.path), files, fresh, report, base=base)
+    write_checks(store, request, key, os.path.basename(image.path), files, fresh)
     return True
 
 
 def note_failure(store: str, name: str, reason: str) -> None:
     """Keep the reason why there is no image."""
-    knowledge = read_knowledge(store, name)
-    knowledge.update(reason=reason, failed=time.time(), failures=knowledge.get("failures", 0) + 1)
+    info = read_info(store, name)
+    info.update(reason=reason, failed=time.time(), failures=info.get("failures", 0) + 1)
     try:
-        write_knowledge(store, name, knowledge)
+        write_info(store, name, info)
     except OSError:
         pass

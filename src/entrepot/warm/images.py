@@ -5,6 +5,7 @@ A store is one folder of the user's (mode 0700). Of the image with the stem K it
     K.checks   what a client compares first; it names the two files that follow. Without it there is no image
     K.<time>.image, K.<time>.files
     K.record   what its modules depended on         K.plan   what is known about preparing it
+    K.info     how long its modules took, or why there is no image
     K.hits     one byte for each run, its time is the last use
     K.last     what the last run's client decided   K.request   the run that it was made for
 
@@ -14,12 +15,9 @@ Does not know: clients at work. One that has just chosen an image which is forgo
 from __future__ import annotations
 
 import os
-import stat
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-ENDINGS = ("checks", "record", "plan", "hits", "last", "request")
 ORPHAN_S = 600.0  # files of a keeper that was killed
 
 
@@ -36,25 +34,6 @@ class Image:
     made: float  # seconds since the epoch
     used: float
     hits: int
-
-
-def find_store(environ: Mapping[str, str]) -> str | None:
-    """Return the store that a client with this environment uses, if it is there and ours alone."""
-    user = os.geteuid()
-    given = environ.get("ENTREPOT_DIR")
-    places = [given] if given else [f"/dev/shm/entrepot-{user}"]
-    if not given and environ.get("XDG_RUNTIME_DIR", "").startswith("/"):
-        places.append(os.path.join(environ["XDG_RUNTIME_DIR"], "entrepot"))
-    if not given:
-        places.append(f"/tmp/entrepot-{user}")
-    for place in places:
-        try:
-            st = os.lstat(place)
-        except OSError:
-            continue
-        if stat.S_ISDIR(st.st_mode) and st.st_uid == user and not st.st_mode & 0o077:
-            return place
-    return None
 
 
 def find_images(store: str) -> list[Image]:

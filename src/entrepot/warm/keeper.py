@@ -22,6 +22,7 @@ import time
 
 from entrepot.warm import checks
 from entrepot.warm.images import find_images, get_memory_limit, sweep
+from entrepot.warm.knowledge import read_knowledge
 from entrepot.warm.prepare import Made, NotMade, make_image
 from entrepot.warm.verdict import Plan
 from entrepot.warm.wire import Garbled, Request, parse_request
@@ -34,7 +35,9 @@ def main(argv: list[str]) -> int:
     store = argv[1]
     for folder in ("requests", "late"):
         os.makedirs(os.path.join(store, folder), 0o700, exist_ok=True)
-    lock = os.open(os.path.join(store, "keeper"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    lock = os.open(
+        os.path.join(store, "keeper"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+    )
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -132,11 +135,11 @@ def answer(store: str, request: Request) -> None:
 
 def relearn(store: str) -> None:
     """Make images anew whose programs went on to import more."""
-    for data in checks.learn(store):
+    for request in checks.learn_from_runs(store):
         try:
-            make_program_image(store, parse_request(data))
+            make_program_image(store, request)
         except Exception as error:
-            checks.note_failure(store, parse_request(data).name, f"{type(error).__name__}: {error}")
+            checks.note_failure(store, request.name, f"{type(error).__name__}: {error}")
 
 
 def wait_end(pid: int, wait_s: float) -> None:
@@ -153,23 +156,25 @@ def wait_end(pid: int, wait_s: float) -> None:
 
 def make_program_image(store: str, request: Request) -> Made | NotMade:
     """Make and publish the image of one program."""
-    plan = checks.read_plan(store, request)
+    plan = read_knowledge(checks.get_plan_path(store, request.name)).make_plan()
     image = checks.make_image_name(request.name)
     made = make_image(request, plan, store=store, image=image, base=False)
-    checks.publish(store, request, request.name, request.key, image, made, base=False)
+    checks.publish(store, request, request.name, request.key, image, made)
     return made
 
 
 def make_base_image(store: str, request: Request, made: Made | NotMade) -> None:
     """Make the base image better, if this program has external modules that it lacks."""
     wanted = made.external if isinstance(made, Made) else ()
-    have = checks.read_late(store, request.base_name)
-    if not wanted or (set(wanted) <= set(have) and checks.is_base_current(store, request)):
+    have = read_knowledge(checks.get_plan_path(store, request.base_name)).late
+    if not wanted or (
+        set(wanted) <= set(have) and checks.is_valid(store, request, request.base_name, request.base_key)
+    ):
         return
     late = tuple(dict.fromkeys([*have, *wanted]))
     image = checks.make_image_name(request.base_name)
     base = make_image(request, Plan(late=late, at_most=0), store=store, image=image, base=True)
-    checks.publish(store, request, request.base_name, request.base_key, image, base, base=True)
+    checks.publish(store, request, request.base_name, request.base_key, image, base)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ Every wait has a bound. Whatever goes wrong leaves no image, a reason, and no pr
 
 from __future__ import annotations
 
+import datetime
 import os
 import resource
 import select
@@ -22,10 +23,13 @@ import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from entrepot.trace.log import LOG_BYTES, read_log
-from entrepot.warm.fingerprint import Record, Surroundings, Unsettled, is_external, make_record
+from entrepot.warm.files import is_external
+from entrepot.warm.fingerprint import Record, Surroundings
 from entrepot.warm.observation import Observation, read_observation
+from entrepot.warm.recording import Unsettled, make_record
 from entrepot.warm.verdict import Again, Never, Plan, judge
 from entrepot.warm.wire import MAX_MESSAGE, Garbled, Request, make_message, parse_message
 
@@ -45,7 +49,7 @@ class Made:
 
     record: Record
     plan: Plan
-    report: dict[str, object]
+    report: dict[str, Any]
     seconds: float  # that its modules took to initialise
     external: tuple[str, ...]  # modules of installed packages and the standard library
 
@@ -78,16 +82,20 @@ def _try_once(request: Request, plan: Plan, store: str, image: str, base: bool) 
         report = process.receive(MAX_PREPARE_S)
         seconds = time.monotonic() - started
         seen = process.read_observation()
-        verdict = judge(seen, plan, failed_line=0 if report else 1, leading_before=0)
+        misfits = {name: why for name, why in dict((report or {}).get("misfits", {})).items() if name != "*"}
+        verdict = judge(seen, plan, misfits=misfits, failed_line=0 if report else 1, leading_before=0)
         if isinstance(verdict, Again):
             return verdict
         if isinstance(verdict, Never):
             return NotMade(verdict.reason, plan)
         if report is None:
             return NotMade(f"the preparing interpreter ended ({process.describe_end()})", plan)
-        if base:  # every program shares it: its own arguments and directory are no input
-            seen.argv = seen.argv or bool(report.get("keeps_argv"))
-        record = make_record(seen, find_surroundings(request), extra_files=process.list_libraries())
+        record = make_record(
+            seen,
+            find_surroundings(request),
+            extra_files=process.list_libraries(),
+            keeps_argv=bool(report.get("keeps_argv")),
+        )
         if isinstance(record, Unsettled):
             time.sleep(0.05)
             return Again(plan, f"{record.path} was being changed")
@@ -123,19 +131,14 @@ def find_external(seen: Observation) -> tuple[str, ...]:
 
 def find_surroundings(request: Request) -> Surroundings:
     """Return what the run that asked brought with it."""
-    limits = {}
-    for name in dir(resource):
-        if name.startswith("RLIMIT_"):
-            number = getattr(resource, name)
-            limits[number] = resource.getrlimit(number)
     return Surroundings(
         env=request.env,
         cwd=request.cwd,
         argv=request.arguments,
-        limits=limits,
+        limits={number: resource.getrlimit(number) for number in range(16)},
         affinity=tuple(sorted(os.sched_getaffinity(0))),
-        host=socket.gethostname(),
-        day=time.strftime("%Y-%m-%d"),
+        host=os.uname().nodename,
+        day=str(datetime.date.today()),
     )
 
 
@@ -174,12 +177,12 @@ class Preparing:
             theirs.close()
             os.close(null)
 
-    def send(self, value: object) -> None:
+    def send(self, value: dict[str, Any]) -> None:
         """Tell the interpreter something."""
         self.socket.settimeout(10)
         self.socket.sendall(make_message(value))
 
-    def receive(self, wait_s: float) -> dict[str, object] | None:
+    def receive(self, wait_s: float) -> dict[str, Any] | None:
         """Wait for its next message; None when it ended or took too long."""
         end = time.monotonic() + wait_s
         head = self._read(8, end)

@@ -12,20 +12,24 @@ At the end `finish` does what `Py_FinalizeEx` does for the program's own objects
 Resident: imports nothing that a bare interpreter has not loaded; nothing of it stays in `sys.modules`.
 """
 
-import _signal
+import _signal  # type: ignore[import-not-found]
 import gc
 import marshal
 import posix
 import sys
 
+TYPE_CHECKING = False  # typing is not loaded in a bare interpreter
+if TYPE_CHECKING:
+    from typing import Any
+
 FUNCTION = None  # with FIRST and SECOND: what to call instead of running code
 del FUNCTION
 
-RUN = {"stash": None, "modules": frozenset(), "late": None, "settings": {}}
-LOADED = {}
+RUN: "dict[str, Any]" = {"stash": None, "modules": frozenset(), "late": None, "settings": {}}
+LOADED: "dict[str, Any]" = {}
 
 
-def load(relative):  # type: ignore[no-untyped-def]
+def load(relative: str) -> "Any":
     """Return the namespace of another resident file, run once."""
     if relative not in LOADED:
         path = RESIDENT.rpartition("/warm/")[0] + "/" + relative  # type: ignore[name-defined] # noqa: F821
@@ -35,7 +39,7 @@ def load(relative):  # type: ignore[no-untyped-def]
     return LOADED[relative]
 
 
-def read_file(path):  # type: ignore[no-untyped-def]
+def read_file(path: str) -> bytes:
     """Return a file's bytes."""
     fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
     parts = []
@@ -45,13 +49,13 @@ def read_file(path):  # type: ignore[no-untyped-def]
     return b"".join(parts)
 
 
-def receive():  # type: ignore[no-untyped-def]
+def receive() -> "Any":
     """Return one value from the keeper: eight bytes of length, then marshalled plain values."""
     size = int.from_bytes(read_exactly(8), "little")
     return marshal.loads(read_exactly(size))
 
 
-def read_exactly(size):  # type: ignore[no-untyped-def]
+def read_exactly(size: int) -> bytes:
     """Read so many bytes; end the process if the keeper is gone."""
     data = b""
     while len(data) < size:
@@ -62,7 +66,7 @@ def read_exactly(size):  # type: ignore[no-untyped-def]
     return data
 
 
-def send(value):  # type: ignore[no-untyped-def]
+def send(value: "Any") -> None:
     """Tell the keeper a value."""
     data = marshal.dumps(value, 2)
     data = len(data).to_bytes(8, "little") + data
@@ -70,14 +74,15 @@ def send(value):  # type: ignore[no-untyped-def]
         data = data[posix.write(CONTROL, data) :]  # type: ignore[name-defined] # noqa: F821
 
 
-def begin(kind, subject):  # type: ignore[no-untyped-def]
+def begin(kind: str, subject: str) -> "Any":
     """Prepare, wait, and return the program's code, or None if Python itself goes on."""
     posix.access("\1entrepot\1P", 0)
     settings = receive()
     RUN["settings"] = settings
     plan = settings["plan"]
     names = sys.modules["__main__"].__dict__
-    filename, source = "<string>", subject
+    filename = "<string>"
+    source: str | bytes = subject
     if kind == "file":
         filename = subject
         if not settings["base"]:
@@ -101,7 +106,7 @@ def begin(kind, subject):  # type: ignore[no-untyped-def]
     return None
 
 
-def set_main(names, filename):  # type: ignore[no-untyped-def]
+def set_main(names: "dict[str, Any]", filename: str) -> None:
     """Set what Python sets in `__main__` for a file."""
     loader = sys.modules["_frozen_importlib_external"].SourceFileLoader
     path = filename if filename.startswith("/") else None
@@ -110,14 +115,14 @@ def set_main(names, filename):  # type: ignore[no-untyped-def]
     names["__loader__"] = loader("__main__", names["__file__"])
 
 
-def strip_dot(filename):  # type: ignore[no-untyped-def]
+def strip_dot(filename: str) -> str:
     """Return a relative path as Python joins it to the current directory."""
     while filename.startswith("./"):
         filename = filename[2:].lstrip("/")
     return filename
 
 
-def ended():  # type: ignore[no-untyped-def]
+def ended() -> None:
     """After a file has run to its end, Python forgets where it came from."""
     names = sys.modules["__main__"].__dict__
     if "__cached__" in names and "__file__" in names:
@@ -125,7 +130,7 @@ def ended():  # type: ignore[no-untyped-def]
         names.pop("__cached__", None)
 
 
-def wait(report, stash):  # type: ignore[no-untyped-def]
+def wait(report: "dict[str, Any]", stash: "Any") -> None:
     """Become an image. Returns in each run that takes it over, and never here."""
     send(report)
     answer = receive()
@@ -142,23 +147,29 @@ def wait(report, stash):  # type: ignore[no-untyped-def]
     if child:
         status = posix.waitpid(child, 0)[1]
         if status:
-            send({"error": "ended with status %d" % status})
+            send({"error": f"ended with status {status}"})
         posix._exit(0)
     result = dump(answer["dump"])  # type: ignore[name-defined] # noqa: F821
     if result == 1:
-        take_up(answer, dict(environment))
+        try:
+            take_up(answer, dict(environment))
+        except Exception:
+            start_cold()
         return
     send({"error": result if result != 0 else ""})
     posix._exit(0)
 
 
-def fork_quietly():  # type: ignore[no-untyped-def]
+def fork_quietly() -> int:
     """Fork without the warning about threads (3.12): the child, which alone goes on, has none of them."""
     filters = sys.modules["_warnings"].filters if "_warnings" in sys.modules else None
     if filters is None:
         filters = __import__("_warnings").filters
     filters.insert(0, ("ignore", None, DeprecationWarning, None, 0))
-    changed = getattr(sys.modules["_warnings"], "_filters_mutated", None) or sys.modules["_warnings"]._filters_mutated_lock_held
+    changed = (
+        getattr(sys.modules["_warnings"], "_filters_mutated", None)
+        or sys.modules["_warnings"]._filters_mutated_lock_held
+    )
     changed()
     child = posix.fork()
     del filters[0]
@@ -167,7 +178,14 @@ def fork_quietly():  # type: ignore[no-untyped-def]
     return child
 
 
-def take_up(answer, started_with):  # type: ignore[no-untyped-def]
+def start_cold() -> None:
+    """Something is not as it must be, and nothing of the run has been used up: begin again, plainly."""
+    environment = [item.partition(b"=") for item in read_file("/proc/self/environ").split(b"\0") if b"=" in item]
+    arguments = read_file("/proc/self/cmdline").split(b"\0")[:-1]
+    posix.execve("/proc/self/exe", arguments, {name: value for name, _, value in environment})
+
+
+def take_up(answer: "dict[str, Any]", started_with: "dict[bytes, bytes]") -> None:
     """Tell Python what the kernel already has right: this run's arguments, environment, streams, signals."""
     ignored = set_quick(answer["quick"])  # type: ignore[name-defined] # noqa: F821
     take_environment(started_with, answer["env_set"])
@@ -177,17 +195,17 @@ def take_up(answer, started_with):  # type: ignore[no-untyped-def]
         take_stream(number, name)
     for finder in sys.path_importer_cache.values():
         if hasattr(finder, "_path_mtime"):
-            finder._path_mtime = -1
+            setattr(finder, "_path_mtime", -1)  # noqa: B010 (a FileFinder's, which reads its folder anew)
     threading = sys.modules.get("threading")
     if threading is not None:
         threading._main_thread._set_native_id()
     LOADED["warm/renewal/resident.py"]["renew_all"](sys.modules)
 
 
-def take_environment(started_with, env_set):  # type: ignore[no-untyped-def]
+def take_environment(started_with: "dict[bytes, bytes]", env_set: "Any") -> None:
     """Set the environment that this process was started with, in its order, and what modules set in it."""
     items = [item.partition(b"=") for item in read_file("/proc/self/environ").split(b"\0") if b"=" in item]
-    given = {}
+    given: dict[bytes, bytes] = {}
     for name, _, value in items:
         given.setdefault(name, value)
     environ = sys.modules["os"].environ
@@ -210,9 +228,12 @@ def take_environment(started_with, env_set):  # type: ignore[no-untyped-def]
             environ[name] = value
 
 
-def take_arguments(answer):  # type: ignore[no-untyped-def]
+def take_arguments(answer: "dict[str, Any]") -> None:
     """Set `sys.argv` and `sys.orig_argv` (and `sys.path[0]` where the image serves every script)."""
-    given = [part.decode(sys.getfilesystemencoding(), "surrogateescape") for part in read_file("/proc/self/cmdline").split(b"\0")]
+    given = [
+        part.decode(sys.getfilesystemencoding(), "surrogateescape")
+        for part in read_file("/proc/self/cmdline").split(b"\0")
+    ]
     given.pop()
     before = len(sys.orig_argv) - len(sys.argv)
     first = sys.argv[0]
@@ -224,7 +245,7 @@ def take_arguments(answer):  # type: ignore[no-untyped-def]
     sys.orig_argv[:] = given
 
 
-def take_signals(ignored):  # type: ignore[no-untyped-def]
+def take_signals(ignored: int) -> None:
     """Let Python know which signals whoever started this run ignores, and which it no longer does."""
     for number in range(1, 65):
         if number in (9, 19, 32, 33):
@@ -234,41 +255,45 @@ def take_signals(ignored):  # type: ignore[no-untyped-def]
             known = _signal.getsignal(number)
             if is_ignored and known != _signal.SIG_IGN:
                 _signal.signal(number, _signal.SIG_IGN)
-            elif not is_ignored and known == _signal.SIG_IGN and number not in (_signal.SIGPIPE, _signal.SIGXFSZ):
+            elif (
+                not is_ignored
+                and known == _signal.SIG_IGN
+                and number not in (_signal.SIGPIPE, _signal.SIGXFSZ)
+            ):
                 _signal.signal(number, _signal.SIG_DFL)
         except (OSError, ValueError):
             pass
 
 
-def take_stream(number, name):  # type: ignore[no-untyped-def]
+def take_stream(number: int, name: str) -> None:
     """Make a standard stream anew, in the same object: modules may have kept it."""
-    stream = getattr(sys, "__%s__" % name)
+    stream = getattr(sys, f"__{name}__")
     try:
         posix.fstat(number)
     except OSError:
         stream = None
     if stream is None:
         setattr(sys, name, None)
-        setattr(sys, "__%s__" % name, None)
+        setattr(sys, f"__{name}__", None)
         return
     writes = number > 0
     encoding, errors = stream.encoding, stream.errors
     buffer = stream.buffer
-    raw = getattr(buffer, "raw", buffer)
-    raw.__init__(number, "wb" if writes else "rb", closefd=False)
-    raw.name = "<%s>" % name
+    buffered = hasattr(buffer, "raw")
+    # A new one: a FileIO remembers whether its file can seek.
+    raw = sys.modules["_io"].FileIO(number, "wb" if writes else "rb", closefd=False)
+    raw.name = f"<{name}>"
     terminal = raw.isatty()
-    buffered = buffer is not raw
     if buffered:
         size = posix.fstat(number).st_blksize
         buffer.__init__(raw, size if size > 1 else 8192)
-    stream.__init__(
-        buffer, encoding, errors, "\n", buffered and (terminal or number == 2), not buffered
-    )
+    else:
+        buffer = raw
+    stream.__init__(buffer, encoding, errors, "\n", buffered and (terminal or number == 2), not buffered)
     stream.mode = "w" if writes else "r"
 
 
-def finish():  # type: ignore[no-untyped-def]
+def finish() -> int:
     """End the program as `Py_FinalizeEx` does; return -1 if its output could not be written."""
     result = 0
     modules = sys.modules
@@ -277,7 +302,7 @@ def finish():  # type: ignore[no-untyped-def]
         try:
             threading._shutdown()
         except BaseException as error:
-            sys.unraisablehook(type("Args", (), dict(exc_type=type(error), exc_value=error, exc_traceback=error.__traceback__, err_msg=None, object=threading)))
+            tell_unraisable(error, threading)
     __import__("atexit")._run_exitfuncs()
     report_late()
     if flush("stdout"):
@@ -286,7 +311,13 @@ def finish():  # type: ignore[no-untyped-def]
     gc.collect()
     clear(modules["__main__"].__dict__)
     for name, module in reversed(list(modules.items())):
-        if name not in RUN["modules"] and name != "__main__" and isinstance(getattr(module, "__dict__", None), dict) and RUN["stash"] is not None and name not in RUN["stash"].taken:
+        if (
+            name not in RUN["modules"]
+            and name != "__main__"
+            and isinstance(getattr(module, "__dict__", None), dict)
+            and RUN["stash"] is not None
+            and name not in RUN["stash"].taken
+        ):
             clear(module.__dict__)
     gc.collect()
     if flush("stdout"):
@@ -295,17 +326,20 @@ def finish():  # type: ignore[no-untyped-def]
     return result
 
 
-def report_late():  # type: ignore[no-untyped-def]
+def report_late() -> None:
     """Write down what the program went on to import, for the next image."""
+    if RUN["late"] is None or RUN["stash"] is None:
+        return
     stash = RUN["stash"]
-    known = RUN["modules"]
-    taken = frozenset(stash.taken) if stash is not None else frozenset()
-    fresh = [name for name in list(sys.modules) if name not in known and name not in taken]
-    if not fresh or RUN["late"] is None:
+    names = LOADED["warm/late/resident.py"]["list_late"](RUN["modules"])
+    expected = {*stash.waiting, *stash.taken, *RUN["settings"]["plan"]["avoid"]}
+    if expected.issuperset(names):
         return
     try:
-        fd = posix.open(RUN["late"] + ".%d" % posix.getpid(), posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL, 0o600)
-        posix.write(fd, "\n".join(fresh).encode("utf-8", "surrogateescape"))
+        fd = posix.open(
+            f"{RUN['late']}.{posix.getpid()}", posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL, 0o600
+        )
+        posix.write(fd, "\n".join(names).encode("utf-8", "surrogateescape"))
         posix.close(fd)
         wake = RUN["late"].rpartition("/late/")[0] + "/wake"
         fd = posix.open(wake, posix.O_WRONLY | posix.O_NONBLOCK | posix.O_CLOEXEC)
@@ -315,7 +349,7 @@ def report_late():  # type: ignore[no-untyped-def]
         pass
 
 
-def flush(name):  # type: ignore[no-untyped-def]
+def flush(name: str) -> bool:
     """Flush a standard stream; return whether that failed."""
     stream = getattr(sys, name, None)
     if stream is None or getattr(stream, "closed", False):
@@ -324,12 +358,19 @@ def flush(name):  # type: ignore[no-untyped-def]
         stream.flush()
     except BaseException as error:
         if name == "stdout":
-            sys.unraisablehook(type("Args", (), dict(exc_type=type(error), exc_value=error, exc_traceback=error.__traceback__, err_msg=None, object=stream)))
+            tell_unraisable(error, stream)
         return True
     return False
 
 
-def clear(names):  # type: ignore[no-untyped-def]
+def tell_unraisable(error: BaseException, origin: object) -> None:
+    """Print an exception that nobody can catch, as the interpreter does."""
+    names = {"exc_type": type(error), "exc_value": error, "exc_traceback": error.__traceback__}
+    hook: Any = sys.unraisablehook
+    hook(type("UnraisableHookArgs", (), {**names, "err_msg": None, "object": origin}))
+
+
+def clear(names: "dict[str, Any]") -> None:
     """Forget a namespace in the order that the interpreter does: private names first."""
     for name in list(names):
         if type(name) is str and name[:1] == "_" and name[:2] != "__":

@@ -16,6 +16,7 @@ import marshal
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from entrepot import __version__
 from entrepot.errors import EntrepotError
@@ -95,7 +96,18 @@ def parse_request(data: bytes) -> Request:
         if equals and variable:
             env.setdefault(variable, value)
     return Request(
-        name, key, base_name, base_key, python, kind, entry, cwd, int(pid), int(entry_at), tuple(groups[2]), env
+        name,
+        key,
+        base_name,
+        base_key,
+        python,
+        kind,
+        entry,
+        cwd,
+        int(pid),
+        int(entry_at),
+        tuple(groups[2]),
+        env,
     )
 
 
@@ -170,7 +182,7 @@ def _list_fields(checks: Checks) -> Iterable[tuple[str, str]]:
         yield "d", checks.day
 
 
-def make_message(value: object) -> bytes:
+def make_message(value: dict[str, Any]) -> bytes:
     """Return a value as bytes for the other side."""
     data = marshal.dumps(value, 2)
     return len(data).to_bytes(8, "little") + data
