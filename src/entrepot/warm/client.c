@@ -530,8 +530,11 @@ static int is_asked_for(const struct Run *run) {
 
 static int become(const char *python, char **argv) {
     execv(python, argv);
-    fprintf(stderr, "entrepot: cannot start %s: %s\n  to choose another:  entrepot run --python PATH ...\n", python, strerror(errno));
-    return 127;
+    if (errno == ENOENT)
+        fprintf(stderr, "entrepot: there is no interpreter at %s\n  to choose another:  entrepot run --python PATH ...\n", python);
+    else
+        fprintf(stderr, "entrepot: cannot start %s: %s\n", python, strerror(errno));
+    return 1;
 }
 
 /* With --why: somebody must be left to say it. Everything else is as without. */
@@ -619,7 +622,7 @@ int main(int argc, char **argv) {
     find_python(&run, called);
     if (!run.python) {
         fprintf(stderr, "entrepot: no python was found on PATH or beside %s\n  to choose one:  entrepot run --python PATH ...\n", called);
-        return 127;
+        return 1;
     }
     run.argv[0] = (char *)run.argv0;
     parse_python(&run);

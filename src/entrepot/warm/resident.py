@@ -180,9 +180,9 @@ def fork_quietly() -> int:
 
 def start_cold() -> None:
     """Something is not as it must be, and nothing of the run has been used up: begin again, plainly."""
-    environment = [item.partition(b"=") for item in read_file("/proc/self/environ").split(b"\0") if b"=" in item]
+    items = [item.partition(b"=") for item in read_file("/proc/self/environ").split(b"\0") if b"=" in item]
     arguments = read_file("/proc/self/cmdline").split(b"\0")[:-1]
-    posix.execve("/proc/self/exe", arguments, {name: value for name, _, value in environment})
+    posix.execve("/proc/self/exe", arguments, {name: value for name, _, value in items})
 
 
 def take_up(answer: "dict[str, Any]", started_with: "dict[bytes, bytes]") -> None:
