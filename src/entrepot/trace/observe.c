@@ -33,6 +33,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -636,6 +637,27 @@ struct winsize;
 int forkpty(int *, char *, const struct termios *, const struct winsize *);
 ACTS(forkpty, pid_t, (int *m, char *n, const struct termios *t, const struct winsize *w), (m, n, t, w),
      "starts a child process", "forkpty")
+ACTS(sched_setaffinity, int, (pid_t p, size_t n, const cpu_set_t *s), (p, n, s), "chooses its processors", "")
+ACTS(setuid, int, (uid_t u), (u), "changes its user", "")
+ACTS(setgid, int, (gid_t g), (g), "changes its group", "")
+ACTS(chroot, int, (const char *path), (path), "changes the root directory", path)
+int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long);
+KEEP(prctl);
+PUBLIC int prctl(int what, unsigned long a, unsigned long b, unsigned long c, unsigned long d) {
+    if (what == 1 || what == 4 || what == 15 || what == 36) effect("changes how the system treats it", "prctl");
+    return REAL(prctl)(what, a, b, c, d);
+}
+KEEP(syscall);
+PUBLIC long syscall(long number, ...) { /* libraries that go around libc's own functions */
+    long a[6];
+    va_list args;
+    va_start(args, number);
+    for (int n = 0; n < 6; n++) a[n] = va_arg(args, long);
+    va_end(args);
+    if (number == SYS_getrandom) ASKED('r', "urandom");
+    if (number == SYS_gettid) ASKED('i', "gettid");
+    return REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
 int eventfd(unsigned, int);
 int epoll_create1(int);
 int inotify_init1(int);

@@ -40,6 +40,11 @@ RANDOM = {
     "scipy.stats._new_distributions": "draws nothing that it keeps",
 }
 
+# Ask for the number of the process or the thread at import, and are put right in each run.
+IDENTITY = {
+    "threading": "renewed",  # the main thread's native id, by warm/resident.py
+}
+
 # Shared libraries that may start threads, because they make them anew after a fork.
 THREADS = {
     "libarrow": "Arrow makes its thread pools anew in a child (its own at-fork handlers)",
@@ -50,6 +55,8 @@ THREADS = {
 # Shared libraries that read clock, process id or randomness for themselves: hash seeds, names of
 # allocator threads. Nothing of it can be told from outside.
 PRIVATE = (
+    "libcrypto",  # its generator notices a fork
+    "libssl",
     "libarrow",
     "_pydantic_core",
     "_rust.abi3",

@@ -211,7 +211,15 @@ class _Walker:
             self.refuse("takes randomness")
 
     def on_identity(self, text: str, library: str) -> None:
-        if self.armed and not eligible.is_private(library) and self.who not in eligible.PROBES:
+        if (
+            self.armed
+            and not eligible.is_private(library)
+            and self.who
+            not in {
+                *eligible.PROBES,
+                *eligible.IDENTITY,
+            }
+        ):
             self.refuse(f"asks for the process's identity ({text})")
 
     def on_terminal(self, text: str, library: str) -> None:
