@@ -9,10 +9,12 @@ import sys
 
 from entrepot.core import bindings, frames, names
 from entrepot.core.locks import is_initializing
+from entrepot.core.spec import Module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from types import FrameType
     from typing import Any
 
     from entrepot.core.modules import Importer
@@ -119,6 +121,62 @@ def import_module(importer: "Importer", name: str, package: "str | None" = None)
     return importer.import_by_name(bare, package, level)
 
 
+# What `import a.b as c` is compiled to: RESUME, two LOAD_CONST, IMPORT_NAME, IMPORT_FROM, ...
+_OPERATIONS = compile("import a.b as c", "", "exec").co_code
+_IMPORT_NAME, _IMPORT_FROM = _OPERATIONS[6], _OPERATIONS[8]
+
+
+def show_unbound(
+    modules: "dict[str, Any]", module: "Any", name: str, fromlist: "Any", frame: "FrameType"
+) -> "Any":
+    """Return what the rest of a statement finds submodules in that are not bound in their package yet.
+
+    In a cycle `from package import child` takes the child from the cache, half initialised as it is:
+    so does the interpreter's IMPORT_FROM, but from `sys.modules`. Where the statement goes on with
+    IMPORT_FROM and a child is only in our cache, it gets a stand-in of the package that has the child.
+    """
+    package = getattr(module, "__name__", None)
+    wanted = fromlist or [name.split(".", 2)[1]]
+    unbound = [
+        (child, modules[f"{package}.{child}"])
+        for child in wanted
+        if isinstance(child, str) and not hasattr(module, child) and f"{package}.{child}" in modules
+    ]
+    if not unbound or not _continues_with_from(frame, bool(fromlist)):
+        return module
+    stand_in = _HalfBound(module)
+    for child, found in unbound:
+        if not fromlist and name.count(".") > 1:
+            # `import a.b.c as d`: c may not be bound in b either.
+            found = show_unbound(modules, found, name.partition(".")[2], None, frame)
+        stand_in.__dict__[child] = found
+    return stand_in
+
+
+def _continues_with_from(frame: "FrameType", has_list: bool) -> bool:
+    """Whether a frame is at an import statement that takes attributes of what `__import__` returns."""
+    code, at = frame.f_code.co_code, frame.f_lasti
+    if code[at] != _IMPORT_NAME:
+        return False
+    # Behind it there may be an EXTENDED_ARG.
+    return has_list or _IMPORT_FROM in (code[at + 2], code[at + 4])
+
+
+class _HalfBound(Module):
+    """A package as one statement sees it: with submodules that will be bound in it later."""
+
+    def __init__(self, package: "Any") -> None:
+        super().__init__(package.__name__)
+        own = self.__dict__
+        own["_package_"] = package
+        for name in ("__spec__", "__file__", "__path__"):
+            if hasattr(package, name):
+                own[name] = getattr(package, name)
+
+    def __getattr__(self, name: str) -> "Any":
+        return getattr(self.__dict__["_package_"], name)
+
+
 def make_statement(importer: "Importer") -> "Any":
     """Return an `__import__` for the builtins of a system's modules.
 
@@ -141,6 +199,8 @@ def make_statement(importer: "Importer") -> "Any":
             elif not fromlist and "." not in name:
                 return module
         result = import_as_statement(importer, name, globals, fromlist, level, stacklevel=3)
+        if fromlist or (level == 0 and "." in name):
+            result = show_unbound(state.modules, result, name, fromlist, sys._getframe(2))
         if importer.tell is not None:
             bindings.tell_bound(importer, sys._getframe(2), name, level)
         return result

@@ -29,7 +29,9 @@ OWN = frozenset(
     ["builtins", "sys", "importlib", "importlib.util", "importlib.machinery", "logging", "pickle", "unittest"]
 )
 # Run by the system itself. Their own parts (importlib.metadata._meta, ...) come with them.
+# distutils, because setuptools puts its own in the host's place of it.
 RUN_AGAIN = (
+    "distutils",
     "gettext",
     "importlib.metadata",
     "importlib.readers",
