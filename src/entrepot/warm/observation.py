@@ -239,7 +239,7 @@ class _Walker:
     def on_thread(self, text: str, library: str) -> None:
         reason = eligible.get_thread_reason(library)
         if reason:
-            self.refuse(reason)
+            self.result.reasons[self.who] = reason  # says more than that the thread asks who it is
 
     def on_fill(self, text: str, detail: str) -> None:
         self.filling = True
