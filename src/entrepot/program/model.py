@@ -35,6 +35,10 @@ from entrepot.program.source import Source, parse_source
 from entrepot.program.statements import Statement
 
 
+# A tree takes thirty times the memory of its text.
+MOST_TREES = 16
+
+
 class NoProgramError(ProgramError):
     """There is nothing to read at a path. Field: `path` (str)."""
 
@@ -114,10 +118,15 @@ class Module:
         """Return its text. Raises SourceError where it has none that can be read."""
         return parse_source(read_module(self.path), self.path)
 
-    @cached_property
+    @property
     def parsed(self) -> Parsed:
-        """Its tree. Raises SourceError, SyntaxError."""
-        return parse_tree(self.source().text)
+        """Its tree, kept while few others were asked for. Raises SourceError, SyntaxError."""
+        trees = self.program.trees
+        if self.name not in trees:
+            while len(trees) >= MOST_TREES:
+                del trees[next(iter(trees))]
+            trees[self.name] = parse_tree(self.source().text)
+        return trees[self.name]
 
     def tree(self) -> ast.Module:
         """Return its tree. Raises SourceError, SyntaxError."""
@@ -144,6 +153,7 @@ class Program:
         self.raw = raw
         self.search_path = search_path
         self.target = target
+        self.trees: dict[str, Parsed] = {}
         self._graphs: dict[tuple[frozenset[str], bool], list[list[int]]] = {}
 
     @classmethod
