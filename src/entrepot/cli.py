@@ -30,6 +30,7 @@ COMMANDS = {
     "graph": "entrepot.commands.graph",
     "chain": "entrepot.commands.chain",
     "affected": "entrepot.commands.affected",
+    "check": "entrepot.commands.check",
 }
 
 

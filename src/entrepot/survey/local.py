@@ -10,6 +10,7 @@ import ast
 import builtins
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from entrepot.program.bindings import Bindings, read_bindings
@@ -17,6 +18,7 @@ from entrepot.program.conditions import AT_IMPORT, EAGER, LAZY, NEVER, TYPING, T
 from entrepot.program.newer import parse_tree
 from entrepot.program.source import Source
 
+# ruff: noqa: E501 (tables)
 LOCAL_VERSION = 1
 _BUILTINS = frozenset(name for name in dir(builtins) if name[0] != "_")
 # Short strings that may be annotations, `cast("X", ...)`, names for getattr.
@@ -236,7 +238,7 @@ def _find_twice(source: Source, tree: ast.Module, bindings: Bindings, facts: Fac
     used = _lines_of_use(tree)
     for name, several in bindings.names.items():
         imports = [b for b in several if b.kind == "import" and b.when == EAGER]
-        for first, second in zip(imports, imports[1:], strict=False):
+        for first, second in pairwise(imports):
             same = (first.level, first.module, first.fetched) == (second.level, second.module, second.fetched)
             # `import a.b` and `import a.c` both bind a, and agree.
             packages = not (first.fetched or second.fetched or first.is_as or second.is_as)
@@ -323,7 +325,7 @@ def _describe_call(node: ast.Call, full: dict[str, str], bindings: Bindings) -> 
         if value.id in full:
             parts.append(full[value.id])
         elif value.id in bindings.names:
-            return "starts a thread" if parts == ["start"] and _is_thread(value.id, node) else ""
+            return "starts a thread" if parts == ["start"] and _is_thread(value.id) else ""
         else:
             parts.append(value.id)
         name = ".".join(reversed(parts))
@@ -351,7 +353,7 @@ def _describe_call(node: ast.Call, full: dict[str, str], bindings: Bindings) -> 
     return ""
 
 
-def _is_thread(name: str, node: ast.Call) -> bool:
+def _is_thread(name: str) -> bool:
     return "thread" in name.lower() or "timer" in name.lower() or "worker" in name.lower()
 
 
