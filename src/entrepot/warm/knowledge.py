@@ -99,7 +99,8 @@ def write_knowledge(path: str, known: Knowledge) -> None:
     """Write it, whole or not at all."""
     temporary = f"{path}.{os.getpid()}.new"
     try:
-        with open(temporary, "x", encoding="utf-8") as file:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
             json.dump(asdict(known), file)
         os.replace(temporary, path)
     except BaseException:
