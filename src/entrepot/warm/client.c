@@ -7,6 +7,7 @@
  * and a request to the keeper, which is never waited for.
  *
  * The store is a directory that belongs to the user with mode 0700; anything else is refused.
+ * `--prepare` asks for the image and runs nothing.
  * ENTREPOT_WARM=0: plain. ENTREPOT_LOG=1: say on stderr why a run is not warm.
  */
 #define _GNU_SOURCE
@@ -36,7 +37,7 @@
 extern char **environ;
 int entrepot_check(const char *block, size_t size);
 
-static int is_loud;
+static int is_loud, is_asked; /* is_asked: the keeper was */
 static char library[PATH_MAX]; /* what an image is taken over with; the checks name it */
 static char said[600] = "cold: there is no image yet";
 
@@ -50,7 +51,7 @@ static void say(const char *format, ...) {
 /* ---- our own options, and python's */
 
 struct Run {
-    int cold, why, is_plain; /* is_plain: no image can serve this kind of run */
+    int cold, why, prepare, is_plain; /* is_plain: no image can serve this kind of run */
     const char *python, *argv0;
     char **argv; /* python's: argv[0] is set later */
     int argc;
@@ -109,6 +110,7 @@ static int parse(struct Run *run, int argc, char **argv) {
     for (; at < argc; at++) {
         if (!strcmp(argv[at], "--cold")) run->cold = 1;
         else if (!strcmp(argv[at], "--why")) run->why = 1;
+        else if (!strcmp(argv[at], "--prepare")) run->prepare = 1;
         else if (!strcmp(argv[at], "--python") && at + 1 < argc) run->python = argv[++at];
         else if (!strncmp(argv[at], "--python=", 9)) run->python = argv[at] + 9;
         else if (!strcmp(argv[at], "--help") || !strcmp(argv[at], "--python")) return -1;
@@ -489,6 +491,7 @@ static void start_keeper(const char *python) {
 static void ask_keeper(const struct Run *run, int store, const char *called, const char *name, const char *base, const char *key,
                        const char *base_key) {
     if (write_request(run, store, name, base, key, base_key)) return;
+    is_asked = 1;
     int wake = openat(store, "wake", O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
     if (wake >= 0) { /* a keeper holds its other end */
         ssize_t put = write(wake, "!", 1);
@@ -568,8 +571,10 @@ static const char *decide(struct Run *run, const char *called) {
     const char *image = find_image(run, store, name, key);
     if (image) {
         say("warm");
-        note(store, name, "hits", "+", 1);
-        note(store, name, "last", said, 0);
+        if (!run->prepare) {
+            note(store, name, "hits", "+", 1);
+            note(store, name, "last", said, 0);
+        }
         return image;
     }
     char first[sizeof said];
@@ -577,11 +582,11 @@ static const char *decide(struct Run *run, const char *called) {
     if (!strcmp(run->kind, "file")) image = find_image(run, store, base, base_key);
     if (image) {
         say("base: %.500s", first + (strncmp(first, "cold: ", 6) ? 0 : 6));
-        note(store, base, "hits", "+", 1);
+        if (!run->prepare) note(store, base, "hits", "+", 1);
     } else {
         strcpy(said, first);
     }
-    note(store, name, "last", said, 0);
+    if (!run->prepare) note(store, name, "last", said, 0);
     ask_keeper(run, store, called, name, base, key, base_key);
     return image;
 }
@@ -627,6 +632,10 @@ int main(int argc, char **argv) {
     run.argv[0] = (char *)run.argv0;
     parse_python(&run);
     const char *image = decide(&run, called);
+    if (run.prepare) { /* 0: it is there, 1: it is being made, 3: it cannot be */
+        printf("%s\n", said);
+        return image && !strcmp(said, "warm") ? 0 : is_asked ? 1 : 3;
+    }
     if (is_loud && !run.why) fprintf(stderr, "entrepot: %s\n", said);
     if (run.why) stay_behind(run.entry);
     if (image) set_warm(image);

@@ -12,11 +12,17 @@ At the end `finish` does what `Py_FinalizeEx` does for the program's own objects
 Resident: imports nothing that a bare interpreter has not loaded; nothing of it stays in `sys.modules`.
 """
 
-import _signal  # type: ignore[import-not-found]
-import gc
-import marshal
-import posix
 import sys
+
+HAD_GC = "gc" in sys.modules
+
+import _signal  # type: ignore[import-not-found] # noqa: E402
+import gc  # noqa: E402
+import marshal  # noqa: E402
+import posix  # noqa: E402
+
+if not HAD_GC:
+    del sys.modules["gc"]
 
 TYPE_CHECKING = False  # typing is not loaded in a bare interpreter
 if TYPE_CHECKING:
