@@ -25,9 +25,8 @@ def main():
         with open(path, "rb") as file:
             source = file.read()
         sys.path[0] = os.path.dirname(path)
-        from importlib.machinery import SourceFileLoader
-
-        namespace.update(__file__=path, __loader__=SourceFileLoader("__main__", path))
+        loader = sys.modules["_frozen_importlib_external"].SourceFileLoader("__main__", path)
+        namespace.update(__file__=path, __loader__=loader)
     this.clear()
     this.update(namespace)
     with System().installed():
