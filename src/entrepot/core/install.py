@@ -14,6 +14,7 @@ from _thread import RLock, allocate_lock, get_ident
 
 from entrepot.core import (
     archives,
+    bindings,
     bytecode,
     finders,
     frames,
@@ -300,6 +301,7 @@ class Installation:
         """Let every import statement tell the system's listeners, also those that the cache answers."""
         if self._imports_before:
             return
+        bindings.prepare()
         self._importer.tell = self._system._importer.tell
         told = statement.make_statement(self._importer)
         for names_of_all in (_builtins, self._system.builtins):

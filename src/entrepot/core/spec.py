@@ -227,7 +227,7 @@ def set_attributes(spec: "Any", module: "Any", *, override: bool = False) -> "An
         if spec.loader is None and spec.submodule_search_locations is not None:
             _give_namespace_loader(spec)
             # A namespace package that was something with a file before (a reload) has none now.
-            put("__file__", None)
+            module.__file__ = None
         put("__loader__", spec.loader)
     if is_missing("__package__"):
         put("__package__", spec.parent)
