@@ -362,9 +362,7 @@ class TestLegacyFinders:
             for method in ("find_loader", "find_module"):
                 mine, expected = outcome(getattr(ours, method), name), outcome(getattr(theirs, method), name)
                 assert mine[2] == expected[2]
-                assert repr(type(mine[1])).replace("entrepot.core.loaders", "") == repr(
-                    type(expected[1])
-                ).replace("_frozen_importlib_external", "")
+                assert type(mine[1]).__name__ == type(expected[1]).__name__
         for kind in ("BuiltinImporter", "FrozenImporter"):
             for name in ("sys", "zipimport", "nosuch"):
                 mine = outcome(getattr(loaders, kind).find_module, name)
