@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-m", dest="module", metavar="MODULE", help="a module that was run as a program")
     parser.add_argument("-c", dest="code", metavar="CODE", help="a program given on the command line")
     parser.add_argument("script", nargs="?", metavar="SCRIPT", help="the program")
-    parser.add_argument("arguments", nargs="*", metavar="ARGS", help="its arguments")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS", help="its arguments")
     parser.add_argument("--format", choices=["text", "json"], default="text", help="default: text")
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from entrepot.warm.fingerprint import Change, Record, Surroundings
 from entrepot.warm.knowledge import read_knowledge
@@ -72,9 +72,7 @@ def _is_consequence(why: str) -> bool:
     return why.startswith(("imports ", "needs a module")) and why.endswith("left to the run")
 
 
-def find_answer(
-    program: str, folder: str, key: str, run: Surroundings, base_key: str = "", saved_s: float | None = None
-) -> Answer:
+def find_answer(program: str, folder: str, key: str, run: Surroundings, base_key: str = "") -> Answer:
     """Put an answer together from the store's files for a program (and for the base it may use)."""
     record = read_record(os.path.join(folder, f"{key}.record"))
     known = read_knowledge(os.path.join(folder, f"{key}.plan"))
@@ -87,10 +85,13 @@ def find_answer(
             return Answer(program, state, reason, left=dict(known.avoid), next_state="cold")
         change = base.find_change(run)
         answer = describe(program, state, reason, base, dict(known.avoid), change)
-        return Answer(**{**asdict(answer), "next_state": "cold" if change else "base"})
+        seconds, waiting = read_info(os.path.join(folder, f"{base_key}.info"))
+        next_state = "cold" if change else "base"
+        return replace(answer, next_state=next_state, saved_s=seconds, waiting=waiting)
     change = record.find_change(run)
     answer = describe(program, state, reason, record, dict(known.avoid), change)
-    return Answer(**{**asdict(answer), "saved_s": saved_s})
+    seconds, waiting = read_info(os.path.join(folder, f"{key}.info"))
+    return replace(answer, saved_s=seconds, waiting=waiting, reused=answer.reused - waiting)
 
 
 def describe(
@@ -114,6 +115,17 @@ def describe(
         next_state="warm" if change is None else "base or cold, and prepared anew behind it",
         inputs=kinds,
     )
+
+
+def read_info(path: str) -> tuple[float | None, int]:
+    """Return what an image is known to save, in seconds, and how many of its modules wait to be asked for."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            info = json.load(file)
+        seconds = info.get("seconds")
+        return (float(seconds) if seconds is not None else None), len(info.get("waiting", ()))
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None, 0
 
 
 def read_last(path: str) -> tuple[str, str]:
