@@ -11,7 +11,7 @@ interpreter's own for a while.
 
 import sys
 
-from entrepot.core import adopt, events, finders, frames, loaders, owners, reflection, statement, views
+from entrepot.core import adopt, events, finders, frames, loaders, owners, paths, reflection, statement, views
 from entrepot.core import reload as reloading
 from entrepot.core.archives import ZipImporter
 from entrepot.core.install import Installation
@@ -26,8 +26,6 @@ STANDARD_LIBRARY = "stdlib"
 EXTENSIONS = "extensions"
 # There is one program and one entrepot in a process.
 _ALWAYS_SHARED = ("__main__", "entrepot")
-# Whatever is shared: without these no module's imports would be the system's.
-_ALWAYS_OWN = frozenset(["builtins", "sys", "importlib", "importlib.util", "importlib.machinery"])
 _MISSING: "Any" = object()
 
 
@@ -235,7 +233,7 @@ class System:
             if parent is not _MISSING and parent is sys.modules.get(name.rpartition(".")[0]):
                 # The child of what is shared is shared.
                 return self._import_from_host(name)
-        if name in _ALWAYS_OWN:
+        if name in views.ALWAYS_OWN:
             return self._get_own(name)
         if STANDARD_LIBRARY not in self.share or top not in sys.stdlib_module_names:
             return _MISSING
@@ -410,8 +408,11 @@ _Unraisable: "Any" = type(
 
 
 def paths_text(entry: "Any") -> str:
-    """Return a path entry as text: a `str`, or a path object's."""
-    return entry if isinstance(entry, str) else str(entry)
+    """Return a path entry as text: a `str`, or a path object's. Raises TypeError for anything else."""
+    text = entry if isinstance(entry, str) else paths.posix.fspath(entry)
+    if not isinstance(text, str):
+        raise TypeError(f"path entry must be str or a path object, not {type(entry).__name__}")
+    return text
 
 
 def is_standard(path: "str | None") -> bool:

@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
     from entrepot.core.system import System
 
-OWN = frozenset(
-    ["builtins", "sys", "importlib", "importlib.util", "importlib.machinery", "logging", "pickle", "unittest"]
+# Whatever is shared: without these no module's imports would be the system's.
+ALWAYS_OWN = frozenset(
+    ["builtins", "sys", "importlib", "importlib._bootstrap", "importlib.machinery", "importlib.util"]
 )
+OWN = ALWAYS_OWN | {"logging", "pickle", "unittest"}
 # Run by the system itself. Their own parts (importlib.metadata._meta, ...) come with them.
 # distutils, because setuptools puts its own in the host's place of it.
 RUN_AGAIN = (
@@ -60,6 +62,8 @@ def make_own(system: "System", name: str) -> "Any":
         return _make_builtins(system)
     if name == "sys":
         return type.__call__(SystemSys, system)
+    if name == "importlib._bootstrap":
+        return _make_bootstrap(system)
     if name.startswith("importlib"):
         return _make_importlib(system, name)
     if name in PARENTS:
@@ -158,7 +162,7 @@ def _make_importlib(system: "System", name: str) -> "Any":
     own: dict[str, Any] = {}
     if name == "importlib":
         own["sys"] = system._get_own("sys")
-        own["_bootstrap"] = _make_bootstrap(system)
+        own["_bootstrap"] = system._get_own("importlib._bootstrap")
         own["_RELOADING"] = {}
         for function in ("import_module", "reload", "invalidate_caches", "find_loader"):
             if function in module.__dict__:
@@ -185,6 +189,7 @@ def _make_bootstrap(system: "System") -> "Any":
     """Return what the functions of `importlib` itself stand on, by the names that they use."""
     importer = system._importer
     module = Module("importlib._bootstrap")
+    module.__dict__.update(sys.modules["_frozen_importlib"].__dict__)
     module.__dict__.update(
         _gcd_import=frames.without_frame(importer.import_by_name, "Import a module by name."),
         _find_spec=frames.without_frame(importer.find_spec, "Find a module's spec."),
