@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import sys
 from pathlib import Path
 
+import pytest
+
+import entrepot
 from both_ways import INSTALLED, PLAIN, run
 
 PAGE = Path(__file__).parents[2] / "docs" / "differences.md"
@@ -55,3 +59,35 @@ def test_only_entrepot_itself_is_added_to_the_modules(draw):
     added = {name for name in ours - python if name.partition(".")[0] != "entrepot"}
     assert added - set(sys.builtin_module_names) == set()
     assert python - ours == set()
+
+
+def test_warnings_about_a_program_name_its_own_line(draw):
+    """A module that warns its importer, and a package that contradicts itself, are reported as by Python."""
+    folder = draw(
+        {
+            "main.py": "import old\nimport p.m\n",
+            "old.py": "import warnings\nwarnings.warn('old is old', DeprecationWarning, stacklevel=2)\n",
+            "p/__init__.py": "",
+            "p/m.py": "__package__ = 'q'\nimport q\nfrom . import x\n",
+            "q/__init__.py": "x = 1\n",
+        }
+    )
+
+    python, ours = (
+        run([way[0], "-Walways", *way[1:], "main.py"], cwd=folder).text for way in (PLAIN, INSTALLED)
+    )
+
+    assert "main.py:1: DeprecationWarning: old is old" in python
+    assert "m.py:3: " in python
+    assert ours == python
+
+
+def test_a_namespace_package_of_a_system_is_shown_by_its_loader(draw):
+    """The host's repr and pickle know importlib's classes only."""
+    system = entrepot.System(path=[str(draw({"n/m.py": "class C: pass\n"}))])
+    package, module = system.import_module("n"), system.import_module("n.m")
+
+    assert "NamespaceLoader object at" in repr(package)
+    with pytest.raises(pickle.PicklingError, match="not the same object"):
+        pickle.dumps(module.__spec__)
+    assert pickle.loads(pickle.dumps(module.C)) is module.C

@@ -220,6 +220,65 @@ class TestInstalled:
             importlib.invalidate_caches()
             assert outcome(importlib.import_module, "nosuch_module")[0] is ModuleNotFoundError
 
+    def test_its_state_is_the_interpreters_while_it_is_installed(self):
+        """Reading and setting go to `sys`, and what was set goes with the system."""
+        own = entrepot.System(path=["/nowhere"])
+        for name in ("meta_path", "path_hooks", "path_importer_cache"):
+            setattr(own, name, getattr(own, name))
+
+        with own.installed():
+            for name in ("path", "meta_path", "path_hooks", "path_importer_cache"):
+                assert getattr(own, name) is getattr(sys, name)
+                setattr(own, name, type(getattr(own, name))(getattr(own, name)))
+                assert getattr(own, name) is getattr(sys, name)
+            sys.path.append("/later")
+
+        assert "/later" in own.path
+        assert "/later" not in sys.path
+        assert repr(own).startswith("<System path=['/nowhere'")
+
+
+class TestClassesOfASystem:
+    """What looks a class's module up by its name finds the system's."""
+
+    SOURCE = """
+        import copy, dataclasses, enum, inspect, pickle, typing
+
+        @dataclasses.dataclass
+        class Point:
+            x: "Number"
+            y: int = 0
+
+        Number = int
+
+        class Colour(enum.Enum):
+            RED = 1
+
+        def hints():
+            return typing.get_type_hints(Point)
+
+        def copied(thing):
+            return pickle.loads(pickle.dumps(thing)), copy.deepcopy(thing)
+    """
+
+    def test_from_inside_and_from_the_host(self, system: Any):
+        """dataclasses, enum, typing, inspect, pickle and copy."""
+        import copy
+        import inspect
+        import pickle
+        import typing
+
+        module = system({"shapes.py": self.SOURCE}).import_module("shapes")
+        point = module.Point(1)
+
+        assert module.hints() == typing.get_type_hints(module.Point) == {"x": int, "y": int}
+        assert module.copied(point) == (point, point)
+        assert module.copied(module.Colour.RED) == (module.Colour.RED, module.Colour.RED)
+        assert pickle.loads(pickle.dumps(point)) == copy.copy(point) == point
+        assert pickle.loads(pickle.dumps(module.hints)) is module.hints
+        assert inspect.getmodule(module.Point) is module
+        assert "Number" in inspect.getsource(module.Point)
+
 
 class TestListeners:
     """`listen()` delivers events."""
