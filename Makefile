@@ -42,7 +42,7 @@ arrows: $(VENV)/.lint
 	$(BIN)/lint-imports --no-cache
 
 docs: $(VENV)/.lint
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 check: format lint types arrows docs
 	$(PY) -m pytest -n $(WORKERS) -p randomly --run-slow

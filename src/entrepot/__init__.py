@@ -8,18 +8,18 @@ __version__ = "0.1.0"
 
 # Public name -> the module that defines it. A module of entrepot may be named too ("entrepot.live").
 _PUBLIC = {
+    "Program": "entrepot.program.model",
     "System": "entrepot.core.system",
 }
 
-__all__ = ["System", "__version__"]
+__all__ = ["Program", "System", "__version__"]
 
 
 def __getattr__(name: str) -> object:
     """Fetch a public name (PEP 562)."""
     if name in _PUBLIC:
-        import importlib
-
-        value = getattr(importlib.import_module(_PUBLIC[name]), name)
+        # Not by importlib, which the program may have no need of.
+        value = getattr(__import__(_PUBLIC[name], fromlist=[name]), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=None)

@@ -26,6 +26,11 @@ from entrepot.errors import EntrepotError
 # Command -> the module that has it, in the order of the help.
 COMMANDS = {
     "run": "entrepot.commands.run",
+    "why": "entrepot.commands.why",
+    "graph": "entrepot.commands.graph",
+    "chain": "entrepot.commands.chain",
+    "affected": "entrepot.commands.affected",
+    "check": "entrepot.commands.check",
     "split": "entrepot.commands.split",
     "move": "entrepot.commands.move",
     "rename": "entrepot.commands.rename",
@@ -46,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return int(command.main(make_parser(argv[0]).parse_args(argv[1:])))
         except EntrepotError as error:
             print(f"entrepot: {error}", file=sys.stderr)
-            return 1
+            return error.exit_status
     make_main_parser().parse_args(argv)
     make_main_parser().print_help()
     return 0 if not argv else 2

@@ -22,6 +22,8 @@ class EntrepotError(Exception):
     makes its text from them in `__str__`.
     """
 
+    exit_status = 1  # of the command that ends with it: 2 for wrong usage
+
     def __init__(self, **fields: object) -> None:
         super().__init__()
         self.__dict__.update(fields)

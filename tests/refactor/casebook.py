@@ -117,9 +117,15 @@ def run_program(root: Path, name: str) -> tuple[int, str, str]:
     arguments = ["-m", name[3:]] if name.startswith("-m=") else [name]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": ""}
     done = subprocess.run(
-        [sys.executable, "-S", *arguments], cwd=root, capture_output=True, text=True, timeout=50, env=environment, check=False
+        [sys.executable, "-S", *arguments],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        env=environment,
+        check=False,
     )
-    return done.returncode, done.stdout, re.sub(r'(?m)^  File .*\n(    .*\n)*', "", done.stderr)
+    return done.returncode, done.stdout, re.sub(r"(?m)^  File .*\n(    .*\n)*", "", done.stderr)
 
 
 def run_cli(root: Path, command: str) -> tuple[int, str]:
@@ -189,10 +195,17 @@ def check_clean(before: dict[str, bytes], after: dict[str, bytes], *, is_split: 
         file = SourceFile(name, data)
         undefined = find_undefined(file) - undefined_before
         assert not undefined or file.names.star_imports, (name, undefined)
-        marked = {n for line in data.decode(file.encoding).splitlines() if "noqa" in line for n in re.findall(r"\w+", line)}
+        marked = {
+            n
+            for line in data.decode(file.encoding).splitlines()
+            if "noqa" in line
+            for n in re.findall(r"\w+", line)
+        }
         exported = set(re.findall(r"\w+", data.decode(file.encoding).partition("__all__")[2]))
         unused = find_unused(file) - unused_before - marked - exported
-        assert not unused or not is_split or name.endswith("__init__.py"), f"{name} imports {unused} for nothing:\n{data.decode()}"
+        assert not unused or not is_split or name.endswith("__init__.py"), (
+            f"{name} imports {unused} for nothing:\n{data.decode()}"
+        )
 
 
 def show_tree(tree: dict[str, bytes]) -> str:

@@ -228,22 +228,53 @@ def make_environment(folder: Path, needs: tuple[str, ...]) -> Path:
     have = marker.read_text().split() if marker.exists() else []
     missing = [name for name in wanted if name not in have]
     if missing:
-        subprocess.run([str(python), "-m", "pip", "install", "-q", *missing], check=True, capture_output=True, timeout=300)
+        subprocess.run(
+            [str(python), "-m", "pip", "install", "-q", *missing],
+            check=True,
+            capture_output=True,
+            timeout=300,
+        )
         marker.write_text(" ".join([*have, *missing]))
     return python
 
 
 def run_tests(library: Library, root: Path, python: Path) -> str:
     """Run a library's own tests; returns pytest's last line without the time."""
-    environment = {**os.environ, "PYTHONPATH": str(root / library.path), "PYTHONDONTWRITEBYTECODE": "1", **library.environment}
-    command = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore", "-o", "addopts=", *library.tests]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(root / library.path),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **library.environment,
+    }
+    command = [
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-W",
+        "ignore",
+        "-o",
+        "addopts=",
+        *library.tests,
+    ]
     if library.tests[0] == "python":
         command = list(library.tests[1:])
     done = subprocess.run(
-        [str(python), *command], cwd=root, env=environment, capture_output=True, text=True, timeout=300, check=False
+        [str(python), *command],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     lines = (done.stdout + done.stderr).splitlines()
-    found = [line for line in lines if re.search(r"^=*.*\d (passed|failed|error)|^Ran \d+ tests|^(OK|FAILED)\b", line)]
+    found = [
+        line
+        for line in lines
+        if re.search(r"^=*.*\d (passed|failed|error)|^Ran \d+ tests|^(OK|FAILED)\b", line)
+    ]
     last = ", ".join(found) if found else "\n".join(lines[-5:])
     return f"{re.sub(r' in [0-9.]+s', '', last).strip('= ')} (status {done.returncode})"
 
@@ -279,7 +310,10 @@ def main(wanted: list[str]) -> int:
             continue
         good = before == after and bool(re.search(r"passed|Ran", after))
         passed += good
-        print(f"{library.name:16} {'same' if good else 'DIFFERENT'}: {before} -> {after} ({len(notes)} notes)", flush=True)
+        print(
+            f"{library.name:16} {'same' if good else 'DIFFERENT'}: {before} -> {after} ({len(notes)} notes)",
+            flush=True,
+        )
     print(f"{passed} of {len(chosen)}")
     return 0 if passed == len(chosen) else 1
 

@@ -188,6 +188,9 @@ def test_uncommitted_changes_are_protected(edit: Edit, need: Callable[[object, s
 
 def test_two_operations_do_not_mix(edit: Edit) -> None:
     """While one holds the project, another waits, and gives up with a reason."""
-    with journal.locked(edit.root), pytest.raises(Refused, match="another entrepot command"):
-        with journal.locked(edit.root, wait_s=0.1):
-            pass
+    with (
+        journal.locked(edit.root),
+        pytest.raises(Refused, match="another entrepot command"),
+        journal.locked(edit.root, wait_s=0.1),
+    ):
+        pass

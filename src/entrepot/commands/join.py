@@ -12,7 +12,9 @@ SUMMARY = "join a script and the modules it needs into one file that runs alone"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("script", metavar="SCRIPT")
     parser.add_argument("-o", "--output", required=True, metavar="OUT", help="the file to write")
-    parser.add_argument("--path", action="append", default=[], metavar="DIR", help="look for modules here too")
+    parser.add_argument(
+        "--path", action="append", default=[], metavar="DIR", help="look for modules here too"
+    )
     parser.add_argument("--dry-run", action="store_true", help="show the difference and write nothing")
     parser.add_argument("--force", action="store_true", help="go on despite uncommitted changes")
     parser.add_argument("--format", choices=("text", "json"), default="text")

@@ -35,7 +35,7 @@ OPTIONS are those of python (-O -B -E -I -s -S -u -W -X ...). ENTREPOT_WARM=0: a
 """
 
 
-class NoInterpreter(SetupError):
+class NoInterpreter(SetupError):  # noqa: N818
     """No interpreter was found where one should be."""
 
     path: str
@@ -44,9 +44,10 @@ class NoInterpreter(SetupError):
         return f"there is no interpreter at {self.path}\n  to choose another:  entrepot run --python PATH ..."
 
 
-class WrongOption(SetupError):
+class WrongOption(SetupError):  # noqa: N818
     """An option of `entrepot run` cannot be understood."""
 
+    exit_status = 2
     option: str
 
     def __str__(self) -> str:
@@ -106,11 +107,16 @@ def main_argv(argv: Sequence[str]) -> int:
     python = request.python or sys.executable
     native = find_native()
     environment = get_original_environment()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed by the caller: the program gets it so
+            stream.flush()
     try:
         if native is not None:
-            os.execve(native, ["entrepot", "run", "--python", python, *_own(request), *request.arguments], environment)
+            os.execve(
+                native,
+                ["entrepot", "run", "--python", python, *_own(request), *request.arguments],
+                environment,
+            )
         os.execve(python, [python, *request.arguments], environment)
     except OSError:
         raise NoInterpreter(path=python) from None

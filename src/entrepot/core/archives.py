@@ -7,7 +7,6 @@ its cache, and the data of members. What is in them, and how it becomes modules,
 import marshal
 import sys
 import zipimport
-from _warnings import warn
 
 from entrepot.core import bytecode, frames, paths
 from entrepot.core.loaders import Basics
@@ -159,7 +158,7 @@ class ZipImporter(Basics):
             "zipimport.zipimporter.load_module() is deprecated and slated for "
             "removal in Python 3.12; use exec_module() instead"
         )
-        warn(text, DeprecationWarning)
+        frames.warn(text, DeprecationWarning, "zipimport")
         code, is_package, path = self._load_code(fullname)
         module: Any = sys.modules.get(fullname)
         if module is None or not isinstance(module, Module):
@@ -275,7 +274,7 @@ if sys.version_info < (3, 12):
 
     def _find_loader(self: ZipImporter, fullname: str, path: object = None) -> "tuple[Any, list[str]]":
         text = _DEPRECATED.format("find_loader")
-        warn(text, DeprecationWarning)
+        frames.warn(text, DeprecationWarning, "zipimport")
         spec = self.find_spec(fullname)
         if spec is None:
             return None, []
@@ -283,7 +282,7 @@ if sys.version_info < (3, 12):
 
     def _find_module(self: ZipImporter, fullname: str, path: object = None) -> "Any":
         text = _DEPRECATED.format("find_module")
-        warn(text, DeprecationWarning)
+        frames.warn(text, DeprecationWarning, "zipimport")
         return _find_loader(self, fullname)[0]
 
     ZipImporter.find_loader = _find_loader  # type: ignore[attr-defined]
@@ -292,4 +291,4 @@ if sys.version_info < (3, 12):
 # What sys.path_hooks and tracebacks show.
 ZipImporter.__name__ = ZipImporter.__qualname__ = "zipimporter"
 
-frames.disguise(globals())
+frames.disguise()

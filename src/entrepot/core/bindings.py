@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from entrepot.core.modules import Importer
 
 
+def prepare() -> None:
+    """Load what is needed, before import statements are watched: its own would be told, and so on."""
+    import dis  # noqa: F401 - find_bound finds it in the cache
+
+
 def find_bound(frame: "FrameType") -> "list[tuple[str, str | None]]":
     """Return the names that the statement at a frame's current instruction binds.
 
@@ -53,7 +58,7 @@ def find_bound(frame: "FrameType") -> "list[tuple[str, str | None]]":
 def tell_bound(importer: "Importer", frame: "FrameType", name: str, level: int) -> None:
     """Tell an importer's listeners what the statement that called binds, and where."""
     tell = importer.tell
-    if tell is None:
+    if tell is None or frames.is_our_code(frame.f_code):
         return
     where: Any = frame.f_globals.get("__name__"), frame.f_code.co_filename, frame.f_lineno
     source = "." * level + name
@@ -62,4 +67,4 @@ def tell_bound(importer: "Importer", frame: "FrameType", name: str, level: int) 
         tell(events.Bound(source if attribute is None else f"{source}:{attribute}", *where, where[0], target))
 
 
-frames.disguise(globals())
+frames.disguise()

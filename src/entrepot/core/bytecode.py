@@ -12,7 +12,6 @@ Knows bytes and paths only: neither modules nor loaders.
 import _imp
 import marshal
 import sys
-from _warnings import warn
 
 from entrepot.core import frames, paths
 from entrepot.core.verbose import say
@@ -50,9 +49,16 @@ def cache_from_source(
         ValueError: the optimization is not alphanumeric.
         TypeError: both `debug_override` (deprecated) and `optimization` were given.
     """
+    if debug_override is None and optimization is None and not sys.flags.optimize and type(path) is str:
+        # Nearly always so, and asked twice for each module: the same, without its general case.
+        cut = path.rfind("/")
+        tag = sys.implementation.cache_tag
+        is_plain = cut > 0 and path[cut - 1] != "/" and path.endswith(".py") and len(path) - cut > 4
+        if is_plain and tag and sys.pycache_prefix is None and not paths.IS_WINDOWS:
+            return f"{path[:cut]}/__pycache__/{path[cut + 1 : -2]}{tag}.pyc"
     if debug_override is not None:
         text = "the debug_override parameter is deprecated; use 'optimization' instead"
-        warn(text, DeprecationWarning)
+        frames.warn(text, DeprecationWarning, "importlib._bootstrap_external")
         if optimization is not None:
             raise TypeError("debug_override or optimization must be set to None")
         optimization = "" if debug_override else 1
@@ -236,4 +242,4 @@ def dump_with_hash(code: "CodeType", source_hash: bytes, checked: bool = True) -
     return data
 
 
-frames.disguise(globals())
+frames.disguise()

@@ -6,11 +6,10 @@ entry finder for each entry of the path; `FileFinder` is the one for directories
 
 import sys
 from _imp import acquire_lock, release_lock
-from _warnings import warn
 
 from entrepot.core import frames, paths
 from entrepot.core.namespace import NamespacePath
-from entrepot.core.spec import ModuleSpec, name_of, spec_from_loader, warn_fallback
+from entrepot.core.spec import ModuleSpec, spec_from_loader, warn_fallback
 from entrepot.core.verbose import say
 
 TYPE_CHECKING = False
@@ -169,17 +168,19 @@ class PathFinder:
             elif hasattr(finder, "invalidate_caches"):
                 finder.invalidate_caches()
         NamespacePath._epoch += 1
-        # Its caches are ours to clear only where somebody has looked for distributions.
-        metadata = sys.modules.get("importlib.metadata")
-        if metadata is not None:
-            metadata.MetadataPathFinder.invalidate_caches()
+        if sys.version_info >= (3, 13):
+            if cls._state is sys:
+                import importlib.metadata  # noqa: F401 - importlib does, so it is in the cache then
+            metadata = cls._state.modules.get("importlib.metadata")
+            if metadata is not None:
+                metadata.MetadataPathFinder.invalidate_caches()
 
     @classmethod
     def _path_hooks(cls, path: "Any") -> "Any":
         """Return the finder that the first willing path hook makes for an entry, or None."""
         hooks = cls._state.path_hooks
         if hooks is not None and not hooks:
-            warn("sys.path_hooks is empty", ImportWarning)
+            frames.warn("sys.path_hooks is empty", ImportWarning, "importlib._bootstrap_external")
         for hook in hooks:
             try:
                 return hook(path)
@@ -261,7 +262,7 @@ def find_spec_on_meta_path(state: "Any", name: str, path: "Any", target: object 
     if meta_path is None:
         raise ImportError("sys.meta_path is None, Python is likely shutting down")
     if not meta_path:
-        warn("sys.meta_path is empty", ImportWarning)
+        frames.warn("sys.meta_path is empty", ImportWarning)
     modules = state.modules
     is_reload = name in modules
     for finder in meta_path:
@@ -292,7 +293,7 @@ if _HAS_LEGACY_FINDERS:
 
     def _find_spec_of_legacy_finder(finder: "Any", name: str, path: "Any") -> "Any":
         """Ask a meta path finder that has only `find_module`."""
-        warn(f"{name_of(finder)}.find_spec() not found; falling back to find_module()", ImportWarning)
+        warn_fallback(finder, "find_spec", "find_module")
         loader = finder.find_module(name, path)
         return None if loader is None else spec_from_loader(name, loader)
 
@@ -311,4 +312,4 @@ if _HAS_LEGACY_FINDERS:
         return spec
 
 
-frames.disguise(globals())
+frames.disguise()

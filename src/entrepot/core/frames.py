@@ -23,6 +23,7 @@ import _imp
 import sys
 from _functools import partial  # type: ignore[import-not-found]
 from _operator import methodcaller
+from _warnings import warn_explicit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,27 +44,25 @@ def _is_asked_to_show() -> bool:
 SHOWS_FRAMES = _is_asked_to_show()
 
 
-def disguise(namespace: "dict[str, Any]") -> None:
-    """Give the functions and methods that a module of this folder defines importlib's file name."""
-    if SHOWS_FRAMES:
-        return
-    for value in list(namespace.values()):
-        if isinstance(value, type) and value.__module__ == namespace["__name__"]:
-            for method in list(vars(value).values()):
-                for part in ("fget", "fset", "__func__"):
-                    _disguise_function(getattr(method, part, None), namespace)
-                _disguise_function(method, namespace)
-        _disguise_function(value, namespace)
+def disguise() -> None:
+    """Give all code of the calling module of this folder importlib's file name: its last statement."""
+    if not SHOWS_FRAMES:
+        # In place, with the code objects nested in it, which are those of its functions and methods.
+        _rename(sys._getframe(1).f_code, IMPORTLIB_FILE)
 
 
-def _disguise_function(value: "Any", namespace: "dict[str, Any]") -> None:
-    if isinstance(value, _function_type) and value.__globals__ is namespace:
-        # In place, with the code objects nested in it.
-        _rename(value.__code__, IMPORTLIB_FILE)
-
-
-_function_type = type(disguise)
 _rename: "Any" = vars(_imp)["_fix_co_filename"]
+
+
+def warn(text: str, category: type[Warning], module: str = "importlib._bootstrap") -> None:
+    """Warn of something in the import system itself, in the name of a module of importlib's.
+
+    Filters name that module. A warning about a program is given with `warnings.warn` and the
+    number of frames to its statement.
+    """
+    frame = sys._getframe(1)
+    registry = frame.f_globals.setdefault("__warningregistry__", {})
+    warn_explicit(text, category, frame.f_code.co_filename, frame.f_lineno, module, registry)
 
 
 def is_our_code(code: "CodeType") -> bool:
@@ -136,4 +135,4 @@ def without_frame(step: "Callable[..., Any]", doc: str) -> "Any":
     return entry
 
 
-disguise(globals())
+disguise()

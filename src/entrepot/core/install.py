@@ -8,21 +8,25 @@ submodules offer them. A module that is in the cache is then found by the same C
 On the way out everything is given back: state, functions, classes, the interpreter's module cache.
 """
 
+import builtins
 import sys
+from _thread import RLock, allocate_lock, get_ident
 
 from entrepot.core import (
     archives,
+    bindings,
     bytecode,
     finders,
     frames,
     loaders,
     names,
     namespace,
-    reload,
+    owners,
     source,
     spec,
     statement,
 )
+from entrepot.core.adopt import adopt, register
 from entrepot.core.lazy import LazyLoader
 from entrepot.core.modules import Importer
 
@@ -33,69 +37,193 @@ if TYPE_CHECKING:
     from entrepot.core.system import System
 
 _MISSING: "Any" = object()
+_find_distributions: "Any" = vars(finders.PathFinder)["find_distributions"]
+_builtins: "dict[str, Any]" = builtins.__dict__
 _STATE = ("path", "meta_path", "path_hooks", "path_importer_cache")
+
+
+class _InstalledImporter(Importer):
+    """The importer over the interpreter's state while a system is installed."""
+
+    __slots__ = ("system",)
+
+    def __init__(self, system: "System") -> None:
+        super().__init__(sys)
+        self.system = system
+
+    def find_spec(self, name: str, path: "Any", target: object = None) -> "Any":
+        spec = super().find_spec(name, path, target)
+        if self.system._has_own_path and not self.system._is_shared(name, None):
+            owners.name_spec(self.system, spec)
+        return spec
+
+
+class _Turns:
+    """Whose turn it is: one thread has systems installed, the innermost of its blocks the active one."""
+
+    def __init__(self) -> None:
+        self.stack: list[Installation] = []
+        self._thread: int | None = None
+        self._free = allocate_lock()
+        self._guard = RLock()
+
+    def enter(self, installation: "Installation") -> bool:
+        """Put an installation on the stack; False where its system is the active one already."""
+        thread = get_ident()
+        with self._guard:
+            active = self.stack[-1] if self.stack else None
+            if active is not None and active._system is installation._system:
+                active._users += 1
+                return False
+            if self._thread == thread:
+                self._push(installation)
+                return True
+        if not self._free.acquire(timeout=WAIT_S):
+            raise RuntimeError(
+                f"another thread has had a System installed for {WAIT_S:g} seconds: "
+                "only one can be the interpreter's at a time (a System works without being installed)"
+            )
+        with self._guard:
+            self._thread = thread
+            self._push(installation)
+        return True
+
+    def _push(self, installation: "Installation") -> None:
+        installation._users = 1
+        self.stack.append(installation)
+
+    def leave(self, installation: "Installation") -> None:
+        """Take an installation, or one of its users, off the stack, and let the one below go on."""
+        with self._guard:
+            if installation._is_guest:
+                installation._is_guest = False
+                system = installation._system
+                hosts = [host for host in self.stack if host._system is system]
+                if not hosts:
+                    return
+                installation = hosts[-1]
+            installation._users -= 1
+            if installation._users or installation not in self.stack:
+                return
+            is_active = installation is self.stack[-1]
+            self.stack.remove(installation)
+            try:
+                if is_active and installation._system._installation is installation:
+                    installation._uninstall()
+            finally:
+                if self.stack and is_active:
+                    self.stack[-1]._resume()
+                elif not self.stack:
+                    self._thread = None
+                    self._free.release()
+
+
+# How long a thread waits for another's systems to be uninstalled.
+WAIT_S = 30.0
+_turns = _Turns()
 
 
 class Installation:
     """A system in the place of the interpreter's import system, within a `with` block.
 
-    Blocks of several systems nest. They must end in the opposite order, so a thread that is not
-    the one that began should not end one.
+    Blocks of several systems nest in one thread: the inner one takes the place of the outer, which is
+    put back at its end. Threads take turns, but that a thread may enter a system that is installed.
     """
 
-    def __init__(self, system: "System") -> None:
+    def __init__(self, system: "System", *, adopts: bool = True) -> None:
+        """`adopts`: modules loaded before look as if the system had loaded them."""
         self._system = system
+        self._adopts = adopts
+        self._adopted: dict[Any, Any] = {}
+        self._is_guest = False
+        self._users = 0
+        self._state: _State | None = None
         self._before: dict[str, Any] = {}
         self._modules_before: dict[str, Any] = {}
         self._path_before: list[str] = []
+        self._path_suspended: list[str] | None = None
         self._patched: list[tuple[dict[str, Any], str, Any, Any]] = []
-        self._is_nested = False
-        self._importer = Importer(sys)
-        self._import_before: Any = None
+        self._importer: Importer = _InstalledImporter(system)
+        self._own_import: Any = None
+        self._imports_before: list[tuple[dict[str, Any], Any]] = []
 
     def __enter__(self) -> "System":
+        """Install the system.
+
+        Raises:
+            RuntimeError: another thread has a system installed and keeps it.
+        """
+        if not _turns.enter(self):
+            self._is_guest = True
+            return self._system
+        try:
+            if len(_turns.stack) > 1:
+                _turns.stack[-2]._suspend()
+            self._install()
+        except BaseException:
+            _turns.leave(self)
+            raise
+        return self._system
+
+    def __exit__(self, *error: object) -> None:
+        _turns.leave(self)
+
+    def _suspend(self) -> None:
+        """Make room for another system, within this one's block."""
+        if self._state is not None and not self._system._has_own_path:
+            self._path_suspended = list(sys.path)
+        self._uninstall()
+
+    def _resume(self) -> None:
+        self._install()
+        if self._path_suspended is not None:
+            sys.path[:] = self._path_suspended
+            self._path_suspended = None
+
+    def _install(self) -> None:
         system = self._system
-        if system._installation:
-            # Already the interpreter's: nothing to do, and nothing to give back.
-            self._is_nested = True
-            return system
         self._before = {name: getattr(sys, name) for name in _STATE}
         self._path_before = list(sys.path)
         self._modules_before = dict(sys.modules)
         self._importer.locks = system._importer.locks
+        if self._state is None:
+            self._state = _State(system)
         if system._has_own_path:
+            # What the program finds in sys.path within the block is what it put there.
             self._importer.builtins = system.builtins
-            system.builtins["__import__"], self._own_import = (
-                _builtins()["__import__"],
-                system.builtins["__import__"],
-            )
+            self._own_import = system.builtins["__import__"]
+            system.builtins["__import__"] = _builtins["__import__"]
         self._put_modules()
-        state = _State(system)
         system._installation = self
-        sys.path = state.path
-        sys.meta_path = state.meta_path
-        sys.path_hooks = state.path_hooks
-        sys.path_importer_cache = state.path_importer_cache
+        for name in _STATE:
+            setattr(sys, name, getattr(self._state, name))
         self._patch()
+        if self._adopts:
+            adopt(list(sys.modules.values()), self._adopted)
         self._importer.tell = system._importer.tell
         if system._listeners:
             self.watch_statements()
-        return system
 
-    def __exit__(self, *error: object) -> None:
-        if self._is_nested:
-            return
+    def _uninstall(self) -> None:
         system = self._system
         self.unwatch_statements()
         self._unpatch()
+        for name in _STATE:
+            # The program may have set another list.
+            setattr(self._state, name, getattr(sys, name))
         if system._has_own_path:
             system._path = sys.path
             system.builtins["__import__"] = self._own_import
         system._installation = None
+        if "find_distributions" not in vars(finders.PathFinder):
+            # The importlib_metadata package deletes it, to be the only one that finds distributions.
+            finders.PathFinder.find_distributions = _find_distributions  # type: ignore[method-assign]
         for name, value in self._before.items():
             setattr(sys, name, value)
         sys.path[:] = self._path_before
         self._take_modules()
+        if self._adopts:
+            adopt(list(sys.modules.values()), {new: old for old, new in self._adopted.items()})
 
     def _put_modules(self) -> None:
         """Put the system's modules into the interpreter's cache, and hide what is not shared."""
@@ -106,9 +234,12 @@ class Installation:
                 if not system._is_shared(name, module):
                     modules.pop(name, None)
         for name, module in system._modules.items():
-            # The interpreter's own sys, builtins, typing, ... serve while it is installed.
-            if not _is_standard_name(name):
+            # The interpreter's own sys, importlib, pickle, ... serve while it is installed.
+            if not _is_standard_name(name) and name != "__main__":
                 modules[name] = module
+        if system._has_own_path:
+            # What is put into it (gettext's `_`, a test's patch) is for the system's modules.
+            modules["builtins"] = system._modules["builtins"]
 
     def _take_modules(self) -> None:
         """Move what was imported meanwhile to the system's cache, and put the host's back."""
@@ -134,6 +265,10 @@ class Installation:
     def _patch(self) -> None:
         """Put this package's functions and classes in the place of importlib's, wherever it offers them."""
         replacements = _find_replacements(self._importer)
+        classes = {old: new for old, new in replacements.values() if isinstance(old, type) and old is not new}
+        self._adopted = {old: new for old, new in classes.items() if old.__name__ in _ON_MODULES}
+        if "importlib.abc" in sys.modules:
+            register(sys.modules["importlib.abc"], classes)
         for module_name in _OFFERING:
             module = sys.modules.get(module_name)
             if module is None:
@@ -164,16 +299,21 @@ class Installation:
 
     def watch_statements(self) -> None:
         """Let every import statement tell the system's listeners, also those that the cache answers."""
-        if self._import_before is None:
-            self._importer.tell = self._system._importer.tell
-            self._import_before = _builtins()["__import__"]
-            _builtins()["__import__"] = statement.make_statement(self._importer)
+        if self._imports_before:
+            return
+        bindings.prepare()
+        self._importer.tell = self._system._importer.tell
+        told = statement.make_statement(self._importer)
+        for names_of_all in (_builtins, self._system.builtins):
+            self._imports_before.append((names_of_all, names_of_all["__import__"]))
+            names_of_all["__import__"] = told
 
     def unwatch_statements(self) -> None:
         """Let the interpreter's own code answer import statements again."""
-        if self._import_before is not None:
-            _builtins()["__import__"], self._import_before = self._import_before, None
-            self._importer.tell = None
+        for names_of_all, import_ in self._imports_before:
+            names_of_all["__import__"] = import_
+        self._imports_before.clear()
+        self._importer.tell = None
 
 
 class _State:
@@ -233,10 +373,6 @@ def _is_standard_folder(entry: str) -> bool:
     return entry == folder or entry.startswith((folder + "/", folder + "\\")) or entry.endswith(".zip")
 
 
-def _builtins() -> "dict[str, Any]":
-    return sys.modules["builtins"].__dict__
-
-
 # Where importlib's functions and classes are offered under their names.
 _OFFERING = (
     "_frozen_importlib",
@@ -251,17 +387,29 @@ _OFFERING = (
 )
 
 
+# The classes of importlib whose instances, or which themselves, are found on modules.
+_ON_MODULES = frozenset(
+    [
+        "BuiltinImporter",
+        "ExtensionFileLoader",
+        "FrozenImporter",
+        "ModuleSpec",
+        "NamespaceLoader",
+        "SourceFileLoader",
+        "SourcelessFileLoader",
+    ]
+)
+
+
 def _find_replacements(importer: Importer) -> "dict[int, tuple[Any, Any]]":
     """Return what takes the place of what: the id of each thing of importlib's, with it and ours."""
     inner = sys.modules["_frozen_importlib"].__dict__
     outer = sys.modules["_frozen_importlib_external"].__dict__
-    package = getattr(sys.modules.get("importlib"), "__dict__", {})
     util = getattr(sys.modules.get("importlib.util"), "__dict__", {})
     zipimport = getattr(sys.modules.get("zipimport"), "__dict__", {})
     pairs = [
         *[(inner.get(name), value) for name, value in _inner_names(importer).items()],
         *[(outer.get(name), value) for name, value in _outer_names().items()],
-        (package.get("reload"), lambda module: reload.reload(importer, module)),
         (util.get("LazyLoader"), LazyLoader),
         (zipimport.get("zipimporter"), archives.ZipImporter),
     ]
@@ -283,12 +431,12 @@ def _inner_names(importer: Importer) -> "dict[str, Any]":
         "_find_and_load": frames.without_frame(find_and_load, "Find and load a module."),
         "_handle_fromlist": frames.without_frame(find_fromlist, "Import what a from list names."),
         "_lock_unlock_module": importer.locks.wait_for,
-        "_gcd_import": importer.import_by_name,
+        "_gcd_import": frames.without_frame(importer.import_by_name, "Import a module by name."),
         "__import__": _make_function(importer),
-        "_find_spec": importer.find_spec,
-        "_load": importer.load,
+        "_find_spec": frames.without_frame(importer.find_spec, "Find a module's spec."),
+        "_load": frames.without_frame(importer.load, "Load a module from its spec."),
         "_load_unlocked": importer._load_locked,
-        "_exec": importer.run_again,
+        "_exec": frames.without_frame(importer.run_again, "Run a module once more."),
         "_resolve_name": names.resolve_relative,
         "ModuleSpec": spec.ModuleSpec,
         "module_from_spec": spec.make_module,
@@ -330,9 +478,24 @@ def _make_function(importer: Importer) -> "Any":
         name: str, globals: "Any" = None, locals: "Any" = None, fromlist: "Any" = (), level: int = 0
     ) -> "Any":
         """Import a module, as the import statement asks for it."""
-        return statement.import_from_statement(importer, name, globals, fromlist, level)
+        return statement.import_as_function(importer, name, globals, fromlist, level)
 
     return __import__
 
 
-frames.disguise(globals())
+frames.disguise()
+
+
+def _call_as_importlib_does() -> None:
+    """Give our classes the `__module__` of importlib's: it is in their reprs, and programs look at it."""
+    for value in _outer_names().values():
+        if isinstance(value, type):
+            value.__module__ = "_frozen_importlib_external"
+    for value in (spec.ModuleSpec, loaders.BuiltinImporter, loaders.FrozenImporter):
+        value.__module__ = "_frozen_importlib"
+    LazyLoader.__module__ = "importlib.util"
+    archives.ZipImporter.__module__ = "zipimport"
+
+
+# After `disguise`, which tells by it whose a class is.
+_call_as_importlib_does()

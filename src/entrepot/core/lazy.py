@@ -103,4 +103,4 @@ def _check_eager(loader: "Any") -> None:
         raise TypeError("loader must define exec_module()")
 
 
-frames.disguise(globals())
+frames.disguise()

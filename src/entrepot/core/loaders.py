@@ -7,7 +7,6 @@ Language reference 5.4 (loading); the classes and methods are those of `importli
 import _imp
 import _io
 import sys
-from _warnings import warn
 
 from entrepot.core import bytecode, frames, paths
 from entrepot.core.source import decode_source
@@ -35,7 +34,7 @@ def load_by_name(loader: "Any", name: str) -> "Any":
         "the load_module() method is deprecated and slated for removal in Python 3.12; "
         "use exec_module() instead"
     )
-    warn(text, DeprecationWarning)
+    frames.warn(text, DeprecationWarning)
     spec = spec_from_loader(name, loader)
     if name in sys.modules:
         host.run_again(spec, sys.modules[name])
@@ -455,4 +454,4 @@ class FrozenImporter:
         return bool(_imp.is_frozen_package(fullname))
 
 
-frames.disguise(globals())
+frames.disguise()

@@ -142,4 +142,4 @@ def is_initializing(module: object) -> bool:
     return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
 
 
-frames.disguise(globals())
+frames.disguise()

@@ -11,13 +11,16 @@ object, and `host` is the importer over it; each `System` is another.
 """
 
 import sys
-from _warnings import warn
 from time import perf_counter
 
 from entrepot.core import events, finders, frames, names
+from entrepot.core.loaders import ExtensionFileLoader
 from entrepot.core.locks import ModuleLocks, is_initializing
 from entrepot.core.spec import make_module, set_attributes, warn_fallback
 from entrepot.core.verbose import say
+
+if sys.version_info < (3, 12):
+    from entrepot.core import legacy  # noqa: F401 - it adds the methods that 3.11 has
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -117,7 +120,7 @@ class Importer:
             return parent_module.__path__
         except AttributeError:
             text = f"No module named {name!r}; {parent!r} is not a package"
-        raise ModuleNotFoundError(text, name=name)
+            raise ModuleNotFoundError(text, name=name) from None
 
     def find_spec(self, name: str, path: "Any", target: object = None) -> "Any":
         """Ask the finders of the meta path for a module; None where none knows it."""
@@ -147,7 +150,7 @@ class Importer:
         if self.tell is not None:
             started_s = perf_counter()
             self.tell(events.Started(spec.name, *find_importer(), module))
-        if self.builtins is not None:
+        if self.builtins is not None and loader is not None and not isinstance(loader, ExtensionFileLoader):
             give_builtins(module, self.builtins)
         # Before the module can be seen in the cache: who finds it there looks at this.
         spec._initializing = True
@@ -242,7 +245,7 @@ class Importer:
             setattr(parent_module, child, module)
         except AttributeError:
             text = f"Cannot set an attribute on {parent!r} for child module {child!r}"
-            warn(text, ImportWarning)
+            frames.warn(text, ImportWarning)
         else:
             if self.tell is not None:
                 self.tell(events.Bound(f"{parent}.{child}", *find_importer(), parent, child))
@@ -270,4 +273,4 @@ def find_importer() -> "tuple[str | None, str | None, int | None]":
 host = Importer(sys)
 """The importer over the interpreter's own state."""
 
-frames.disguise(globals())
+frames.disguise()

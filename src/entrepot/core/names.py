@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # From 3.12 on the disagreement of __package__ and __spec__ is a DeprecationWarning.
 _DISAGREEMENT: type[Warning] = DeprecationWarning if sys.version_info >= (3, 12) else ImportWarning
+_NO_PACKAGE = "can't resolve package from __spec__ or __package__, falling back on __name__ and __path__"
 
 
 def resolve_relative(name: str, package: str, level: int) -> str:
@@ -35,6 +36,46 @@ def split_dots(name: str) -> tuple[str, int]:
     """Return a name without its leading dots, and how many there were."""
     bare = name.lstrip(".")
     return bare, len(name) - len(bare)
+
+
+def resolve_in_statement(name: str, globals: "Any", level: int, stacklevel: int) -> str:
+    """Return the absolute name of a statement's relative import.
+
+    The interpreter does this in C, with other words than importlib's functions: those above.
+    Warnings are attributed `stacklevel` frames above this one.
+
+    Raises:
+        TypeError: the namespace is no dict, or what it says of its package is no string.
+        KeyError: the namespace does not say where it is.
+        ImportError: there is no package, or there are more dots than packages.
+    """
+    if globals is None:
+        raise KeyError("'__name__' not in globals")
+    if not isinstance(globals, dict):
+        raise TypeError("globals must be a dict")
+    package = globals.get("__package__")
+    spec = globals.get("__spec__")
+    if package is not None:
+        if not isinstance(package, str):
+            raise TypeError("package must be a string")
+        if spec is not None and package != spec.parent:
+            warn("__package__ != __spec__.parent", _DISAGREEMENT, stacklevel + 1)
+    elif spec is not None:
+        package = spec.parent
+        if not isinstance(package, str):
+            raise TypeError("__spec__.parent must be a string")
+    else:
+        warn(_NO_PACKAGE, ImportWarning, stacklevel + 1)
+        if "__name__" not in globals:
+            raise KeyError("'__name__' not in globals")
+        package = globals["__name__"]
+        if not isinstance(package, str):
+            raise TypeError("__name__ must be a string")
+        if "__path__" not in globals:
+            package = package.rpartition(".")[0]
+    if not package:
+        raise ImportError("attempted relative import with no known parent package")
+    return resolve_relative(name, package, level)
 
 
 def check_request(name: object, package: object, level: int) -> None:
@@ -76,10 +117,9 @@ def find_package(globals: "dict[str, Any]", stacklevel: int) -> "Any":
         return package
     if spec is not None:
         return spec.parent
-    text = "can't resolve package from __spec__ or __package__, falling back on __name__ and __path__"
-    warn(text, ImportWarning, stacklevel + 1)
+    warn(_NO_PACKAGE, ImportWarning, stacklevel + 1)
     name = globals["__name__"]
     return name if "__path__" in globals else name.rpartition(".")[0]
 
 
-frames.disguise(globals())
+frames.disguise()

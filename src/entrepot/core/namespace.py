@@ -105,16 +105,4 @@ class NamespaceLoader:
         return NamespaceReader(self._path)  # type: ignore[arg-type, unused-ignore]
 
 
-if sys.version_info < (3, 12):
-
-    def _module_repr(module: "Any") -> str:
-        from _warnings import warn
-
-        text = "NamespaceLoader.module_repr() is deprecated and slated for removal in Python 3.12"
-        warn(text, DeprecationWarning)
-        return f"<module {module.__name__!r} (namespace)>"
-
-    NamespaceLoader.module_repr = staticmethod(_module_repr)  # type: ignore[attr-defined]
-
-
-frames.disguise(globals())
+frames.disguise()

@@ -139,4 +139,4 @@ def write_atomically(path: str, data: "bytes | bytearray", mode: int = 0o666) ->
         raise
 
 
-frames.disguise(globals())
+frames.disguise()

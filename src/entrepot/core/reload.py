@@ -49,4 +49,4 @@ def reload(importer: "Importer", module: "Any") -> "Any":
         importer.reloading.pop(name, None)
 
 
-frames.disguise(globals())
+frames.disguise()

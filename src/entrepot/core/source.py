@@ -19,4 +19,4 @@ def decode_source(data: bytes) -> str:
     return IncrementalNewlineDecoder(None, True).decode(data.decode(encoding))
 
 
-frames.disguise(globals())
+frames.disguise()

@@ -6,7 +6,6 @@ A spec's fields are those of `importlib.machinery.ModuleSpec`; the C parts of th
 """
 
 import sys
-from _warnings import warn
 
 from entrepot.core import bytecode, frames, paths
 
@@ -228,7 +227,7 @@ def set_attributes(spec: "Any", module: "Any", *, override: bool = False) -> "An
         if spec.loader is None and spec.submodule_search_locations is not None:
             _give_namespace_loader(spec)
             # A namespace package that was something with a file before (a reload) has none now.
-            put("__file__", None)
+            module.__file__ = None
         put("__loader__", spec.loader)
     if is_missing("__package__"):
         put("__package__", spec.parent)
@@ -281,7 +280,13 @@ def describe_module(module: "Any") -> str:
     spec = getattr(module, "__spec__", None)
     if spec:
         return describe_spec(spec)
-    loader = getattr(module, "__loader__", None)
+    loader: Any = getattr(module, "__loader__", None)
+    if sys.version_info < (3, 12) and hasattr(loader, "module_repr"):
+        try:
+            return str(loader.module_repr(module))
+        except Exception:
+            # A repr never fails.
+            pass
     name = getattr(module, "__name__", "?")
     if hasattr(module, "__file__"):
         return f"<module {name!r} from {module.__file__!r}>"
@@ -316,7 +321,8 @@ def name_of(thing: object) -> str:
 
 def warn_fallback(thing: object, missing: str, instead: str) -> None:
     """Say that a finder or loader without the modern method is used by an older one."""
-    warn(f"{name_of(thing)}.{missing}() not found; falling back to {instead}()", ImportWarning)
+    text = f"{name_of(thing)}.{missing}() not found; falling back to {instead}()"
+    frames.warn(text, ImportWarning)
 
 
-frames.disguise(globals())
+frames.disguise()

@@ -9,10 +9,12 @@ import sys
 
 from entrepot.core import bindings, frames, names
 from entrepot.core.locks import is_initializing
+from entrepot.core.spec import Module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
+    from types import FrameType
     from typing import Any
 
     from entrepot.core.modules import Importer
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 _MISSING: "Any" = object()
 
 
-def import_from_statement(
+def import_as_function(
     importer: "Importer",
     name: str,
     globals: "dict[str, Any] | None" = None,
@@ -28,7 +30,7 @@ def import_from_statement(
     level: int = 0,
     stacklevel: int = 2,
 ) -> "Any":
-    """Do what `__import__` does: return the module that the statement goes on with.
+    """Do what `importlib.__import__` does: return the module that the statement would go on with.
 
     That is the module named where there is a `from` list, else the first part of its name.
     `stacklevel` is how many frames the importing code is above this one.
@@ -49,6 +51,36 @@ def import_from_statement(
     surplus = len(name) - len(name.partition(".")[0])
     full = module.__name__
     return importer.state.modules[full[: len(full) - surplus]]
+
+
+def import_as_statement(
+    importer: "Importer", name: "Any", globals: "Any", fromlist: "Any", level: int, stacklevel: int
+) -> "Any":
+    """Do what the interpreter's own `__import__` does, with the errors of its C code."""
+    if not isinstance(name, str):
+        raise TypeError("module name must be a string")
+    if level < 0:
+        raise ValueError("level must be >= 0")
+    if level:
+        full = names.resolve_in_statement(name, globals, level, stacklevel + 1)
+    elif name:
+        full = name
+    else:
+        raise ValueError("Empty module name")
+    module = importer.find_and_load(full)
+    if fromlist:
+        return handle_fromlist(importer, module, fromlist) if hasattr(module, "__path__") else module
+    top = name.partition(".")[0]
+    if top == name:
+        return module
+    if level == 0:
+        return importer.find_and_load(top)
+    first = full[: len(full) - len(name) + len(top)]
+    try:
+        return importer.state.modules[first]
+    except KeyError:
+        text = f"{first!r} not in sys.modules as expected"
+    raise KeyError(text)
 
 
 def handle_fromlist(
@@ -89,6 +121,62 @@ def import_module(importer: "Importer", name: str, package: "str | None" = None)
     return importer.import_by_name(bare, package, level)
 
 
+# What `import a.b as c` is compiled to: RESUME, two LOAD_CONST, IMPORT_NAME, IMPORT_FROM, ...
+_OPERATIONS = compile("import a.b as c", "", "exec").co_code
+_IMPORT_NAME, _IMPORT_FROM = _OPERATIONS[6], _OPERATIONS[8]
+
+
+def show_unbound(
+    modules: "dict[str, Any]", module: "Any", name: str, fromlist: "Any", frame: "FrameType"
+) -> "Any":
+    """Return what the rest of a statement finds submodules in that are not bound in their package yet.
+
+    In a cycle `from package import child` takes the child from the cache, half initialised as it is:
+    so does the interpreter's IMPORT_FROM, but from `sys.modules`. Where the statement goes on with
+    IMPORT_FROM and a child is only in our cache, it gets a stand-in of the package that has the child.
+    """
+    package = getattr(module, "__name__", None)
+    wanted = fromlist or [name.split(".", 2)[1]]
+    unbound = [
+        (child, modules[f"{package}.{child}"])
+        for child in wanted
+        if isinstance(child, str) and not hasattr(module, child) and f"{package}.{child}" in modules
+    ]
+    if not unbound or not _continues_with_from(frame, bool(fromlist)):
+        return module
+    stand_in = _HalfBound(module)
+    for child, found in unbound:
+        if not fromlist and name.count(".") > 1:
+            # `import a.b.c as d`: c may not be bound in b either.
+            found = show_unbound(modules, found, name.partition(".")[2], None, frame)
+        stand_in.__dict__[child] = found
+    return stand_in
+
+
+def _continues_with_from(frame: "FrameType", has_list: bool) -> bool:
+    """Whether a frame is at an import statement that takes attributes of what `__import__` returns."""
+    code, at = frame.f_code.co_code, frame.f_lasti
+    if code[at] != _IMPORT_NAME:
+        return False
+    # Behind it there may be an EXTENDED_ARG.
+    return has_list or _IMPORT_FROM in (code[at + 2], code[at + 4])
+
+
+class _HalfBound(Module):
+    """A package as one statement sees it: with submodules that will be bound in it later."""
+
+    def __init__(self, package: "Any") -> None:
+        super().__init__(package.__name__)
+        own = self.__dict__
+        own["_package_"] = package
+        for name in ("__spec__", "__file__", "__path__"):
+            if hasattr(package, name):
+                own[name] = getattr(package, name)
+
+    def __getattr__(self, name: str) -> "Any":
+        return getattr(self.__dict__["_package_"], name)
+
+
 def make_statement(importer: "Importer") -> "Any":
     """Return an `__import__` for the builtins of a system's modules.
 
@@ -99,18 +187,20 @@ def make_statement(importer: "Importer") -> "Any":
 
     def __import__(
         name: str,
-        globals: "dict[str, Any] | None" = None,
-        locals: "dict[str, Any] | None" = None,
-        fromlist: "Iterable[Any] | None" = (),
+        globals: "Any" = None,
+        locals: "Any" = None,
+        fromlist: "Any" = (),
         level: int = 0,
     ) -> "Any":
-        if level == 0 and importer.tell is None:
+        if level == 0 and importer.tell is None and isinstance(name, str):
             module = state.modules.get(name)
             if module is None or is_initializing(module):
                 sys.audit("import", name, None, state.path, state.meta_path, state.path_hooks)
             elif not fromlist and "." not in name:
                 return module
-        result = import_from_statement(importer, name, globals, fromlist, level, stacklevel=4)
+        result = import_as_statement(importer, name, globals, fromlist, level, stacklevel=3)
+        if fromlist or (level == 0 and "." in name):
+            result = show_unbound(state.modules, result, name, fromlist, sys._getframe(2))
         if importer.tell is not None:
             bindings.tell_bound(importer, sys._getframe(2), name, level)
         return result
@@ -118,9 +208,4 @@ def make_statement(importer: "Importer") -> "Any":
     return frames.without_frame(__import__, "Import a module, as `builtins.__import__` does.")
 
 
-def without_own_frames(step: "Callable[..., Any]") -> "Callable[..., Any]":
-    """Return a function like `step` whose tracebacks show the caller and the program only."""
-    return frames.without_frame(step, step.__doc__ or "")  # type: ignore[no-any-return]
-
-
-frames.disguise(globals())
+frames.disguise()

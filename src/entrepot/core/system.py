@@ -11,7 +11,7 @@ interpreter's own for a while.
 
 import sys
 
-from entrepot.core import events, finders, frames, loaders, statement, views
+from entrepot.core import adopt, events, finders, frames, loaders, owners, paths, reflection, statement, views
 from entrepot.core import reload as reloading
 from entrepot.core.archives import ZipImporter
 from entrepot.core.install import Installation
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 STANDARD_LIBRARY = "stdlib"
 EXTENSIONS = "extensions"
+# There is one program and one entrepot in a process.
+_ALWAYS_SHARED = ("__main__", "entrepot")
 _MISSING: "Any" = object()
 
 
@@ -59,13 +61,23 @@ class System:
         self._path: list[str] = sys.path if path is None else [paths_text(entry) for entry in path]
         self.share = frozenset(share)
         self._modules: dict[str, Any] = {}
-        self._path_finder: Any = type("PathFinder", (finders.PathFinder,), {"_state": self})
+        # The text of a module's name -> its own string object (`owners`), and the one for all.
+        self._names: dict[str, tuple[str, str]] = {}
+        self._known_as = 0
+        # Its `find_distributions` is its own, because the importlib_metadata package deletes it.
+        own = {"_state": self, "find_distributions": vars(finders.PathFinder)["find_distributions"]}
+        own["__module__"] = finders.PathFinder.__module__
+        self._path_finder: Any = type("PathFinder", (finders.PathFinder,), own)
         self._meta_path: list[Any] = [loaders.BuiltinImporter, loaders.FrozenImporter, self._path_finder]
         self._path_hooks: list[Any] = [ZipImporter, finders.FileFinder.path_hook(*self._loader_details())]
         self._path_importer_cache: dict[str, Any] = {}
         self._installation: Installation | None = None
         self._listeners: list[Callable[[events.Event], None]] = []
         self._importer: Importer = _SystemImporter(self)
+        if "importlib.abc" in sys.modules:
+            adopt.register_ours(sys.modules["importlib.abc"])
+        if "__main__" in sys.modules:
+            self._modules["__main__"] = sys.modules["__main__"]
         self._modules["sys"] = views.make_own(self, "sys")
         own_builtins = self._modules["builtins"] = views.make_own(self, "builtins")
         self.builtins: dict[str, Any] = own_builtins.__dict__
@@ -124,6 +136,13 @@ class System:
         else:
             self._path_importer_cache = cache
 
+    @property
+    def _number(self) -> int:
+        """The system's number in this process, given when it gets its first module."""
+        if not self._known_as:
+            self._known_as = owners.register(self)
+        return self._known_as
+
     # What it does.
 
     def import_module(self, name: str, package: "str | None" = None) -> "Any":
@@ -138,6 +157,8 @@ class System:
         except BaseException as error:
             frames.strip(error)
             raise
+        finally:
+            reflection.refresh()
 
     def find_spec(self, name: str, package: "str | None" = None) -> "Any":
         """Return a module's spec, or None; its parents are imported (`importlib.util.find_spec`)."""
@@ -189,6 +210,8 @@ class System:
         module = sys.modules.get(name)
         if module is None:
             module = __import__(name, fromlist=["*"])
+            if name == "importlib.abc":
+                adopt.register_ours(module)
         return module
 
     def _get_own(self, name: str) -> "Any":
@@ -201,22 +224,24 @@ class System:
     def _borrow(self, name: str) -> "Any":
         """Return the module that this system shares with the host under a name, or `_MISSING`."""
         top = name.partition(".")[0]
-        if top in self.share:
+        if top in self.share or top in _ALWAYS_SHARED:
             return self._import_from_host(name)
+        if views.is_run_again(name):
+            return _MISSING
         if name != top:
             parent = self._modules.get(name.rpartition(".")[0], _MISSING)
             if parent is not _MISSING and parent is sys.modules.get(name.rpartition(".")[0]):
                 # The child of what is shared is shared.
                 return self._import_from_host(name)
-        if name in views.OWN:
+        if name in views.ALWAYS_OWN:
             return self._get_own(name)
         if STANDARD_LIBRARY not in self.share or top not in sys.stdlib_module_names:
             return _MISSING
         if top not in sys.builtin_module_names and self._is_shadowed(top):
             return _MISSING
-        if views.is_run_again(name):
-            return _MISSING
-        return self._get_own(name) if name in views.VIEWED else self._import_from_host(name)
+        if name in views.OWN:
+            return self._get_own(name)
+        return self._import_from_host(name)
 
     def _is_shadowed(self, top: str) -> bool:
         """Whether this system's path has a module of its own under a standard library's name."""
@@ -230,7 +255,7 @@ class System:
     def _is_shared(self, name: str, module: "Any") -> bool:
         """Whether a module of the interpreter's cache is one that this system would share."""
         top = name.partition(".")[0]
-        if top in self.share or top in ("__main__", "entrepot"):
+        if top in self.share or top in _ALWAYS_SHARED:
             return True
         if module is self._modules.get(name, _MISSING):
             return True
@@ -262,6 +287,7 @@ class _SystemImporter(Importer):
         module = system._borrow(name)
         if module is _MISSING:
             return super()._find_and_load_locked(name)
+        reflection.refresh()
         system._modules[name] = module
         if parent and getattr(system._modules[parent], child, None) is not module:
             self.bind_child(parent, child, module)
@@ -269,9 +295,10 @@ class _SystemImporter(Importer):
 
     def find_spec(self, name: str, path: "Any", target: object = None) -> "Any":
         spec = super().find_spec(name, path, target)
-        if spec is None and views.is_run_again(name):
+        if spec is None and STANDARD_LIBRARY in self.state.share and views.is_run_again(name):
             # The standard library is not on this system's path, but this module is the system's.
             spec = finders.PathFinder.find_spec(name, path, target)
+        owners.name_spec(self.state, spec)
         return spec
 
 
@@ -291,7 +318,7 @@ class SharedExtensionLoader(loaders.ExtensionFileLoader):
         """Return the module made from this file before, or make it."""
         module = _extensions.get((self.path, spec.name))
         if module is None:
-            with self._system.installed():
+            with Installation(self._system, adopts=False):
                 module = super().create_module(spec)
         return module
 
@@ -300,7 +327,7 @@ class SharedExtensionLoader(loaders.ExtensionFileLoader):
         key = (self.path, self.name)
         if _extensions.get(key) is module:
             return
-        with self._system.installed():
+        with Installation(self._system, adopts=False):
             super().exec_module(module)
         _extensions[key] = module
 
@@ -381,8 +408,11 @@ _Unraisable: "Any" = type(
 
 
 def paths_text(entry: "Any") -> str:
-    """Return a path entry as text: a `str`, or a path object's."""
-    return entry if isinstance(entry, str) else str(entry)
+    """Return a path entry as text: a `str`, or a path object's. Raises TypeError for anything else."""
+    text = entry if isinstance(entry, str) else paths.posix.fspath(entry)
+    if not isinstance(text, str):
+        raise TypeError(f"path entry must be str or a path object, not {type(entry).__name__}")
+    return text
 
 
 def is_standard(path: "str | None") -> bool:
@@ -393,4 +423,4 @@ def is_standard(path: "str | None") -> bool:
     return folder is not None and path.startswith(folder.rstrip("/\\") + ("\\" if "\\" in folder else "/"))
 
 
-frames.disguise(globals())
+frames.disguise()

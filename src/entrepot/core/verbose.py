@@ -13,4 +13,4 @@ def say(message: str, *args: object, level: int = 1) -> None:
         print(message.format(*args), file=sys.stderr)
 
 
-frames.disguise(globals())
+frames.disguise()

@@ -1,40 +1,54 @@
-"""A system's own view of the standard modules that look names up in the module cache.
+"""A system's own view of the standard modules that find modules by name.
 
-A system shares the standard library with the host. But `sys.modules`, `importlib.import_module`,
-`typing.get_type_hints` or `pickle.loads` must mean the system's cache where its modules use them.
-So a system has its own
+A system shares the standard library with the host. But `sys.modules`, `importlib.import_module` or
+`pickle.loads` must mean the system's cache where its modules use them. So a system has its own
 
     builtins      a copy, with the system's `__import__`
     sys           the interpreter's, but for the import system's state
     importlib     bound to the system (importlib.util and importlib.machinery too)
+    logging       the interpreter's, but for `logging.config`; and so with `unittest.mock`
+    pickle        the same classes of errors, but picklers that look names up in the system (`pickles`)
 
-and of some others a *view*: the same module, the same classes, but with those functions that
-lead to `sys.modules` made again over the system's `sys`. What `importlib.metadata`,
-`importlib.resources`, `pkgutil` and `runpy` keep is about modules, so these are run once more.
+and a few modules that import what they are told by name (`RUN_AGAIN`) it runs once more for itself.
+Those that go by `cls.__module__` are shared: they find out whose a class is (`reflection`).
 """
 
 import builtins
 import sys
 
-from entrepot.core import frames, statement
-from entrepot.core.reload import reload
+from entrepot.core import frames, pickles, statement
 from entrepot.core.spec import Module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import CodeType, FunctionType
     from typing import Any
 
     from entrepot.core.system import System
 
-VIEWED = frozenset(["copyreg", "dataclasses", "enum", "functools", "inspect", "pickle", "typing"])
-OWN = frozenset(["builtins", "sys", "importlib", "importlib.util", "importlib.machinery"])
+# Whatever is shared: without these no module's imports would be the system's.
+ALWAYS_OWN = frozenset(
+    ["builtins", "sys", "importlib", "importlib._bootstrap", "importlib.machinery", "importlib.util"]
+)
+OWN = ALWAYS_OWN | {"logging", "pickle", "unittest"}
 # Run by the system itself. Their own parts (importlib.metadata._meta, ...) come with them.
-RUN_AGAIN = ("importlib.metadata", "importlib.resources", "importlib.readers", "pkgutil", "runpy")
+# distutils, because setuptools puts its own in the host's place of it.
+RUN_AGAIN = (
+    "distutils",
+    "gettext",
+    "importlib.metadata",
+    "importlib.readers",
+    "importlib.resources",
+    "logging.config",
+    "pkgutil",
+    "pydoc",
+    "runpy",
+    "shelve",
+    "unittest.mock",
+)
+# Their packages are the system's only in that these are their submodules.
+PARENTS = frozenset(["logging", "unittest"])
 
 STATE = ("modules", "path", "meta_path", "path_hooks", "path_importer_cache")
-_function: "Any" = type(lambda: None)
-_code: "Any" = type((lambda: None).__code__)
 
 
 def is_run_again(name: str) -> bool:
@@ -43,42 +57,85 @@ def is_run_again(name: str) -> bool:
 
 
 def make_own(system: "System", name: str) -> "Any":
-    """Return the system's own module of a name in `OWN` or `VIEWED`."""
+    """Return the system's own module of a name in `OWN`."""
     if name == "builtins":
         return _make_builtins(system)
     if name == "sys":
-        return SystemSys(system)
+        return type.__call__(SystemSys, system)
+    if name == "importlib._bootstrap":
+        return _make_bootstrap(system)
     if name.startswith("importlib"):
         return _make_importlib(system, name)
-    return _make_view(system, name)
+    if name in PARENTS:
+        return Forwarding(system._import_from_host(name))
+    return _make_pickle(system)
 
 
-class SystemSys(Module):
+class Forwarding(Module):
+    """A system's own module object for a module of the host: what is not its own, it passes on."""
+
+    def __init__(self, original: "Any") -> None:
+        super().__init__(original.__name__, original.__doc__)
+        own = self.__dict__
+        own["_original_"] = original
+        for name in ("__spec__", "__loader__", "__package__", "__path__", "__file__", "__cached__"):
+            if hasattr(original, name):
+                own[name] = getattr(original, name)
+
+    def __getattr__(self, name: str) -> "Any":
+        return getattr(self.__dict__["_original_"], name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if f"{self.__name__}.{name}" in RUN_AGAIN:
+            # A submodule that the system runs itself.
+            self.__dict__[name] = value
+        else:
+            setattr(self.__dict__["_original_"], name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self.__dict__["_original_"], name)
+
+    def __dir__(self) -> "list[str]":
+        return dir(self.__dict__["_original_"])
+
+
+class _TypeOfSys(type):
+    """Lets the type of a system's `sys` pass for `types.ModuleType`, as `type(sys)` does elsewhere.
+
+    `type(sys)("name")` makes a module, and every module is an instance; only `is` tells them apart.
+    """
+
+    def __call__(cls, *args: "Any", **kwargs: "Any") -> "Any":
+        return Module(*args, **kwargs)
+
+    def __instancecheck__(cls, thing: object) -> bool:
+        return isinstance(thing, Module)
+
+    def __subclasscheck__(cls, other: type) -> bool:
+        return issubclass(other, Module)
+
+    def __eq__(cls, other: object) -> bool:
+        return other is cls or other is Module
+
+    def __hash__(cls) -> int:
+        return hash(Module)
+
+    def __repr__(cls) -> str:
+        return repr(Module)
+
+
+class SystemSys(Forwarding, metaclass=_TypeOfSys):
     """A system's `sys`: the import system's state is the system's, all else the interpreter's."""
 
     def __init__(self, system: "System") -> None:
-        super().__init__("sys", sys.__doc__)
-        own = self.__dict__
-        own["__spec__"] = sys.__spec__
-        own["__loader__"] = sys.__loader__
-        own["_system_"] = system
+        super().__init__(sys)
+        self.__dict__["_system_"] = system
 
     def __getattr__(self, name: str) -> "Any":
-        if name in STATE:
-            return getattr(self.__dict__["_system_"], name)
-        return getattr(sys, name)
+        return getattr(self.__dict__["_system_"] if name in STATE else sys, name)
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name in STATE:
-            setattr(self.__dict__["_system_"], name, value)
-        else:
-            setattr(sys, name, value)
-
-    def __delattr__(self, name: str) -> None:
-        delattr(sys, name)
-
-    def __dir__(self) -> "list[str]":
-        return dir(sys)
+        setattr(self.__dict__["_system_"] if name in STATE else sys, name, value)
 
 
 def _make_builtins(system: "System") -> "Any":
@@ -104,9 +161,12 @@ def _make_importlib(system: "System", name: str) -> "Any":
     module = _copy_of(system, name)
     own: dict[str, Any] = {}
     if name == "importlib":
-        own["import_module"] = system.import_module
-        own["reload"] = lambda module: reload(importer, module)
-        own["invalidate_caches"] = system.invalidate_caches
+        own["sys"] = system._get_own("sys")
+        own["_bootstrap"] = system._get_own("importlib._bootstrap")
+        own["_RELOADING"] = {}
+        for function in ("import_module", "reload", "invalidate_caches", "find_loader"):
+            if function in module.__dict__:
+                own[function] = pickles.rebuild(module.__dict__[function], module.__dict__)
         own["__import__"] = system.builtins["__import__"]
         own["util"] = system._get_own("importlib.util")
         own["machinery"] = system._get_own("importlib.machinery")
@@ -117,11 +177,24 @@ def _make_importlib(system: "System", name: str) -> "Any":
         own["_find_spec"] = importer.find_spec
         own["_resolve_name"] = resolve_relative
         for function in ("find_spec", "_find_spec_from_path"):
-            own[function] = _rebuild(module.__dict__[function], module.__dict__)
+            own[function] = pickles.rebuild(module.__dict__[function], module.__dict__)
         own["LazyLoader"] = _lazy_loader_of(system)
     else:
         own["PathFinder"] = system._path_finder
     module.__dict__.update(own)
+    return module
+
+
+def _make_bootstrap(system: "System") -> "Any":
+    """Return what the functions of `importlib` itself stand on, by the names that they use."""
+    importer = system._importer
+    module = Module("importlib._bootstrap")
+    module.__dict__.update(sys.modules["_frozen_importlib"].__dict__)
+    module.__dict__.update(
+        _gcd_import=frames.without_frame(importer.import_by_name, "Import a module by name."),
+        _find_spec=frames.without_frame(importer.find_spec, "Find a module's spec."),
+        _exec=frames.without_frame(importer.run_again, "Run a module once more."),
+    )
     return module
 
 
@@ -138,84 +211,10 @@ def _lazy_loader_of(system: "System") -> "Any":
     return SystemLazyLoader
 
 
-def _make_view(system: "System", name: str) -> "Any":
-    """Return a view: a module in which every way to `sys.modules` leads to the system's."""
-    view = _copy_of(system, name)
-    namespace = view.__dict__
-    functions = {
-        key: value
-        for key, value in namespace.items()
-        if isinstance(value, _function) and value.__module__ == name and value.__name__ == key
-    }
-    for key in _find_leading_to_modules(functions):
-        namespace[key] = _rebuild(functions[key], namespace)
-    namespace["sys"] = system._get_own("sys")
-    if name == "pickle":
-        _use_own_picklers(view)
+def _make_pickle(system: "System") -> "Any":
+    view = _copy_of(system, "pickle")
+    pickles.make_view(system, view)
     return view
 
 
-def _find_leading_to_modules(functions: "dict[str, FunctionType]") -> "set[str]":
-    """Return the functions that use `sys.modules` or import by name, and those that call them."""
-    used = {name: _names_in(function.__code__) for name, function in functions.items()}
-    found = {
-        name
-        for name, names in used.items()
-        if {"sys", "modules"} <= names or {"__import__", "importlib"} & names
-    }
-    while True:
-        more = {name for name, names in used.items() if names & found} - found
-        if not more:
-            return found
-        found |= more
-
-
-def _names_in(code: "CodeType") -> "set[str]":
-    names = set(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, _code):
-            names |= _names_in(constant)
-    return names
-
-
-def _rebuild(function: "FunctionType", namespace: "dict[str, Any]") -> "Any":
-    """Return a function like another that looks its global names up elsewhere."""
-    made = _function(
-        function.__code__, namespace, function.__name__, function.__defaults__, function.__closure__
-    )
-    for attribute in ("__kwdefaults__", "__qualname__", "__doc__", "__annotations__", "__module__"):
-        setattr(made, attribute, getattr(function, attribute))
-    made.__dict__.update(function.__dict__)
-    return made
-
-
-def _rebuild_class(original: type, namespace: "dict[str, Any]") -> type:
-    members = {
-        key: _rebuild(value, namespace) if isinstance(value, _function) else value
-        for key, value in vars(original).items()
-        if key not in ("__dict__", "__weakref__")
-    }
-    return type(original.__name__, original.__bases__, members)
-
-
-def _use_own_picklers(view: "Any") -> None:
-    """Make a view of `pickle` use its Python pickler: the C one asks the interpreter's cache."""
-    namespace = view.__dict__
-    for name in ("_Pickler", "_Unpickler"):
-        namespace[name] = _rebuild_class(namespace[name], namespace)
-    # Their dispatch tables hold functions too.
-    for name in ("_Pickler", "_Unpickler"):
-        own = namespace[name]
-        own.dispatch = {
-            key: getattr(own, value.__name__, value) if isinstance(value, _function) else value
-            for key, value in own.dispatch.items()
-        }
-    namespace["whichmodule"] = _rebuild(namespace["whichmodule"], namespace)
-    for name in ("_dump", "_dumps", "_load", "_loads"):
-        namespace[name] = _rebuild(namespace[name], namespace)
-        namespace[name[1:]] = namespace[name]
-    namespace["Pickler"] = namespace["_Pickler"]
-    namespace["Unpickler"] = namespace["_Unpickler"]
-
-
-frames.disguise(globals())
+frames.disguise()

@@ -67,11 +67,11 @@ def parse_inner(lines: Lines, start: int, end: int) -> ast.expr | None:
         return None
     line, column = lines.place(start)
     for inner in ast.walk(node):
-        if hasattr(inner, "lineno"):
+        if isinstance(inner, ast.expr | ast.keyword | ast.arg):
             inner.col_offset += column - 1 if inner.lineno == 1 else 0
-            inner.end_col_offset += column - 1 if inner.end_lineno == 1 else 0
+            inner.end_col_offset = (inner.end_col_offset or 0) + (column - 1 if inner.end_lineno == 1 else 0)
             inner.lineno += line - 1
-            inner.end_lineno += line - 1
+            inner.end_lineno = (inner.end_lineno or 1) + line - 1
     return node
 
 

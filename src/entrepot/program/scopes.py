@@ -104,7 +104,9 @@ class _Walker:
             return f"_{owner}{name}" if owner else name
         return name
 
-    def record(self, name: str, start: int, end: int, kind: str, node: ast.AST, scope: Scope | None = None) -> Occurrence:
+    def record(
+        self, name: str, start: int, end: int, kind: str, node: ast.AST, scope: Scope | None = None
+    ) -> Occurrence:
         scope = scope or self.scope
         name = self.mangle(name)
         found = Occurrence(name, start, end, kind, scope, node, self.statement, self.outer, self.when)
@@ -119,7 +121,9 @@ class _Walker:
         self.pending.append((found, visible))
         return found
 
-    def record_text(self, name: str, start: int, kind: str, node: ast.AST, scope: Scope | None = None) -> Occurrence:
+    def record_text(
+        self, name: str, start: int, kind: str, node: ast.AST, scope: Scope | None = None
+    ) -> Occurrence:
         """Record a name that `ast` gives no position for; the text at `start` must be it."""
         match = _WORD.match(self.lines.data, start) if start >= 0 else None
         if match is None:
@@ -338,7 +342,9 @@ class _Walker:
     def visit_DictComp(self, node: ast.DictComp) -> None:
         self._comprehension(node, [node.key, node.value], node.generators)
 
-    def _comprehension(self, node: ast.AST, elements: list[ast.expr], generators: list[ast.comprehension]) -> None:
+    def _comprehension(
+        self, node: ast.AST, elements: list[ast.expr], generators: list[ast.comprehension]
+    ) -> None:
         # The first iterable is evaluated outside (language reference 6.2.4).
         self.visit(generators[0].iter)
         before = self.scope

@@ -61,7 +61,7 @@ class Edit:
 
     def diff(self) -> str:
         """Return the edit as a unified diff, with paths relative to the project."""
-        pieces = []
+        pieces: list[str] = []
         for change in self.changes:
             name = os.path.relpath(change.path, self.root).replace(os.sep, "/")
             pieces.extend(
@@ -72,7 +72,9 @@ class Edit:
                     "/dev/null" if change.after is None else f"b/{name}",
                 )
             )
-        return "".join(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in pieces)
+        return "".join(
+            line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in pieces
+        )
 
     def apply(self, *, force: bool = False) -> None:
         """Write all files or none. Raises Refused when a file is not what it was when planned."""

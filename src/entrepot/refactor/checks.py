@@ -39,8 +39,12 @@ def check_result(project: Project, edit: Edit, *sources: str, known: Iterable[st
                 warnings.simplefilter("ignore")
                 compile(new.data.decode("utf-8"), change.path, "exec", dont_inherit=True)
         except (SyntaxError, ValueError) as error:
-            raise Refused(f"the result would not compile: {error}", shown, None, "please report this") from None
-        before = find_undefined(SourceFile(change.path, change.before)) if change.before is not None else set()
+            raise Refused(
+                f"the result would not compile: {error}", shown, None, "please report this"
+            ) from None
+        before = (
+            find_undefined(SourceFile(change.path, change.before)) if change.before is not None else set()
+        )
         missing = find_undefined(new) - before - known
         if missing and not new.names.star_imports:
             raise Refused(
@@ -67,7 +71,11 @@ def find_unused(file: SourceFile) -> set[str]:
 
 def check_moved(cut: Cut, edit: Edit) -> None:
     """Raise Refused unless every statement that moved stands whole in exactly one target."""
-    after = {change.path: SourceFile(change.path, change.after) for change in edit.changes if change.after is not None}
+    after = {
+        change.path: SourceFile(change.path, change.after)
+        for change in edit.changes
+        if change.after is not None
+    }
     for statement in cut.statements:
         key = cut.place[statement.index]
         if key == STAY:

@@ -14,7 +14,9 @@ from entrepot.refactor.project import Project, find_root
 def add_edit_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="show the difference and write nothing")
     parser.add_argument(
-        "--force", action="store_true", help="go on despite uncommitted changes and code known only at run time"
+        "--force",
+        action="store_true",
+        help="go on despite uncommitted changes and code known only at run time",
     )
     parser.add_argument("--root", metavar="DIR", help="the project's folder (default: found from the file)")
     parser.add_argument("--format", choices=("text", "json"), default="text")

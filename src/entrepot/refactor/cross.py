@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import itertools
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -26,10 +27,21 @@ from entrepot.refactor.cut import STAY, Crossing, Cut, is_copied, is_declaration
 from entrepot.refactor.effects import Effects
 from entrepot.refactor.imports import Spelling, find_import_place, spell, uses_relative
 from entrepot.refactor.statements import is_main_guard
+from entrepot.refactor.text import SourceFile
 from entrepot.refactor.uses import is_shadowed
 
-_RUN_AT_CREATION = frozenset({"__init__", "__new__", "__init_subclass__", "__set_name__", "__call__", "__post_init__"})
-_READERS_OF_HINTS = (b"get_type_hints", b"pydantic", b"eval_str", b"typeguard", b"beartype", b"msgspec", b"cattrs")
+_RUN_AT_CREATION = frozenset(
+    {"__init__", "__new__", "__init_subclass__", "__set_name__", "__call__", "__post_init__"}
+)
+_READERS_OF_HINTS = (
+    b"get_type_hints",
+    b"pydantic",
+    b"eval_str",
+    b"typeguard",
+    b"beartype",
+    b"msgspec",
+    b"cattrs",
+)
 
 
 @dataclass
@@ -80,23 +92,25 @@ def decide(cut: Cut) -> Decision:
         for p in cut.project.paths
         if os.path.dirname(p) == os.path.dirname(cut.path) and p != cut.path
     )
-    decision.is_relative = uses_relative(cut.file, cut.project.package_of(cut.path), others=_readable(siblings))
+    decision.is_relative = uses_relative(
+        cut.file, cut.project.package_of(cut.path), others=_readable(siblings)
+    )
     graph = _Graph(cut)
     _check_script(cut, decision)
     _find_order(cut, decision, graph)
-    exported = _find_reexports(cut, decision, graph)
+    exported = _find_reexports(cut)
     for crossing in cut.crossings:
         _write(cut, decision, graph, crossing)
     _place_reexports(cut, decision, graph, exported)
     return decision
 
 
-def _readable(files: Iterable[object]) -> Iterable[object]:
+def _readable(files: Iterable[SourceFile]) -> Iterable[SourceFile]:
     iterator = iter(files)
     while True:
         try:
             file = next(iterator)
-            file.tree  # type: ignore[attr-defined]  # noqa: B018
+            file.tree  # noqa: B018
             yield file
         except StopIteration:
             return
@@ -130,7 +144,9 @@ class _Graph:
             edge = (crossing.a, crossing.b)
             if edge not in soft:
                 soft.append(edge)
-        wanted = [key for key in cut.targets if cut.reexport or set(cut.targets[key].names) & set(cut.exported)]
+        wanted = [
+            key for key in cut.targets if cut.reexport or set(cut.targets[key].names) & set(cut.exported)
+        ]
         soft += [(STAY, key) for key in wanted if (STAY, key) not in soft]
         soft.sort(key=lambda edge: (edge[0] != STAY, edge[1] == STAY))
         for edge in soft:
@@ -174,20 +190,26 @@ class _Graph:
             if not self.reaches(b, a):
                 continue
             path = self._find_path(b, a)
-            steps = [(a, b), *zip(path, path[1:], strict=False)]
+            steps = [(a, b), *itertools.pairwise(path)]
             cut = self.cut
             arrows = []
             along: list[str] = []
             for x, y in steps:
                 needs = self.hard.get((x, y), [])
-                shown = ", ".join(f"{name} (line {line})" for name, line in needs[:3]) or "it imports it already"
+                shown = (
+                    ", ".join(f"{name} (line {line})" for name, line in needs[:3]) or "it imports it already"
+                )
                 arrows.append(f"{cut.label(x)} needs {cut.label(y)} while it is initialised: {shown}")
                 if y == STAY:
                     along += [name for name, _ in needs]
             first = next((line for edge in steps for _, line in self.hard.get(edge, [])), None)
             key = next((x for x, y in steps if y == STAY), steps[0][1])
             names = ", ".join(sorted(needed_with(cut, along))) if along else ""
-            way = f"move along: --to {key}={names.replace(' ', '')}" if names else "put these names into one module"
+            way = (
+                f"move along: --to {key}={names.replace(' ', '')}"
+                if names
+                else "put these names into one module"
+            )
             raise cut.refuse("the modules would import each other:\n    " + "\n    ".join(arrows), first, way)
 
     def _find_path(self, start: str, goal: str) -> list[str]:
@@ -243,7 +265,9 @@ def reach(cut: Cut, start: str) -> set[str]:
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
                 source = project.resolve_from(node, path)
-                names = [] if source is None else [source, *(f"{source}.{alias.name}" for alias in node.names)]
+                names = (
+                    [] if source is None else [source, *(f"{source}.{alias.name}" for alias in node.names)]
+                )
             else:
                 if isinstance(node, ast.If | ast.Try | ast.With | ast.ClassDef) and not is_main_guard(node):
                     test = getattr(node, "test", None)
@@ -307,16 +331,16 @@ def _find_late(cut: Cut) -> Iterable[tuple[tuple[str, str], str, int]]:
                     owner = cut.owner.get(needed, STAY)
                     if owner != place and not is_copied(cut, needed):
                         # The part that stays has bound it by then: it is the one that is running.
-                        if owner != STAY:
-                            yield (place, owner), needed, cut.file.line_of(start)
-                        elif place != STAY:
+                        if owner != STAY or place != STAY:
                             yield (place, owner), needed, cut.file.line_of(start)
                     stack.append((needed, start))
 
 
 def _calls(node: ast.stmt) -> bool:
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        return bool(node.decorator_list) or any(isinstance(n, ast.Call) for d in node.args.defaults for n in ast.walk(d))
+        return bool(node.decorator_list) or any(
+            isinstance(n, ast.Call) for d in node.args.defaults for n in ast.walk(d)
+        )
     stack: list[ast.AST] = [node]
     while stack:
         part = stack.pop()
@@ -383,7 +407,11 @@ def _find_order(cut: Cut, decision: Decision, graph: _Graph) -> None:
     for key in cut.targets:
         mine = [i for i in loud if cut.place[i] == key]
         others = [i for i in loud if cut.place[i] != key]
-        used = [c.occurrence.statement for c in cut.crossings if c.a == STAY and c.b == key and c.when == AT_IMPORT]
+        used = [
+            c.occurrence.statement
+            for c in cut.crossings
+            if c.a == STAY and c.b == key and c.when == AT_IMPORT
+        ]
         first_use = min(used, default=len(cut.statements))
         default = find_import_place(cut.file, first_use)
         needs = [c.name for c in cut.crossings if c.a == key and c.b == STAY and c.when == AT_IMPORT]
@@ -440,7 +468,7 @@ def _write(cut: Cut, decision: Decision, graph: _Graph, crossing: Crossing) -> N
                 cut.file.line_of(crossing.occurrence.start),
                 "give it another name here first",
             )
-        _check_rebound(cut, decision, crossing)
+        _check_rebound(cut, crossing)
     as_module = must_be_module or (cut.style == "module" and b != STAY)
     if crossing.occurrence.is_self_documenting and as_module:
         if must_be_module:
@@ -449,7 +477,9 @@ def _write(cut: Cut, decision: Decision, graph: _Graph, crossing: Crossing) -> N
                 cut.file.line_of(crossing.occurrence.start),
             )
         as_module = False
-    at_top = graph.is_top(a, b) or (graph.goes_first and b == STAY and _is_bound_by_then(cut, decision, crossing))
+    at_top = graph.is_top(a, b) or (
+        graph.goes_first and b == STAY and _is_bound_by_then(cut, decision, crossing)
+    )
     if at_top and (crossing.when != AT_IMPORT or not must_be_module or graph.is_top(a, b)):
         if as_module:
             _use_module(decision, crossing, imports.modules)
@@ -463,7 +493,7 @@ def _write(cut: Cut, decision: Decision, graph: _Graph, crossing: Crossing) -> N
             _use_module(decision, crossing, imports.bottom)
         return
     outer = _find_function(cut, crossing)
-    if outer is not None and not _is_declared_global(cut, outer, name):
+    if outer is not None and not _is_declared_global(outer, name):
         _, names, modules = imports.local.setdefault(id(outer), (outer, {}, []))
         if as_module:
             _use_module(decision, crossing, modules)
@@ -493,10 +523,12 @@ def _is_bound_by_then(cut: Cut, decision: Decision, crossing: Crossing) -> bool:
     return bool(binders) and all(s.start < place for s in binders)
 
 
-def _check_rebound(cut: Cut, decision: Decision, crossing: Crossing) -> None:
+def _check_rebound(cut: Cut, crossing: Crossing) -> None:
     node = crossing.occurrence.node
     if not isinstance(node, ast.Name):
-        path, line = cut.rebound.get(crossing.name, (cut.project.show(cut.path), crossing.occurrence.statement))
+        path, line = cut.rebound.get(
+            crossing.name, (cut.project.show(cut.path), crossing.occurrence.statement)
+        )
         raise cut.refuse(
             f"{crossing.name} is rebound ({path}:{line}) by a statement that can only bind a plain name",
             cut.file.line_of(crossing.occurrence.start),
@@ -512,8 +544,12 @@ def _use_module(decision: Decision, crossing: Crossing, modules: list[str]) -> N
     clash = shadow is not None
     if not clash and modules is not decision.of(crossing.a).bottom:
         clash = cut.owner.get(spelling.binding) == crossing.a and not is_same_import(cut, spelling)
-    if clash or (crossing.a == STAY and spelling.binding in cut.file.names.module.bindings
-                 and cut.owner.get(spelling.binding) == STAY and not is_same_import(cut, spelling)):
+    if clash or (
+        crossing.a == STAY
+        and spelling.binding in cut.file.names.module.bindings
+        and cut.owner.get(spelling.binding) == STAY
+        and not is_same_import(cut, spelling)
+    ):
         raise cut.refuse(
             f"a variable here is called {spelling.binding}, like the module",
             cut.file.line_of(occurrence.start),
@@ -521,14 +557,18 @@ def _use_module(decision: Decision, crossing: Crossing, modules: list[str]) -> N
         )
     if crossing.b not in modules:
         modules.append(crossing.b)
-    decision.edits.append((crossing.a, occurrence.start, occurrence.end, f"{spelling.expression}.{crossing.name}"))
+    decision.edits.append(
+        (crossing.a, occurrence.start, occurrence.end, f"{spelling.expression}.{crossing.name}")
+    )
 
 
 def is_same_import(cut: Cut, spelling: Spelling) -> bool:
     """Whether the file binds a name by the very import that is wanted."""
     for statement in cut.statements:
         if spelling.binding in statement.binds:
-            text = cut.file.data[cut.file.lines.start_of(statement.node) : cut.file.lines.end_of(statement.node)]
+            text = cut.file.data[
+                cut.file.lines.start_of(statement.node) : cut.file.lines.end_of(statement.node)
+            ]
             if text.decode() != spelling.statement:
                 return False
     return True
@@ -563,7 +603,7 @@ def _has_room(cut: Cut, outer: ast.AST) -> bool:
     return not cut.file.data[cut.file.line_start(start) : start].strip()
 
 
-def _is_declared_global(cut: Cut, outer: ast.AST, name: str) -> bool:
+def _is_declared_global(outer: ast.AST, name: str) -> bool:
     return any(isinstance(n, ast.Global) and name in n.names for n in ast.walk(outer))
 
 
@@ -574,7 +614,7 @@ def _reads_hints(cut: Cut) -> bool:
 # -- old names -----------------------------------------------------------------------------
 
 
-def _find_reexports(cut: Cut, decision: Decision, graph: _Graph) -> dict[str, list[str]]:
+def _find_reexports(cut: Cut) -> dict[str, list[str]]:
     """Return the names that must stay importable from the old place."""
     found: dict[str, list[str]] = {}
     for key, target in cut.targets.items():

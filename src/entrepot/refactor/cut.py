@@ -33,7 +33,7 @@ from entrepot.refactor.uses import FileUses, find_uses
 
 STAY = ""
 _OLD_BUILTINS = frozenset("unicode long basestring xrange raw_input unichr reduce buffer cmp file".split())
-_MODULE_FACTS = frozenset({"__name__", "__spec__", "__doc__", "__file__", "__loader__"})
+MODULE_FACTS = frozenset({"__name__", "__spec__", "__doc__", "__file__", "__loader__"})
 
 
 @dataclass
@@ -156,15 +156,23 @@ def find_target(cut: Cut, given: str) -> Target:
         folder = path[:-3]
         if os.path.join(folder, "__init__.py") in project:
             path = os.path.join(folder, "__init__.py")
-    name = os.path.basename(path)[:-3] if not path.endswith("__init__.py") else os.path.basename(os.path.dirname(path))
+    name = (
+        os.path.basename(path)[:-3]
+        if not path.endswith("__init__.py")
+        else os.path.basename(os.path.dirname(path))
+    )
     if "\0" in given or not name.isidentifier() or keyword.iskeyword(name):
         raise Refused(f"{given!r} cannot be the name of a module")
     if path == source:
         raise Refused(f"{given} is the file itself", project.show(source))
     if os.path.lexists(path) and path not in project:
-        raise Refused("this is not a Python file of the project", project.show(path), None, "choose another name")
+        raise Refused(
+            "this is not a Python file of the project", project.show(path), None, "choose another name"
+        )
     if os.path.islink(path):
-        raise Refused(f"a link, to {os.path.realpath(path)}", project.show(path), None, "name the file it leads to")
+        raise Refused(
+            f"a link, to {os.path.realpath(path)}", project.show(path), None, "name the file it leads to"
+        )
     file = project.file(path) if path in project else None
     if file is None:
         _check_free(cut, path, name)
@@ -208,7 +216,9 @@ def _check_free(cut: Cut, path: str, name: str) -> None:
     """Raise Refused where a new module would hide something, or be hidden."""
     folder = path[: -len(".py")]
     if os.path.isdir(folder) and any(p.startswith(folder + os.sep) for p in cut.project.paths):
-        raise Refused(f"there is a package {name} here already", cut.project.show(folder), None, "choose another name")
+        raise Refused(
+            f"there is a package {name} here already", cut.project.show(folder), None, "choose another name"
+        )
     package = os.path.join(os.path.dirname(path), "__init__.py")
     if package not in cut.project:
         if name in sys.stdlib_module_names:
@@ -281,7 +291,9 @@ def _check_whole(cut: Cut, wanted: dict[str, str]) -> None:
             if elsewhere or name in cut.exported:
                 with_it = ", ".join(sorted(statement.binds & set(wanted)))
                 raise cut.refuse(
-                    f"{name} is bound together with {with_it}", statement.node, f"move {name} along: --to {key}={name}"
+                    f"{name} is bound together with {with_it}",
+                    statement.node,
+                    f"move {name} along: --to {key}={name}",
                 )
             wanted[name] = key
 
@@ -369,7 +381,9 @@ def _find_owners(cut: Cut) -> None:
     # A name that only functions bind (`global x`) lives where they all go.
     module = cut.file.names.module
     for name in module.bindings - set(cut.owner):
-        places = {cut.place[o.statement] for o in cut.file.names.occurrences if o.name == name and o.home is module}
+        places = {
+            cut.place[o.statement] for o in cut.file.names.occurrences if o.name == name and o.home is module
+        }
         cut.owner[name] = places.pop() if len(places) == 1 else STAY
 
 
@@ -397,7 +411,7 @@ def _check_module_facts(cut: Cut) -> None:
         return
     for occurrence in cut.file.names.occurrences:
         key = cut.place[occurrence.statement]
-        if key == STAY or occurrence.name not in _MODULE_FACTS or occurrence.scope.kind == "comprehension":
+        if key == STAY or occurrence.name not in MODULE_FACTS or occurrence.scope.kind == "comprehension":
             continue
         if occurrence.home is not None and occurrence.home is not cut.file.names.module:
             continue
@@ -427,14 +441,18 @@ def _check_dynamic(cut: Cut) -> None:
             if node.func.id in ("exec", "eval") and len(node.args) == 1:
                 _check_code(cut, node, moved)
             elif node.func.id == "globals" or (
-                node.func.id in ("vars", "locals", "dir") and not node.args and _is_at_top(cut, statement, node)
+                node.func.id in ("vars", "locals", "dir") and not node.args and _is_at_top(statement, node)
             ):
                 _check_namespace(cut, node, statement, moved)
 
 
 def _check_code(cut: Cut, node: ast.Call, moved: set[str]) -> None:
     argument = node.args[0]
-    if isinstance(argument, ast.Call) and isinstance(argument.func, ast.Name) and argument.func.id == "compile":
+    if (
+        isinstance(argument, ast.Call)
+        and isinstance(argument.func, ast.Name)
+        and argument.func.id == "compile"
+    ):
         argument = argument.args[0] if argument.args else argument
     if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
         try:
@@ -471,9 +489,11 @@ def _check_namespace(cut: Cut, node: ast.Call, statement: Statement, moved: set[
     raise cut.refuse(reason, node, "it may touch what moves; use --force if it does not")
 
 
-def _is_at_top(cut: Cut, statement: Statement, node: ast.Call) -> bool:
+def _is_at_top(statement: Statement, node: ast.Call) -> bool:
     inside = _parents_of(statement.node, node)
-    return not any(isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef) for n in inside)
+    return not any(
+        isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef) for n in inside
+    )
 
 
 def _statement_of(cut: Cut, node: ast.AST) -> int:
@@ -551,7 +571,9 @@ def find_exported(file: SourceFile) -> list[str]:
             func = node.value.func
             target = func.value if isinstance(func, ast.Attribute) else None
         if isinstance(target, ast.Name) and target.id == "__all__":
-            found += [n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+            found += [
+                n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)
+            ]
     return found
 
 

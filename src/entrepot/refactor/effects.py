@@ -13,7 +13,9 @@ from collections.abc import Iterable
 
 from entrepot.refactor.statements import Statement, is_docstring, is_main_guard, is_type_checking
 
-_LOUD_CALLS = frozenset({"print", "input", "open", "exec", "eval", "next", "setattr", "delattr", "exit", "quit"})
+_LOUD_CALLS = frozenset(
+    {"print", "input", "open", "exec", "eval", "next", "setattr", "delattr", "exit", "quit"}
+)
 _LOUD_METHODS = frozenset(
     "write writelines append add update extend insert pop popitem remove clear discard setdefault register "
     "connect start run sleep time perf_counter monotonic random randint choice shuffle seed read readline "
@@ -49,7 +51,8 @@ class Effects:
             return self._is_loud_call(part.func)
         if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             if any(
-                not isinstance(d, ast.Call) and self._is_loud_call(d, decorator=True) for d in part.decorator_list
+                not isinstance(d, ast.Call) and self._is_loud_call(d, decorator=True)
+                for d in part.decorator_list
             ):
                 return True
             return isinstance(part, ast.ClassDef) and any(self._registers(base) for base in part.bases)

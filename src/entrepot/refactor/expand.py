@@ -24,7 +24,6 @@ from entrepot.refactor.statements import list_statements
 from entrepot.refactor.text import Rewriter, SourceFile
 from entrepot.refactor.uses import find_uses, walk_statements
 
-
 _STAR = re.compile(rb"\bimport[ \t\\\r\n]*\*")
 
 
@@ -93,7 +92,20 @@ def expand_file(
     is_whole = _keeps_namespace(project, file)
     wanted = None if is_whole else _find_wanted(project, file, [n for _, a, b in brought for n in [*a, *b]])
     for number, (node, names, perhaps) in enumerate(brought):
-        _expand_one(project, exports, file, rewriter, bodies, notes, node, names, perhaps, wanted, brought[number + 1 :], is_strict)
+        _expand_one(
+            project,
+            exports,
+            file,
+            rewriter,
+            bodies,
+            notes,
+            node,
+            names,
+            perhaps,
+            wanted,
+            brought[number + 1 :],
+            is_strict,
+        )
     return rewriter
 
 
@@ -129,19 +141,27 @@ def _expand_one(
     source_text = "." * node.level + (node.module or "")
     if kept:
         indent = file.data[file.line_start(start) : start].decode()
-        text = render_from(source_text, kept, indent=indent if not indent.strip() else "", eol=file.eol.decode())
+        text = render_from(
+            source_text, kept, indent=indent if not indent.strip() else "", eol=file.eol.decode()
+        )
         rewriter.replace(start, end, text)
         return
     body = bodies[id(node)]
     replacement = _bare_import(project, exports, file, node)
     delete_statement(rewriter, node, body, replacement)
-    what = "is imported without names, for what it does" if replacement else "brought nothing that is used: removed"
+    what = (
+        "is imported without names, for what it does"
+        if replacement
+        else "brought nothing that is used: removed"
+    )
     notes.append(Note(f"{source_text} {what}", shown, node.lineno))
 
 
 def _is_read_between(file: SourceFile, name: str, one: ast.ImportFrom, two: ast.ImportFrom) -> bool:
     start, end = file.lines.start_of(one), file.lines.start_of(two)
-    return any(o.name == name and start < o.start < end and o.when == "import" for o in file.names.occurrences)
+    return any(
+        o.name == name and start < o.start < end and o.when == "import" for o in file.names.occurrences
+    )
 
 
 def _bare_import(project: Project, exports: Exports, file: SourceFile, node: ast.ImportFrom) -> str:
@@ -170,15 +190,23 @@ def _keeps_namespace(project: Project, file: SourceFile) -> bool:
     if not project.package_of(file.path):
         return False
     name = os.path.basename(file.path)
-    return not (name.startswith("test_") or name in ("__main__.py", "conftest.py") or name.endswith("_test.py"))
+    return not (
+        name.startswith("test_") or name in ("__main__.py", "conftest.py") or name.endswith("_test.py")
+    )
 
 
 def _find_wanted(project: Project, file: SourceFile, names: Iterable[str]) -> set[str]:
     """Return those of the names that the file uses or that others take from it."""
     brought = set(names)
     module = file.names.module
-    used = {o.name for o in file.names.occurrences if o.name in brought and o.home in (None, module) and o.kind == "load"}
-    used |= {n for o in file.names.occurrences if o.kind in ("declare", "delete") for n in [o.name] if n in brought}
+    used = {
+        o.name
+        for o in file.names.occurrences
+        if o.name in brought and o.home in (None, module) and o.kind == "load"
+    }
+    used |= {
+        n for o in file.names.occurrences if o.kind in ("declare", "delete") for n in [o.name] if n in brought
+    }
     used |= brought & set(find_exported(file))
     used -= _always_own(file, used)
     if not project.name_of(file.path):
@@ -228,7 +256,10 @@ def _always_own(file: SourceFile, names: set[str]) -> set[str]:
             if o.scope is module
             and o.kind in ("define", "store", "import")
             and o.start > last_star
-            and isinstance(file.tree.body[o.statement], ast.FunctionDef | ast.ClassDef | ast.Assign | ast.Import | ast.ImportFrom)
+            and isinstance(
+                file.tree.body[o.statement],
+                ast.FunctionDef | ast.ClassDef | ast.Assign | ast.Import | ast.ImportFrom,
+            )
         ]
         if not binders:
             continue

@@ -177,7 +177,9 @@ class Exports:
                 )
                 exported, bound = json.loads(done.stdout.decode().splitlines()[-1])
             except (OSError, subprocess.TimeoutExpired, ValueError, IndexError):
-                raise Refused(f"the module {name} cannot be imported here, so its names cannot be told") from None
+                raise Refused(
+                    f"the module {name} cannot be imported here, so its names cannot be told"
+                ) from None
             self.asked[name] = Namespace(dict.fromkeys(bound), {}, exported and list(exported))
         return self.asked[name]
 
@@ -274,7 +276,12 @@ def _known_value(node: ast.expr, values: Values | None = None) -> Any:
             inner = _known_value(node.value, values)
             return inner[0 if node.attr == "major" else 1] if isinstance(inner, tuple) else None
         return None
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "tuple" and node.args:
+    if (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "tuple"
+        and node.args
+    ):
         inner = _known_value(node.args[0], values)
         return inner if isinstance(inner, tuple) else None
     try:
@@ -294,7 +301,12 @@ def _known_value(node: ast.expr, values: Values | None = None) -> Any:
 def _slice_of(node: ast.expr) -> Any:
     """Return a literal subscript as an int or a slice; raises ValueError for another."""
     if isinstance(node, ast.Slice):
-        return slice(*(None if part is None else ast.literal_eval(part) for part in (node.lower, node.upper, node.step)))
+        return slice(
+            *(
+                None if part is None else ast.literal_eval(part)
+                for part in (node.lower, node.upper, node.step)
+            )
+        )
     return ast.literal_eval(node)
 
 
@@ -360,7 +372,12 @@ class _Reader:
         return True
 
     def read_loop(self, node: ast.For | ast.While | ast.AsyncFor, certain: bool) -> None:
-        runs = certain and isinstance(node, ast.For) and isinstance(node.iter, ast.List | ast.Tuple) and node.iter.elts
+        runs = (
+            certain
+            and isinstance(node, ast.For)
+            and isinstance(node.iter, ast.List | ast.Tuple)
+            and node.iter.elts
+        )
         if isinstance(node, ast.For | ast.AsyncFor):
             self.bind_target(node.target, bool(runs))
         self.read(node.body, bool(runs))
@@ -437,7 +454,9 @@ class _Reader:
                 for name in other.namespace.bound:
                     self.bind(name, False)
             # A definition cannot fail; a call can.
-            safe = all(isinstance(n, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom) for n in node.body)
+            safe = all(
+                isinstance(n, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom) for n in node.body
+            )
             for name in inner.namespace.bound:
                 self.bind(name, certain and (safe or handled is None or name in handled))
             for name in inner.namespace.maybe:
@@ -559,7 +578,11 @@ class _Reader:
                     if inner is None:
                         return None
                     found += inner
-                elif isinstance(item, ast.Attribute) and item.attr == "__name__" and isinstance(item.value, ast.Name):
+                elif (
+                    isinstance(item, ast.Attribute)
+                    and item.attr == "__name__"
+                    and isinstance(item.value, ast.Name)
+                ):
                     found.append(item.value.id)
                 else:
                     return None

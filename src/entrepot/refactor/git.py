@@ -11,11 +11,18 @@ from entrepot.refactor.changes import Move
 
 def _run(root: str, *arguments: str, text: bytes | None = None) -> bytes | None:
     """Run git in `root`; None when there is no git or it fails."""
-    environment = {k: v for k, v in os.environ.items() if k not in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE")}
+    environment = {
+        k: v for k, v in os.environ.items() if k not in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE")
+    }
     environment["GIT_OPTIONAL_LOCKS"] = "0"
     try:
         done = subprocess.run(
-            ["git", "-C", root, *arguments], input=text, capture_output=True, timeout=60, env=environment, check=False
+            ["git", "-C", root, *arguments],
+            input=text,
+            capture_output=True,
+            timeout=60,
+            env=environment,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
@@ -29,7 +36,9 @@ def find_uncommitted(root: str, paths: Sequence[str]) -> list[str]:
     found = []
     for at in range(0, len(paths), 200):
         names = [os.path.relpath(path, root) for path in paths[at : at + 200]]
-        out = _run(root, "--literal-pathspecs", "status", "--porcelain", "-z", "--untracked-files=no", "--", *names)
+        out = _run(
+            root, "--literal-pathspecs", "status", "--porcelain", "-z", "--untracked-files=no", "--", *names
+        )
         top = _run(root, "rev-parse", "--show-toplevel")
         if out is None or top is None:
             continue
@@ -50,7 +59,9 @@ def move_in_index(root: str, moves: Sequence[Move]) -> None:
         return
     lines = []
     for move in moves:
-        entry = _run(root, "--literal-pathspecs", "ls-files", "-s", "-z", "--", os.path.relpath(move.before, root))
+        entry = _run(
+            root, "--literal-pathspecs", "ls-files", "-s", "-z", "--", os.path.relpath(move.before, root)
+        )
         if not entry:
             continue
         about = entry.split(b"\0")[0].split(b"\t")[0]

@@ -48,7 +48,9 @@ def make_relative(package: str, name: str) -> str:
     return "." * (len(here) - common + 1) + ".".join(there[common:])
 
 
-def render_from(source: str, names: Sequence[str], *, indent: str = "", eol: str = "\n", width: int = WIDTH) -> str:
+def render_from(
+    source: str, names: Sequence[str], *, indent: str = "", eol: str = "\n", width: int = WIDTH
+) -> str:
     """Return `from source import names` (without a line end), wrapped in parentheses when long."""
     line = f"from {source} import {', '.join(names)}"
     if len(indent) + len(line) <= width or len(names) == 1:
@@ -70,7 +72,11 @@ def alias_text(alias: ast.alias) -> str:
 
 
 def remove_aliases(
-    rewriter: Rewriter, node: ast.Import | ast.ImportFrom, gone: Iterable[ast.alias], *, body: Sequence[ast.stmt]
+    rewriter: Rewriter,
+    node: ast.Import | ast.ImportFrom,
+    gone: Iterable[ast.alias],
+    *,
+    body: Sequence[ast.stmt],
 ) -> None:
     """Remove names from an import statement; the statement itself when none is left.
 
@@ -108,7 +114,10 @@ def remove_aliases(
             else:
                 start_from = file.lines.end_of(before)
             line_start = file.line_start(start)
-            if not data[line_start:start].strip() and file.line_start(file.lines.start_of(before)) != line_start:
+            if (
+                not data[line_start:start].strip()
+                and file.line_start(file.lines.start_of(before)) != line_start
+            ):
                 stop = end
                 rest = file.line_end(end)
                 tail = data[end:rest].strip()
@@ -120,7 +129,9 @@ def remove_aliases(
                 rewriter.delete(start_from, end)
 
 
-def delete_statement(rewriter: Rewriter, node: ast.stmt, body: Sequence[ast.stmt], replacement: str = "") -> None:
+def delete_statement(
+    rewriter: Rewriter, node: ast.stmt, body: Sequence[ast.stmt], replacement: str = ""
+) -> None:
     """Delete a statement with its lines (or only its own part of a shared line)."""
     file = rewriter.file
     start, end = file.lines.start_of(node), file.lines.end_of(node)
@@ -163,9 +174,11 @@ def find_import_place(file: SourceFile, before_statement: int | None = None) -> 
             break
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             break
-        if isinstance(node, ast.Import | ast.ImportFrom) or is_docstring(node) and index == 0:
-            best = index
-        elif isinstance(node, ast.If | ast.Try) and _imports_inside(node):
+        if (
+            isinstance(node, ast.Import | ast.ImportFrom)
+            or (is_docstring(node) and index == 0)
+            or (isinstance(node, ast.If | ast.Try) and _imports_inside(node))
+        ):
             best = index
     return best
 

@@ -22,7 +22,9 @@ from entrepot.refactor.text import SourceFile, has_coding_line
 
 SUFFIXES = (".so", ".pyd", ".abi3.so")
 # What installed packages import in functions for their own tests and documentation.
-TOOLS = frozenset({"pytest", "_pytest", "hypothesis", "sphinx", "docutils", "IPython", "pip", "setuptools", "pkg_resources"})
+TOOLS = frozenset(
+    {"pytest", "_pytest", "hypothesis", "sphinx", "docutils", "IPython", "pip", "setuptools", "pkg_resources"}
+)
 DATA_LIMIT = 1_000_000  # bytes of one data file that is carried
 
 
@@ -71,7 +73,13 @@ def plan_join(script: str, out: str, *, paths: Sequence[str] = ()) -> Edit:
         with open(out, "rb") as stream:
             before = stream.read()
     change = FileChange(out, before, text)
-    return Edit(os.path.dirname(out), f"join {os.path.basename(script)}", (change,), (), tuple(dict.fromkeys(collection.notes)))
+    return Edit(
+        os.path.dirname(out),
+        f"join {os.path.basename(script)}",
+        (change,),
+        (),
+        tuple(dict.fromkeys(collection.notes)),
+    )
 
 
 def render_joined(collection: Collection) -> str:
@@ -163,7 +171,9 @@ class _Collector:
                 continue
             if ast.unparse(node.func) not in ("sys.path.insert", "sys.path.append", "site.addsitedir"):
                 continue
-            parts = [n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+            parts = [
+                n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)
+            ]
             folder = os.path.normpath(os.path.join(self.base, *parts)) if parts else self.base
             if os.path.isdir(folder) and folder not in self.own:
                 self.own.append(folder)
@@ -200,7 +210,7 @@ class _Collector:
     def add(self, name: str, importer: str, line: int | None, is_guarded: bool, is_sure: bool) -> bool:
         """Carry one module; return False when there is none to carry."""
         top = name.split(".")[0]
-        if top in sys.builtin_module_names or top in ("__main__", "entrepot") and top == "__main__":
+        if top in sys.builtin_module_names or (top in ("__main__", "entrepot") and top == "__main__"):
             return False
         for root in self.search():
             is_own = root in self.own
@@ -220,7 +230,9 @@ class _Collector:
             compiled = _find_compiled(base)
             if compiled is not None:
                 if is_guarded or not is_sure:
-                    self.found.notes.append(Note(f"left out: {os.path.basename(compiled)} is compiled", importer, line))
+                    self.found.notes.append(
+                        Note(f"left out: {os.path.basename(compiled)} is compiled", importer, line)
+                    )
                     return False
                 raise Refused(
                     f"{name} is a compiled module ({os.path.basename(compiled)}), which a text cannot carry", importer,
@@ -259,8 +271,12 @@ class _Collector:
             return
         self.wholes.add(name)
         for here, folders, names in os.walk(folder):
-            folders[:] = sorted(f for f in folders if f not in ("__pycache__", "tests", "test") and f.isidentifier())
-            dotted = ".".join([name, *os.path.relpath(here, folder).split(os.sep)]) if here != folder else name
+            folders[:] = sorted(
+                f for f in folders if f not in ("__pycache__", "tests", "test") and f.isidentifier()
+            )
+            dotted = (
+                ".".join([name, *os.path.relpath(here, folder).split(os.sep)]) if here != folder else name
+            )
             has_init = "__init__.py" in names
             for file in sorted(names):
                 path = os.path.join(here, file)
@@ -271,7 +287,9 @@ class _Collector:
                     module = f"{dotted}.{file[:-3]}"
                     if module not in self.found.modules and file != "conftest.py":
                         self.carry(module, root, path, False, is_own, is_reached=is_own)
-                elif not file.endswith((".py", ".pyc", ".pyi", ".c", ".pyx", *SUFFIXES)) and not os.path.islink(path):
+                elif not file.endswith(
+                    (".py", ".pyc", ".pyi", ".c", ".pyx", *SUFFIXES)
+                ) and not os.path.islink(path):
                     if os.path.getsize(path) <= DATA_LIMIT:
                         self.found.data[self.relative(root, path)] = path
                     else:
@@ -307,8 +325,14 @@ def _walk_imports(node: ast.AST, is_guarded: bool) -> Iterable[tuple[ast.AST, bo
         if isinstance(child, ast.Import | ast.ImportFrom):
             yield child, is_guarded
         elif isinstance(child, ast.Call):
-            called = child.func.attr if isinstance(child.func, ast.Attribute) else getattr(child.func, "id", "")
-            if called in ("import_module", "__import__") and child.args and isinstance(child.args[0], ast.Constant):
+            called = (
+                child.func.attr if isinstance(child.func, ast.Attribute) else getattr(child.func, "id", "")
+            )
+            if (
+                called in ("import_module", "__import__")
+                and child.args
+                and isinstance(child.args[0], ast.Constant)
+            ):
                 yield child, is_guarded
             yield from _walk_imports(child, is_guarded)
         elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -368,5 +392,3 @@ def _find_metadata(collection: Collection) -> dict[str, dict[str, str]]:
         kept = {n: distribution.read_text(n) for n in ("METADATA", "entry_points.txt", "top_level.txt")}
         found[key] = {name: text for name, text in kept.items() if text is not None}
     return found
-
-

@@ -10,10 +10,9 @@ frames out of tracebacks as it does for its own loaders.
 {path: bytes}, and the metadata of distributions as {name: {file: text}}.
 """
 
-import sys
-
 import _frozen_importlib as _bootstrap
 import _frozen_importlib_external as _external
+import sys
 
 
 class Finder:
@@ -28,7 +27,9 @@ class Finder:
         self.data = {base + separator + path.replace("/", separator): text for path, text in data.items()}
         self.metadata = metadata
         self.folders = {
-            self.places[name].rpartition(separator)[0] if modules[name][1] is not None else self.places[name]: name
+            self.places[name].rpartition(separator)[0]
+            if modules[name][1] is not None
+            else self.places[name]: name
             for name in modules
             if modules[name][2]
         }
@@ -118,7 +119,11 @@ class Finder:
             return stream.read()
 
     def get_resource_reader(self, name):
-        return Folder(self, self.places[name].rpartition(_external.path_sep)[0]) if self.is_package(name) else None
+        return (
+            Folder(self, self.places[name].rpartition(_external.path_sep)[0])
+            if self.is_package(name)
+            else None
+        )
 
     # path hook, for pkgutil
 
@@ -190,7 +195,9 @@ class Folder:
     def iterdir(self):
         start = self.path + _external.path_sep
         places = [*self.finder.data, *self.finder.places.values()]
-        names = {place[len(start) :].split(_external.path_sep)[0] for place in places if place.startswith(start)}
+        names = {
+            place[len(start) :].split(_external.path_sep)[0] for place in places if place.startswith(start)
+        }
         return iter([self / name for name in sorted(names)])
 
     def is_file(self):
@@ -198,7 +205,8 @@ class Folder:
 
     def is_dir(self):
         return not self.is_file() and any(
-            place.startswith(self.path + _external.path_sep) for place in [*self.finder.data, *self.finder.places.values()]
+            place.startswith(self.path + _external.path_sep)
+            for place in [*self.finder.data, *self.finder.places.values()]
         )
 
     def joinpath(self, *parts):
@@ -217,7 +225,9 @@ class Folder:
     def read_text(self, encoding=None, errors="strict"):
         import io
 
-        with io.TextIOWrapper(io.BytesIO(self.read_bytes()), encoding=encoding or "utf-8", errors=errors) as stream:
+        with io.TextIOWrapper(
+            io.BytesIO(self.read_bytes()), encoding=encoding or "utf-8", errors=errors
+        ) as stream:
             return stream.read()
 
     def open(self, mode="r", encoding=None, errors="strict", **more):

@@ -31,7 +31,7 @@ from entrepot.refactor.changes import Edit, FileChange, Move
 KEPT = 50  # finished edits kept for undo, per project
 
 
-class CannotWrite(SetupError):
+class CannotWrite(SetupError):  # noqa: N818  (it reads as a sentence where it is caught)
     """The machine did not let us write; every file is as it was. Fields: `path`, `why`."""
 
     path: str
@@ -107,7 +107,9 @@ def check_writable(change: FileChange, root: str) -> None:
     if os.path.islink(path):
         raise Refused(f"a link, to {os.readlink(path)}", path, None, "name the file it leads to")
     if change.before is not None:
-        if not os.stat(path).st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH) or not os.access(path, os.W_OK):
+        if not os.stat(path).st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH) or not os.access(
+            path, os.W_OK
+        ):
             raise Refused("the file is read-only", path, None, "make it writable first: chmod u+w")
     folder = os.path.dirname(path)
     while not os.path.isdir(folder):
@@ -145,8 +147,10 @@ def undo_last(root: str) -> Edit:
         for change in back.changes:
             if _read(change.path) != change.before:
                 raise Refused(
-                    "the file has been changed since the edit", change.path, None, "put it back first: entrepot "
-                    "keeps its record"
+                    "the file has been changed since the edit",
+                    change.path,
+                    None,
+                    "put it back first: entrepot keeps its record",
                 )
             check_writable(change, root)
         _set_state(record, "undoing")
@@ -222,26 +226,28 @@ def _swap(record: str, changes: list[FileChange], *, state: str = "swapping") ->
                 folder = os.path.dirname(change.path)
                 made += _make_folders(folder)
                 number = len(ready)
-                temporary = os.path.join(folder, f".{os.path.basename(change.path)}.{os.path.basename(record)}-{number}")
+                temporary = os.path.join(
+                    folder, f".{os.path.basename(change.path)}.{os.path.basename(record)}-{number}"
+                )
                 ready.append((temporary, change))
                 _write(temporary, change.after)
                 if change.before is not None:
                     shutil.copymode(change.path, temporary)
             _set_state(record, state)
-            for temporary, change in ready:
-                if temporary is None:
+            for waiting, change in ready:
+                if waiting is None:
                     os.unlink(change.path)
                 else:
-                    os.replace(temporary, change.path)
+                    os.replace(waiting, change.path)
                 done.append(change)
         except OSError as error:
             raise CannotWrite(path=str(error.filename or record), why=str(error.strerror or error)) from error
     except BaseException:
         _take_back(done)
-        for leftover, _ in ready:
-            if leftover is not None:
+        for name, _ in ready:
+            if name is not None:
                 with contextlib.suppress(OSError):
-                    os.unlink(leftover)
+                    os.unlink(name)
         for folder in reversed(made):
             with contextlib.suppress(OSError):
                 os.rmdir(folder)
@@ -383,5 +389,3 @@ def _write(path: str, data: bytes) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-

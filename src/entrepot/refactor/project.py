@@ -125,7 +125,9 @@ class Project:
         """Whether an absolute import somewhere in the project names this module or one in its folder."""
         if self._imported is None:
             self._imported = set()
-            pattern = re.compile(rb"(?m)^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import\b[ \t(]*([^\n]*)|import[ \t]+([^\n]+))")
+            pattern = re.compile(
+                rb"(?m)^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import\b[ \t(]*([^\n]*)|import[ \t]+([^\n]+))"
+            )
             for path in self.paths:
                 for match in pattern.finditer(self.raw(path)):
                     if match.group(1):
@@ -157,7 +159,10 @@ class Project:
         """
         relative = name.replace(".", os.sep)
         for root in self._roots(importer, name):
-            for candidate in (os.path.join(root, relative, "__init__.py"), os.path.join(root, relative + ".py")):
+            for candidate in (
+                os.path.join(root, relative, "__init__.py"),
+                os.path.join(root, relative + ".py"),
+            ):
                 if candidate in self._known:
                     return candidate
         return None

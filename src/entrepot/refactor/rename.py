@@ -47,7 +47,9 @@ def plan_rename_definition(project: Project, module: str, old: str, new: str, *,
             check_same_shape(project, rewriter.file, SourceFile(other, after), old, new)
             changes.append(FileChange(other, rewriter.file.raw, after))
     changes += list(rename_in_packaging(project, {f"{m}:{old}": f"{m}:{new}" for m in work.modules()}))
-    edit = Edit(project.root, f"rename {module}:{old} {new}", tuple(changes), (), tuple(dict.fromkeys(work.notes)))
+    edit = Edit(
+        project.root, f"rename {module}:{old} {new}", tuple(changes), (), tuple(dict.fromkeys(work.notes))
+    )
     check_result(project, edit, path)
     return edit
 
@@ -99,10 +101,14 @@ class _Renaming:
     def rename_in_holder(self, file: SourceFile) -> None:
         module = file.names.module
         shown = self.project.show(file.path)
-        taken = [o for o in file.names.occurrences if o.name == self.new and o.home is module and o.kind != LOAD]
+        taken = [
+            o for o in file.names.occurrences if o.name == self.new and o.home is module and o.kind != LOAD
+        ]
         if taken:
             line = file.line_of(taken[0].start)
-            raise Refused(f"there is a {self.new} already", shown, line, "choose another name, or rename that first")
+            raise Refused(
+                f"there is a {self.new} already", shown, line, "choose another name, or rename that first"
+            )
         self.rename_scope(file, id(module))
         self.rename_exported(file)
         self.check_dynamic(file)
@@ -190,26 +196,46 @@ class _Renaming:
         for node in ast.walk(file.tree):
             if isinstance(node, ast.Subscript) and _is_globals(node.value):
                 self.rename_key(file, node.slice)
-            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_globals(node.func.value):
+            elif (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and _is_globals(node.func.value)
+            ):
                 if node.args and node.func.attr in ("get", "pop", "setdefault"):
                     self.rename_key(file, node.args[0])
-            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("exec", "eval"):
+            elif (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id in ("exec", "eval")
+            ):
                 if not node.args or self.force:
                     continue
                 text = node.args[0]
                 if isinstance(text, ast.Constant) and isinstance(text.value, str):
                     if re.search(rf"\b{re.escape(self.old)}\b", text.value):
                         raise Refused(
-                            f"code in a string uses {self.old}", shown, node.lineno, "change it by hand, then use --force"
+                            f"code in a string uses {self.old}",
+                            shown,
+                            node.lineno,
+                            "change it by hand, then use --force",
                         )
                 elif len(node.args) == 1:
-                    self.notes.append(Note(f"{node.func.id} of code that may use {self.old}", shown, node.lineno))
+                    self.notes.append(
+                        Note(f"{node.func.id} of code that may use {self.old}", shown, node.lineno)
+                    )
 
     def rename_key(self, file: SourceFile, key: ast.expr) -> None:
         if isinstance(key, ast.Constant) and key.value == self.old:
             body = find_string_body(file.lines, key)
             if body is not None:
                 self.rewriter(file).replace(*body, self.new)
+                return
+        if (
+            isinstance(key, ast.BinOp)
+            and isinstance(key.left, ast.Constant)
+            and isinstance(key.left.value, str)
+        ):
+            if not self.old.startswith(key.left.value):
                 return
         if not isinstance(key, ast.Constant) and not self.force:
             raise Refused(
@@ -227,7 +253,10 @@ class _Renaming:
                 return []
             uses = find_uses_in(self.project, file, holder)
         except Refused as error:
-            if re.search(rb"(?m)^[ \t]*(from|import)\b.*\b" + re.escape(self.old.encode()) + rb"\b", self.project.raw(path)):
+            if re.search(
+                rb"(?m)^[ \t]*(from|import)\b.*\b" + re.escape(self.old.encode()) + rb"\b",
+                self.project.raw(path),
+            ):
                 raise
             self.notes.append(Note(f"not looked at: {error.reason}", self.project.show(path), error.line))
             return []
@@ -253,7 +282,11 @@ class _Renaming:
         for hint in uses.hints:
             if hint.name == self.old:
                 self.notes.append(
-                    Note(f"the string {hint.text!r} names it", self.project.show(path), file.line_of(hint.start))
+                    Note(
+                        f"the string {hint.text!r} names it",
+                        self.project.show(path),
+                        file.line_of(hint.start),
+                    )
                 )
         hands_on |= self.rename_starred(file, uses)
         return [path] if hands_on else []
@@ -285,7 +318,9 @@ class _Renaming:
                 found = find(source, file.path)
                 if found is not None and any(alias.name in (self.old, "*") for alias in node.names):
                     sources.add(found)
-                imported |= {p for a in node.names if (p := find(f"{source}.{a.name}", file.path)) is not None}
+                imported |= {
+                    p for a in node.names if (p := find(f"{source}.{a.name}", file.path)) is not None
+                }
             elif isinstance(node, ast.Import):
                 for alias in node.names:
                     parts = alias.name.split(".")
@@ -307,7 +342,9 @@ class _Renaming:
         unbound = [o for o in file.names.occurrences if o.name == self.old and o.home is None]
         for occurrence in unbound:
             self.replace_name(file, occurrence.start, occurrence.end)
-        clash = [o for o in file.names.occurrences if o.name == self.new and o.home in (None, file.names.module)]
+        clash = [
+            o for o in file.names.occurrences if o.name == self.new and o.home in (None, file.names.module)
+        ]
         if clash:
             raise Refused(
                 f"a star import would bring {self.new} here, where it means something else",

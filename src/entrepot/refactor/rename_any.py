@@ -1,11 +1,11 @@
 """What a pair of names asks for: which of the renamings it is.
 
-    shop.cart:Basket  Cart              a definition
-    shop.cart:Basket  shop.cart:Cart    the same
-    shop.cart:total(price)  cost        a parameter; total.price and total:price mean the same
-    shop.cart:Basket.add(item)  thing   a method's parameter
-    shop.cart  shop.trolley             a module or a package; a bare new name stays in its package
-    shop/cart.py  shop/trolley.py       the same
+shop.cart:Basket  Cart              a definition
+shop.cart:Basket  shop.cart:Cart    the same
+shop.cart:total(price)  cost        a parameter; total.price and total:price mean the same
+shop.cart:Basket.add(item)  thing   a method's parameter
+shop.cart  shop.trolley             a module or a package; a bare new name stays in its package
+shop/cart.py  shop/trolley.py       the same
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def plan_rename(project: Project, old: str, new: str, *, force: bool = False) ->
         return plan_rename_parameter(project, module, match["function"], parameter, name, force=force)
     if "." in what:
         function, _, parameter = what.rpartition(".")
-        return plan_rename_parameter(project, module, function, parameter, name.rpartition(".")[2], force=force)
+        return plan_rename_parameter(
+            project, module, function, parameter, name.rpartition(".")[2], force=force
+        )
     if not what.isidentifier():
         raise Refused(f"{old}: write MODULE:NAME, MODULE:FUNCTION(PARAMETER) or MODULE")
     return plan_rename_definition(project, module, what, name, force=force)
@@ -69,4 +71,4 @@ def _rename_module(project: Project, old: str, new: str, *, force: bool) -> Edit
             new = os.path.relpath(os.path.splitext(path)[0], root).replace(os.sep, ".")
     if "." not in new and "." in old:
         new = f"{old.rpartition('.')[0]}.{new}"
-    return plan_rename_module(project, old, new, force=force)
+    return plan_rename_module(project, old, new)

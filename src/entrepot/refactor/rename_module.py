@@ -19,14 +19,16 @@ from entrepot.refactor.changes import Edit, FileChange, Move, Note
 from entrepot.refactor.checks import check_result
 from entrepot.refactor.imports import make_relative
 from entrepot.refactor.project import Project
-from entrepot.refactor.rename import check_new_name, rename_in_packaging
+from entrepot.refactor.rename import check_new_name
 from entrepot.refactor.text import Rewriter, SourceFile
 from entrepot.refactor.uses import is_shadowed
 
-_LOADERS = frozenset({"import_module", "__import__", "patch", "setattr", "delattr", "resolve_name", "find_spec", "run_module"})
+_LOADERS = frozenset(
+    {"import_module", "__import__", "patch", "setattr", "delattr", "resolve_name", "find_spec", "run_module"}
+)
 
 
-def plan_rename_module(project: Project, old: str, new: str, *, force: bool = False) -> Edit:
+def plan_rename_module(project: Project, old: str, new: str) -> Edit:
     """Return the edit that gives a module or package another dotted name."""
     for part in new.split("."):
         check_new_name(part)
@@ -75,7 +77,12 @@ class _Moving:
         if "." in self.new and not os.path.isdir(parent):
             raise Refused(f"there is no package {self.new.rpartition('.')[0]}", None, None, "make it first")
         if "." not in self.new and self.new in sys.stdlib_module_names:
-            raise Refused(f"a module called {self.new} would hide the standard library's", None, None, "choose another name")
+            raise Refused(
+                f"a module called {self.new} would hide the standard library's",
+                None,
+                None,
+                "choose another name",
+            )
         if "." not in self.new and project.is_imported(self.new):
             raise Refused(
                 f"the project imports another module called {self.new}, which this one would hide",
@@ -92,7 +99,7 @@ class _Moving:
                 )  # fmt: skip
 
     def collect(self) -> None:
-        words = {part for part in self.old.split(".")[-1:]}
+        words = [self.old.rpartition(".")[2]]
         paths = set(self.project.mentioning(*words))
         if self.is_package:
             paths |= {p for p in self.project.paths if p.startswith(self.old_folder + os.sep)}
@@ -102,7 +109,11 @@ class _Moving:
                 file = self.project.file(path)
                 _Follower(self, file).follow()
             except Refused as error:
-                pattern = rb"(?m)^[ \t]*(from|import)\b.*\b" + re.escape(self.old.rpartition(".")[2].encode()) + rb"\b"
+                pattern = (
+                    rb"(?m)^[ \t]*(from|import)\b.*\b"
+                    + re.escape(self.old.rpartition(".")[2].encode())
+                    + rb"\b"
+                )
                 if re.search(pattern, self.project.raw(path)) or self.new_path(path) != path:
                     raise
                 self.notes.append(Note(f"not looked at: {error.reason}", self.project.show(path), error.line))
@@ -124,7 +135,11 @@ class _Moving:
             with open(path, "rb") as stream:
                 before = stream.read()
             after = rewriter.file.encode(rewriter.result()) if rewriter is not None else before
-            there = self.new_path(path) if not path.endswith(".pyi") or self.is_package else self.new_folder + ".pyi"
+            there = (
+                self.new_path(path)
+                if not path.endswith(".pyi") or self.is_package
+                else self.new_folder + ".pyi"
+            )
             if os.path.islink(path):
                 raise Refused(f"a link, to {os.readlink(path)}", project.show(path))
             changes += [FileChange(path, before, None), FileChange(there, None, after)]
@@ -132,23 +147,25 @@ class _Moving:
         for path, rewriter in sorted(self.rewriters.items()):
             if rewriter.changes_anything:
                 changes.append(FileChange(path, rewriter.file.raw, rewriter.file.encode(rewriter.result())))
-        names = {}
+        entries: dict[str, str] = {}
         for path in sources:
             if path.endswith(".py"):
                 was = project.name_of(path)
-                names[was + ":"] = self.new + was[len(self.old) :] + ":"
-        changes += _packaging(project, names)
+                entries[was + ":"] = self.new + was[len(self.old) :] + ":"
+        changes += _packaging(project, entries)
         edit = Edit(
-            project.root, f"rename {self.old} {self.new}", tuple(changes), tuple(moves), tuple(dict.fromkeys(self.notes))
+            project.root,
+            f"rename {self.old} {self.new}",
+            tuple(changes),
+            tuple(moves),
+            tuple(dict.fromkeys(self.notes)),
         )
         check_result(project, edit, *[p for p in sources if p.endswith(".py")])
         return edit
 
 
 def _packaging(project: Project, names: dict[str, str]) -> list[FileChange]:
-    found = []
-    for change in rename_in_packaging(project, {}):
-        found.append(change)
+    found: list[FileChange] = []
     for marker in ("pyproject.toml", "setup.cfg"):
         path = os.path.join(project.root, marker)
         if not os.path.isfile(path):
@@ -173,7 +190,9 @@ class _Follower:
         self.old, self.new = work.old, work.new
         self.rewriter = Rewriter(file)
         self.package = work.project.package_of(file.path)
-        self.new_package = self.moved_name(self.package) if work.new_path(file.path) != file.path else self.package
+        self.new_package = (
+            self.moved_name(self.package) if work.new_path(file.path) != file.path else self.package
+        )
         if work.new_path(file.path) != file.path and not work.is_package:
             self.new_package = self.new.rpartition(".")[0]
         self.renamed: dict[tuple[int, str], str] = {}
@@ -361,7 +380,9 @@ class _Follower:
         assert home is not None
         if name == occurrence.name:
             return
-        clash = [o for o in self.file.names.occurrences if o.name == name and o.home is home and o.kind != IMPORT]
+        clash = [
+            o for o in self.file.names.occurrences if o.name == name and o.home is home and o.kind != IMPORT
+        ]
         if is_shadowed(occurrence, name, home) or clash:
             raise Refused(
                 f"{name} is a variable here", self.project.show(self.file.path), self.file.line_of(occurrence.start),
@@ -372,7 +393,9 @@ class _Follower:
         certain: set[int] = set()
         for node in ast.walk(self.file.tree):
             if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-                called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                called = (
+                    node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                )
                 if called in _LOADERS:
                     self.follow_string(node.args[0], certain)
             elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
@@ -382,7 +405,11 @@ class _Follower:
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in certain:
                 if "." in self.old and (node.value == self.old or node.value.startswith(self.old + ".")):
                     self.work.notes.append(
-                        Note(f"the string {node.value!r} may name it", self.project.show(self.file.path), node.lineno)
+                        Note(
+                            f"the string {node.value!r} may name it",
+                            self.project.show(self.file.path),
+                            node.lineno,
+                        )
                     )
 
     def follow_string(self, node: ast.Constant, certain: set[int]) -> None:

@@ -50,7 +50,9 @@ def plan_rename_parameter(
 
 
 class _Work:
-    def __init__(self, project: Project, path: str, function: str, old: str, new: str, *, force: bool) -> None:
+    def __init__(
+        self, project: Project, path: str, function: str, old: str, new: str, *, force: bool
+    ) -> None:
         self.project = project
         self.path = path
         self.file = project.file(path)
@@ -85,11 +87,16 @@ class _Work:
             classes = [n for s in body for n in _flat(s) if isinstance(n, ast.ClassDef) and n.name == part]
             body = [s for c in classes for s in c.body]
         flat = [n for s in body for n in _flat(s)]
-        found = [n for n in flat if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) and n.name == self.name]
+        found = [
+            n for n in flat if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) and n.name == self.name
+        ]
         if not found and not self.owner:
             classes = [n for n in flat if isinstance(n, ast.ClassDef) and n.name == self.name]
             inits = [
-                i for c in classes for i in c.body if isinstance(i, ast.FunctionDef) and i.name in ("__init__", "__new__")
+                i
+                for c in classes
+                for i in c.body
+                if isinstance(i, ast.FunctionDef) and i.name in ("__init__", "__new__")
             ]
             if inits:
                 self.owner, self.name = self.name, "__init__"
@@ -99,7 +106,12 @@ class _Work:
     def check_definition(self, node: Function) -> None:
         shown = self.project.show(self.path)
         if self.new in _parameters(node):
-            raise Refused(f"{self.function} has a parameter {self.new} already", shown, node.lineno, "choose another name")
+            raise Refused(
+                f"{self.function} has a parameter {self.new} already",
+                shown,
+                node.lineno,
+                "choose another name",
+            )
         if self.force:
             return
         for decorator in node.decorator_list:
@@ -111,10 +123,16 @@ class _Work:
                     "use --force if it does not",
                 )  # fmt: skip
         if node.name.startswith("test_") and self.path.rpartition("/")[2].startswith("test_"):
-            raise Refused("pytest gives this function its fixtures by the parameters' names", shown, node.lineno)
+            raise Refused(
+                "pytest gives this function its fixtures by the parameters' names", shown, node.lineno
+            )
         if node.args.kwarg is not None:
             self.notes.append(
-                Note(f"{self.function} also takes **{node.args.kwarg.arg}: {self.new} will no longer get there", shown, node.lineno)
+                Note(
+                    f"{self.function} also takes **{node.args.kwarg.arg}: {self.new} will no longer get there",
+                    shown,
+                    node.lineno,
+                )
             )
 
     def passes_arguments(self, name: str) -> bool:
@@ -122,21 +140,25 @@ class _Work:
         for node in self.file.tree.body:
             if isinstance(node, ast.FunctionDef) and node.name == name:
                 inner = [n for n in ast.walk(node) if isinstance(n, ast.FunctionDef) and n is not node]
-                return all(n.args.kwarg is not None or not n.args.args for n in inner if n.args.vararg) and not any(
-                    isinstance(n, ast.Constant) and n.value == self.old for n in ast.walk(node)
-                )
+                return all(
+                    n.args.kwarg is not None or not n.args.args for n in inner if n.args.vararg
+                ) and not any(isinstance(n, ast.Constant) and n.value == self.old for n in ast.walk(node))
         return False
 
     def rename_inside(self, file: SourceFile, node: Function) -> None:
         """Rename the parameter and its uses in the function's body."""
         home = None
         for occurrence in file.names.occurrences:
-            if occurrence.kind == "parameter" and occurrence.name == self.old and occurrence.scope.node is node:
+            if (
+                occurrence.kind == "parameter"
+                and occurrence.name == self.old
+                and occurrence.scope.node is node
+            ):
                 home = occurrence.scope
         if home is None:
             return
         for occurrence in file.names.occurrences:
-            if occurrence.name == self.old and occurrence.home is home or (
+            if (occurrence.name == self.old and occurrence.home is home) or (
                 occurrence.kind == "parameter" and occurrence.scope is home and occurrence.name == self.old
             ):
                 self.rewriter(file).replace(occurrence.start, occurrence.end, self.new)
@@ -171,7 +193,9 @@ class _Work:
                     found.add(attribute.occurrence.chain[attribute.index][1])
             for star in uses.stars:
                 if star is not None and self.name not in file.names.module.bindings:
-                    found |= {o.start for o in file.names.occurrences if o.name == self.name and o.home is None}
+                    found |= {
+                        o.start for o in file.names.occurrences if o.name == self.name and o.home is None
+                    }
             self.rename_in_tree(file, found)
 
     def all_uses(self) -> list:  # type: ignore[type-arg]
@@ -181,7 +205,9 @@ class _Work:
         for uses in found:
             path = uses.file.path
             hands_on = any(
-                t.alias.name == self.name and t.alias.asname is None and t.occurrence.home is uses.file.names.module
+                t.alias.name == self.name
+                and t.alias.asname is None
+                and t.occurrence.home is uses.file.names.module
                 for t in uses.from_imports
             )
             if (hands_on or uses.stars) and path not in done:
@@ -205,7 +231,9 @@ class _Work:
                 called.add(self.name_start(file, node.func))
                 self.rename_keywords(file, node)
             elif node.args and self.name_start(file, node.args[0]) in starts:
-                wrapper = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                wrapper = (
+                    node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                )
                 if wrapper in ("partial", "partialmethod", "submit", "to_thread", "call_soon"):
                     called.add(self.name_start(file, node.args[0]))
                     self.rename_keywords(file, node)
@@ -252,11 +280,16 @@ class _Work:
                     f"this call takes its keywords from a value that may hold {self.old!r}", shown, value.lineno,
                     "write the keywords out, or use --force",
                 )  # fmt: skip
-        self.notes.append(Note(f"keywords that are only known at run time: they may hold {self.old!r}", shown, value.lineno))
+        self.notes.append(
+            Note(f"keywords that are only known at run time: they may hold {self.old!r}", shown, value.lineno)
+        )
 
     def is_dict_call(self, file: SourceFile, keyword: ast.keyword) -> bool:
         return any(
-            isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == "dict" and keyword in n.keywords
+            isinstance(n, ast.Call)
+            and isinstance(n.func, ast.Name)
+            and n.func.id == "dict"
+            and keyword in n.keywords
             for n in ast.walk(file.tree)
         )
 
@@ -296,7 +329,9 @@ class _Work:
             for file, node in pairs:
                 for inner in node.body:
                     if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef) and inner.name == self.name:
-                        if self.old in _parameters(inner) and file is not self.file or inner not in self.find_definitions(self.file.tree):
+                        if (
+                            self.old in _parameters(inner) and file is not self.file
+                        ) or inner not in self.find_definitions(self.file.tree):
                             if self.new in _parameters(inner):
                                 raise Refused(
                                     f"{node.name}.{self.name} has a parameter {self.new} already",
@@ -323,9 +358,7 @@ class _Work:
             if any(isinstance(i, ast.FunctionDef) and i.name == self.name for i in node.body)
         }
         creators = {
-            name
-            for name in self.members
-            if name == self.owner.split(".")[-1] or name not in overriding
+            name for name in self.members if name == self.owner.split(".")[-1] or name not in overriding
         }
         for path in self.project.mentioning(self.old):
             try:
@@ -342,7 +375,9 @@ class _Work:
                 last = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
                 if is_creation:
                     is_super = (
-                        isinstance(func, ast.Attribute) and func.attr == self.name and self.is_in_family(file, node)
+                        isinstance(func, ast.Attribute)
+                        and func.attr == self.name
+                        and self.is_in_family(file, node)
                     )
                     if last in creators or is_super or (last == "cls" and self.is_in_family(file, node)):
                         self.rename_keywords(file, node)
@@ -394,7 +429,8 @@ class _Work:
             ]  # fmt: skip
             return bool(assigned) and all(
                 isinstance(v, ast.Call)
-                and (v.func.attr if isinstance(v.func, ast.Attribute) else getattr(v.func, "id", "")) in self.members
+                and (v.func.attr if isinstance(v.func, ast.Attribute) else getattr(v.func, "id", ""))
+                in self.members
                 for v in assigned
             )
         return False

@@ -23,7 +23,11 @@ def check_same_shape(project: Project, before: SourceFile, after: SourceFile, ol
     names: dict[tuple[int, str], str] = {}  # a name of a scope -> what it is called now
     back: dict[tuple[int, str], str] = {}
     for one, two in zip(first, second, strict=True):
-        if one.kind != two.kind or not _agree(scopes, one.scope, two.scope) or not _agree(scopes, one.home, two.home):
+        if (
+            one.kind != two.kind
+            or not _agree(scopes, one.scope, two.scope)
+            or not _agree(scopes, one.home, two.home)
+        ):
             what = two.name if two.name == new else one.name
             raise Refused(
                 f"{what} would mean something else here", shown, before.line_of(max(one.start, 0)),
@@ -45,5 +49,3 @@ def _agree(scopes: dict[int, Scope | None], one: Scope | None, two: Scope | None
     if one is None or two is None:
         return one is two
     return scopes.setdefault(id(one), two) is two
-
-

@@ -87,7 +87,9 @@ def _note_runtime_names(decision: Decision) -> None:
     cut = decision.cut
     import ast
 
-    moved = [s.node.name for s in cut.statements if isinstance(s.node, ast.ClassDef) and cut.place[s.index] != STAY]
+    moved = [
+        s.node.name for s in cut.statements if isinstance(s.node, ast.ClassDef) and cut.place[s.index] != STAY
+    ]
     if not moved:
         return
     for path in cut.project.mentioning("pickle", "shelve", "copyreg", "dill", "joblib"):
@@ -100,7 +102,9 @@ def _note_runtime_names(decision: Decision) -> None:
         break
     for path in cut.project.mentioning("__module__", "__qualname__"):
         decision.notes.append(
-            Note(f"this file asks for __module__, which changes for {', '.join(moved)}", cut.project.show(path))
+            Note(
+                f"this file asks for __module__, which changes for {', '.join(moved)}", cut.project.show(path)
+            )
         )
 
 

@@ -45,7 +45,9 @@ def write_texts(decision: Decision) -> tuple[Rewriter, dict[str, bytes]]:
     for key, start, end, text in decision.edits:
         (stays if key == STAY else moved).replace(start, end, text)
     for crossing in decision.undeclared:
-        _drop_declaration(stays if crossing.a == STAY else moved, crossing.occurrence.start, crossing.occurrence.node)
+        _drop_declaration(
+            stays if crossing.a == STAY else moved, crossing.occurrence.start, crossing.occurrence.node
+        )
     for key, imports in decision.imports.items():
         _insert_local(decision, key, imports, stays if key == STAY else moved)
     texts = {key: _write_target(decision, target, moved) for key, target in cut.targets.items()}
@@ -139,7 +141,9 @@ def _write_source(decision: Decision, rewriter: Rewriter) -> None:
     groups: dict[int, list[str]] = {}
     places: dict[int, list[str]] = {}
     imports = decision.of(STAY)
-    order = sorted(cut.targets, key=lambda k: next((s.index for s in cut.statements if cut.place[s.index] == k), 0))
+    order = sorted(
+        cut.targets, key=lambda k: next((s.index for s in cut.statements if cut.place[s.index] == k), 0)
+    )
     for key in order:
         lines = _lines_for(decision, STAY, key, imports)
         if not lines:
@@ -204,7 +208,13 @@ def _lines_for(decision: Decision, a: str, b: str, imports: Imports) -> list[str
             head, sep, tail = line.partition(eol)
             line = head + NOQA + sep + tail
         lines.append(line)
-    if a == STAY and b in decision.in_place and not names and spelling.statement in lines and b not in imports.modules:
+    if (
+        a == STAY
+        and b in decision.in_place
+        and not names
+        and spelling.statement in lines
+        and b not in imports.modules
+    ):
         lines = [line + NOQA if line == spelling.statement else line for line in lines]
     return lines
 
@@ -236,7 +246,9 @@ def _type_lines(decision: Decision, key: str, imports: Imports) -> list[str]:
         left = [name for name in names if name not in covered.get(b, ())]
         if left:
             source = decision.spelling(key, b).source
-            found.append(indent + render_from(source, left, indent=indent, eol=decision.cut.file.eol.decode()))
+            found.append(
+                indent + render_from(source, left, indent=indent, eol=decision.cut.file.eol.decode())
+            )
     return found
 
 
@@ -246,7 +258,10 @@ def _write_bottom(decision: Decision, key: str, imports: Imports, rewriter: Rewr
         return
     file = rewriter.file
     eol = file.eol.decode()
-    lines = [f"{decision.spelling(key, b).statement}  # noqa: E402  (at the end: the two modules need each other)" for b in bottom]
+    lines = [
+        f"{decision.spelling(key, b).statement}  # noqa: E402  (at the end: the two modules need each other)"
+        for b in bottom
+    ]
     text = eol.join(lines) + eol
     guard = next((n for n in file.tree.body if is_main_guard(n)), None)
     if guard is not None:
@@ -337,7 +352,7 @@ def _cut_from_line(cut: Cut, statement: Statement, rewriter: Rewriter) -> None:
     kept = [s for s in cut.statements[: statement.index] if s.end > line_start and cut.place[s.index] == STAY]
     if kept:
         # the text from the last one kept to the end of this one, minus what others already delete
-        between = [s for s in cut.statements[kept[-1].index + 1 : statement.index]]
+        between = cut.statements[kept[-1].index + 1 : statement.index]
         begin = kept[-1].end if not between else start
         if between:
             rewriter.edits = [e for e in rewriter.edits if not kept[-1].end <= e[0] < start]
@@ -384,7 +399,11 @@ def find_unused_imports(cut: Cut) -> list[tuple[ast.stmt, list[ast.alias]]]:
         elif gone and set(gone) == statement.binds and any(statement.index in c for c in cut.copied.values()):
             found.append((node, []))
             for occurrence in file.names.occurrences:
-                if occurrence.home is module and occurrence.statement == statement.index and occurrence.kind == LOAD:
+                if (
+                    occurrence.home is module
+                    and occurrence.statement == statement.index
+                    and occurrence.kind == LOAD
+                ):
                     used[occurrence.name].remove(STAY)
                     used[occurrence.name].append("gone")
     return found
@@ -430,13 +449,17 @@ def _join(blocks: Sequence[tuple[int, bytes]], eol: bytes) -> bytes:
     return b"".join(pieces)
 
 
-def _write_new(decision: Decision, target: Target, imports: Imports, blocks: list[tuple[int, bytes]]) -> bytes:
+def _write_new(
+    decision: Decision, target: Target, imports: Imports, blocks: list[tuple[int, bytes]]
+) -> bytes:
     cut = decision.cut
     file = cut.file
     eol = file.eol
     body = _join(blocks, eol)
     plain, typed = render_copied(decision, target, have=set())
-    siblings = [line for b in _all_keys(cut, target.key) for line in _lines_for(decision, target.key, b, imports)]
+    siblings = [
+        line for b in _all_keys(cut, target.key) for line in _lines_for(decision, target.key, b, imports)
+    ]
     typed += _type_lines(decision, target.key, imports)
     head: list[str] = []
     if typed and not any("TYPE_CHECKING" in line for line in plain):
@@ -446,7 +469,7 @@ def _write_new(decision: Decision, target: Target, imports: Imports, blocks: lis
     head += [*plain, *siblings]
     if typed:
         head += ["", "if TYPE_CHECKING:", *typed]
-    future = _future_line(cut, target, body)
+    future = _future_line(cut, target)
     if future:
         head = [future, *([""] if head else []), *head]
     text = b"".join(line.encode() + eol for line in head)
@@ -473,7 +496,7 @@ def _all_keys(cut: Cut, key: str) -> list[str]:
     return [k for k in (STAY, *cut.targets) if k != key]
 
 
-def _future_line(cut: Cut, target: Target, body: bytes) -> str | None:
+def _future_line(cut: Cut, target: Target) -> str | None:
     """`from __future__ import annotations` goes along with annotations."""
     if not cut.file.names.has_future_annotations:
         return None
@@ -556,7 +579,9 @@ def _check_relative(cut: Cut, target: Target, node: ast.AST) -> None:
     if package != cut.project.package_of(cut.path):
         for inner in ast.walk(node):
             if isinstance(inner, ast.ImportFrom) and inner.level:
-                raise cut.refuse("a relative import in a block that would have to be repeated elsewhere", inner)
+                raise cut.refuse(
+                    "a relative import in a block that would have to be repeated elsewhere", inner
+                )
 
 
 # -- a target that exists ------------------------------------------------------------------
@@ -573,7 +598,9 @@ def _write_into(
     have = _check_clashes(decision, target, file, imports, bound)
     _check_future(cut, target, file)
     plain, typed = render_copied(decision, target, have=have)
-    siblings = [line for b in _all_keys(cut, target.key) for line in _lines_for(decision, target.key, b, imports)]
+    siblings = [
+        line for b in _all_keys(cut, target.key) for line in _lines_for(decision, target.key, b, imports)
+    ]
     typed += _type_lines(decision, target.key, imports)
     lines = [line for line in [*plain, *siblings] if line]
     if typed:
@@ -653,7 +680,10 @@ def _check_clashes(
         for name in sorted(statement.binds & bound):
             line = file.line_of(file.names.of_module(name)[0].start)
             raise Refused(
-                f"{target.key} has a {name} already", cut.project.show(target.path), line, "rename one of them first"
+                f"{target.key} has a {name} already",
+                cut.project.show(target.path),
+                line,
+                "rename one of them first",
             )
     have: set[str] = set()
     for index, names in cut.copied.get(target.key, {}).items():
@@ -666,8 +696,8 @@ def _check_clashes(
                     f"{name} means something else in {target.key} than where it comes from",
                     cut.project.show(target.path), line, "rename one of them first",
                 )  # fmt: skip
-    for b, names in list(imports.names.items()):
-        for name in sorted(set(names) & bound):
+    for b, needed in list(imports.names.items()):
+        for name in sorted(set(needed) & bound):
             if any(f.alias.name == name for u in cut.uses if u.file is file for f in u.from_imports):
                 imports.names[b] = [n for n in imports.names[b] if n != name]
                 continue
@@ -679,14 +709,20 @@ def _check_clashes(
     return have
 
 
-def _imports_the_same(decision: Decision, target: Target, node: ast.stmt, name: str, file: SourceFile) -> bool:
+def _imports_the_same(
+    decision: Decision, target: Target, node: ast.stmt, name: str, file: SourceFile
+) -> bool:
     project = decision.cut.project
 
     def meaning(path: str, node: ast.AST) -> set[str]:
         found = set()
         for inner in ast.walk(node):
             if isinstance(inner, ast.Import):
-                found |= {f"{a.name} as {a.asname}" for a in inner.names if (a.asname or a.name.split(".")[0]) == name}
+                found |= {
+                    f"{a.name} as {a.asname}"
+                    for a in inner.names
+                    if (a.asname or a.name.split(".")[0]) == name
+                }
             elif isinstance(inner, ast.ImportFrom):
                 source = project.resolve_from(inner, path)
                 found |= {f"{source}:{a.name}" for a in inner.names if (a.asname or a.name) == name}
@@ -715,5 +751,3 @@ def _check_future(cut: Cut, target: Target, file: SourceFile) -> None:
                     statement.node,
                     f"add `from __future__ import annotations` to {target.key} first",
                 )
-
-

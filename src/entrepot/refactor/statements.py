@@ -58,7 +58,9 @@ def list_statements(file: SourceFile) -> list[Statement]:
         floor = file.line_end(spans[index - 1][1] - 1) if index else 0
         ceiling = file.line_start(spans[index + 1][0]) if index + 1 < len(spans) else len(file.data)
         found.append(
-            Statement(index, node, _find_start(file, line_start, floor), _find_end(file, line_end, ceiling), True)
+            Statement(
+                index, node, _find_start(file, line_start, floor), _find_end(file, line_end, ceiling), True
+            )
         )
     for occurrence in file.names.occurrences:
         if occurrence.kind in BINDING and occurrence.home is file.names.module:
@@ -100,12 +102,18 @@ def is_main_guard(node: ast.stmt) -> bool:
     if not isinstance(node, ast.If) or not isinstance(node.test, ast.Compare):
         return False
     sides = [node.test.left, *node.test.comparators]
-    texts = {s.id if isinstance(s, ast.Name) else s.value if isinstance(s, ast.Constant) else None for s in sides}
+    texts = {
+        s.id if isinstance(s, ast.Name) else s.value if isinstance(s, ast.Constant) else None for s in sides
+    }
     return texts == {"__name__", "__main__"}
 
 
 def is_docstring(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
 
 
 def is_future(node: ast.stmt) -> bool:
@@ -182,6 +190,5 @@ def find_enclosing(tree: ast.AST, wanted: ast.AST) -> list[ast.AST]:
         node, path = stack.pop()
         if node is wanted:
             return path
-        for child in ast.iter_child_nodes(node):
-            stack.append((child, [*path, child]))
+        stack.extend((child, [*path, child]) for child in ast.iter_child_nodes(node))
     return [wanted]

@@ -12,21 +12,20 @@ import ast
 import re
 
 from entrepot.errors import Refused
+from entrepot.program.symbols import BINDING
 from entrepot.refactor.changes import Note
 from entrepot.refactor.cross import Decision, reach
 from entrepot.refactor.cut import STAY
 from entrepot.refactor.effects import Effects
 from entrepot.refactor.imports import (
+    Spelling,
     alias_text,
     delete_statement,
     remove_aliases,
     render_from,
-    Spelling,
     spell,
 )
-from entrepot.refactor.project import Project
 from entrepot.refactor.text import Rewriter, SourceFile
-from entrepot.program.symbols import BINDING
 from entrepot.refactor.uses import FileUses, ModuleImport, NameString, is_shadowed
 
 
@@ -55,7 +54,11 @@ def _report(decision: Decision, uses: FileUses) -> None:
             line = uses.file.line_of(hint.start)
             key = cut.owner[hint.name]
             decision.notes.append(
-                Note(f"the string {hint.text!r} names what is now in {key}", cut.project.show(uses.file.path), line)
+                Note(
+                    f"the string {hint.text!r} names what is now in {key}",
+                    cut.project.show(uses.file.path),
+                    line,
+                )
             )
 
 
@@ -155,12 +158,12 @@ class _Follower:
     def must_keep_running(self, node: ast.stmt) -> bool:
         """Whether the old module does something that is seen, and nothing else here would import it."""
         effects = Effects(self.cut.statements)
-        if not any(
-            effects.is_loud(s.node) for s in self.cut.statements if self.cut.place[s.index] == STAY
-        ):
+        if not any(effects.is_loud(s.node) for s in self.cut.statements if self.cut.place[s.index] == STAY):
             return False
         others = [m for m in self.uses.module_imports if m.node is not node]
-        left = [f for f in self.uses.from_imports if f.node is not node and self.target_of(f.alias.name) == STAY]
+        left = [
+            f for f in self.uses.from_imports if f.node is not node and self.target_of(f.alias.name) == STAY
+        ]
         return not others and not left and not self.uses.stars
 
     def bare_import(self) -> str:
@@ -191,7 +194,9 @@ class _Follower:
                 start, end = self.file.lines.start_of(node), self.file.lines.end_of(node)
                 line_start = self.file.line_start(start)
                 indent = self.file.data[line_start:start].decode()
-                line = render_from(self.spell(key, node).source, names, indent=indent, eol=self.file.eol.decode())
+                line = render_from(
+                    self.spell(key, node).source, names, indent=indent, eol=self.file.eol.decode()
+                )
                 eol = self.file.eol.decode()
                 line_end = self.file.line_end(end - 1)
                 missing = "" if self.file.data[:line_end].endswith((b"\n", b"\r")) else eol
@@ -253,9 +258,11 @@ class _Follower:
                 "choose another name for the module, or rename the variable",
             )  # fmt: skip
         marker = (id(node), key)
-        if marker not in self.brought and not (binding in home.bindings and not top_bound and "." not in statement):
+        if marker not in self.brought and not (
+            binding in home.bindings and not top_bound and "." not in statement
+        ):
             self.brought.add(marker)
-            self.insert_behind(node, importer.body, statement)
+            self.insert_behind(node, statement)
         return expression
 
     def binds_module(self, home: object, binding: str, key: str) -> bool:
@@ -275,11 +282,15 @@ class _Follower:
             found = True
             if self.cut.project.find_module(dotted, self.file.path) != target:
                 # `import shop.cart` binds `shop`, as `import shop.basket` will.
-                if isinstance(statement, ast.ImportFrom) or alias.asname or dotted.split(".")[0] != key.split(".")[0]:
+                if (
+                    isinstance(statement, ast.ImportFrom)
+                    or alias.asname
+                    or dotted.split(".")[0] != key.split(".")[0]
+                ):
                     return False
         return found
 
-    def insert_behind(self, node: ast.stmt, body: list[ast.stmt], statement: str) -> None:
+    def insert_behind(self, node: ast.stmt, statement: str) -> None:
         file = self.file
         start, end = file.lines.start_of(node), file.lines.end_of(node)
         line_start, line_end = file.line_start(start), file.line_end(end - 1)
@@ -362,7 +373,9 @@ class _Follower:
         target = self.cut.targets[key]
         if target.file is None or node not in self.file.tree.body:
             return
-        if self.file.path in reach(self.cut, target.path) and self.cut.path not in reach(self.cut, target.path):
+        if self.file.path in reach(self.cut, target.path) and self.cut.path not in reach(
+            self.cut, target.path
+        ):
             raise Refused(
                 f"{key} imports this file already, so the two would import each other",
                 self.cut.project.show(self.file.path), node.lineno, "use --reexport, or another module",
@@ -383,5 +396,3 @@ def _behind_module(file: SourceFile, node: ast.ImportFrom, at: int) -> int:
         return at
     last = node.module.rpartition(".")[2].encode()
     return file.data.index(last, at) + len(last)
-
-

@@ -122,7 +122,9 @@ def find_uses(project: Project, path: str) -> list[FileUses]:
             if _imports_textually(project.raw(other), name):
                 raise
             continue
-        if any((uses.from_imports, uses.module_imports, uses.attributes, uses.strings, uses.hints, uses.stars)):
+        if any(
+            (uses.from_imports, uses.module_imports, uses.attributes, uses.strings, uses.hints, uses.stars)
+        ):
             found.append(uses)
     return found
 
@@ -154,7 +156,9 @@ def find_uses_in(project: Project, file: SourceFile, path: str) -> FileUses:
             if index is None:
                 continue
             if index < len(occurrence.chain):
-                attribute = Attribute(occurrence, index, occurrence.chain[index][0], importers.get(id(imported.node)))
+                attribute = Attribute(
+                    occurrence, index, occurrence.chain[index][0], importers.get(id(imported.node))
+                )
                 uses.attributes.append(attribute)
             else:
                 attribute = Attribute(occurrence, index - 1, "", importers.get(id(imported.node)))
@@ -295,7 +299,9 @@ def _note_dotted(
     # Patching `m.name.attribute` changes the object, not the module's name.
     rebinds = called in _PATCHERS and text == f"{head}.{rest}"
     uses.strings.append(
-        NameString(rest, start, start + len(head.encode()), min(name_start, body[1]), end, rebinds, None, node.lineno)
+        NameString(
+            rest, start, start + len(head.encode()), min(name_start, body[1]), end, rebinds, None, node.lineno
+        )
     )
 
 

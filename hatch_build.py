@@ -1,0 +1,39 @@
+"""Build what is native, where a C compiler is there: the client and the libraries it uses.
+
+    src/entrepot/warm/client.c + check.c           -> the command `entrepot`
+    src/entrepot/warm/image_*.c                    -> entrepot/warm/_image.so
+    src/entrepot/trace/observe.c                   -> entrepot/trace/_observe.so
+
+None of them needs Python's headers, so one wheel serves every version of Python on a platform.
+Without a compiler (or not on Linux on x86-64) `entrepot` is a Python script and every run is cold.
+How they are compiled is in tools/build_native.py.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "tools"))
+from build_native import build, read_version
+
+NATIVE = ("warm/_image.so", "warm/_client", "trace/_observe.so")
+
+
+class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
+    """Called by hatchling for every wheel, editable ones included."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Add the native parts, or the Python script, to the wheel."""
+        del version
+        script = os.path.join(self.root, "tools", "entrepot")
+        if build(self.root, read_version(self.root)):
+            build_data["pure_python"] = False
+            build_data["tag"] = f"py3-none-linux_{platform.machine()}"
+            build_data["artifacts"] += [f"/src/entrepot/{path}" for path in NATIVE]
+            script = os.path.join(self.root, "src", "entrepot", "warm", "_client")
+        build_data["shared_scripts"][script] = "entrepot"

@@ -1,0 +1,49 @@
+"""`entrepot affected`: which modules, and which tests, a change can touch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import asdict
+
+from entrepot.commands.graph import add_program_arguments, read_program
+from entrepot.survey.affected import find_affected, list_changed_files
+
+SUMMARY = "which modules and tests a change can touch"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("files", nargs="*", help="changed files (default: what git says)")
+    parser.add_argument(
+        "--since", metavar="REV", help="changed since this revision (default without files: HEAD)"
+    )
+    parser.add_argument(
+        "--in", dest="path", default=".", metavar="PATH", help="the program's folder (default: .)"
+    )
+    parser.add_argument(
+        "--tests",
+        action="store_true",
+        help="only test files, one a line: pytest $(entrepot affected --tests)",
+    )
+    parser.add_argument("--format", choices=["text", "json"], default="text")
+    add_program_arguments(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the command."""
+    program = read_program(args.path, args)
+    files = [os.path.abspath(path) for path in args.files]
+    if args.since or not files:
+        files += list_changed_files(program.folder, args.since or "HEAD")
+    found = find_affected(program, files)
+    if args.format == "json":
+        print(json.dumps(asdict(found), indent=1))
+        return 0
+    for path in found.other:
+        print(f"not followed (no module of the program): {os.path.relpath(path)}", file=sys.stderr)
+    for line in [os.path.relpath(path) for path in found.tests] if args.tests else found.modules:
+        print(line)
+    return 0

@@ -1,0 +1,131 @@
+"""`entrepot graph`: who imports whom, as text, Mermaid, dot, JSON or a page."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import asdict
+
+from entrepot.program.conditions import AT_IMPORT, AT_RUN, WHENS
+from entrepot.program.graph import find_reached
+from entrepot.program.model import Program
+from entrepot.survey.metrics import measure_packages
+from entrepot.survey.page import render_page
+from entrepot.survey.render import render_arrows_json, render_dot, render_json, render_mermaid, render_text
+from entrepot.survey.view import get_number, make_view
+
+SUMMARY = "who imports whom, and when"
+_DRAW = {"text": render_text, "mermaid": render_mermaid, "dot": render_dot, "json": render_json}
+
+
+def add_program_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every command that reads a program."""
+    parser.add_argument("--python", metavar="PATH", help="interpreter or virtual environment of the program")
+    parser.add_argument("--strict", action="store_true", help="parse every file, to find every syntax error")
+    parser.add_argument(
+        "--no-cache", action="store_true", help="neither use nor renew what was kept of the program"
+    )
+
+
+def read_program(path: str, args: argparse.Namespace) -> Program:
+    """Read a program as the options say, and tell on stderr what could not be read."""
+    return Program.read(path, python=args.python, is_strict=args.strict, is_kept=not args.no_cache)
+
+
+def tell_problems(program: Program) -> None:
+    """Say on stderr what the answer does not know."""
+    for problem in program.problems[:20]:
+        print(f"{os.path.relpath(problem.path)}:{problem.line}: {problem.message}", file=sys.stderr)
+    if len(program.problems) > 20:
+        print(f"... and {len(program.problems) - 20} more problems", file=sys.stderr)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument(
+        "path", nargs="?", default=".", help="a folder, or the script of a program (default: .)"
+    )
+    parser.add_argument("--format", choices=[*_DRAW, "html"], default="text")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write there instead of standard output")
+    parser.add_argument("--depth", type=int, metavar="N", help="fold names to their first N parts")
+    parser.add_argument("--packages", action="store_true", help="fold modules into their packages")
+    parser.add_argument("--focus", metavar="MODULE", help="only a module or package and its neighbours")
+    parser.add_argument("--reached-from", metavar="MODULE", help="only what a module reaches")
+    parser.add_argument("--external", action="store_true", help="modules outside of the program too")
+    parser.add_argument(
+        "--ancestors", action="store_true", help="the parents of each target too: they run as well"
+    )
+    parser.add_argument("--when", metavar="WHEN,...", help=f"only arrows of these times: {', '.join(WHENS)}")
+    parser.add_argument("--metrics", action="store_true", help="numbers for each package instead")
+    parser.add_argument(
+        "--unreached",
+        metavar="MODULE,...",
+        help="list the modules that none of these entry points reaches instead",
+    )
+    add_program_arguments(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the command."""
+    whens = args.when.split(",") if args.when else WHENS
+    if not set(whens) <= set(WHENS) or (args.depth is not None and args.depth < 1):
+        wrong = f"--when takes {', '.join(WHENS)}" if args.when else "--depth takes a number from 1"
+        print(f"entrepot graph: {wrong}", file=sys.stderr)
+        return 2
+    program = read_program(args.path, args)
+    if args.format != "json":
+        tell_problems(program)
+    if args.metrics:
+        text = _print_metrics(program, args.format)
+    elif args.unreached:
+        text = _print_unreached(program, args.unreached.split(","), args.format)
+    elif args.format == "json" and not _is_folded(args):
+        text = "\n".join(render_arrows_json(program))
+    else:
+        view = make_view(
+            program,
+            depth=args.depth,
+            focus=args.focus,
+            reached_from=args.reached_from,
+            is_external=args.external,
+            is_packages=args.packages,
+            with_ancestors=args.ancestors,
+            whens=whens,
+        )
+        if args.format == "html":
+            text = render_page(view, os.path.basename(os.path.abspath(args.path)))
+        else:
+            text = "\n".join(_DRAW[args.format](view))
+    if args.output:
+        with open(args.output, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+    else:
+        print(text)
+    return 0
+
+
+def _is_folded(args: argparse.Namespace) -> bool:
+    return bool(args.depth or args.packages or args.focus or args.reached_from or args.external or args.when)
+
+
+def _print_metrics(program: Program, form: str) -> str:
+    rows = measure_packages(program)
+    if form == "json":
+        return json.dumps([asdict(row) for row in rows], indent=1)
+    lines = [f"{'package':<40} modules importers imported instability in cycles"]
+    lines += [
+        f"{row.package:<40} {row.modules:>7} {row.importers:>9} {row.imported:>8} "
+        f"{row.instability:>11.3f} {row.in_cycles:>9}"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def _print_unreached(program: Program, entries: list[str], form: str) -> str:
+    starts = [get_number(program, name) for name in entries]
+    starts += [parent for start in list(starts) for parent in program.list_parents(start)]
+    reached = find_reached(program.get_graph(AT_RUN | AT_IMPORT, with_ancestors=True), starts)
+    names = [name for number, name in enumerate(program.names) if number not in reached]
+    return json.dumps(names, indent=1) if form == "json" else "\n".join(names)

@@ -1,0 +1,92 @@
+"""`entrepot why`: why the last run of a program was warm or cold, and what the next would be."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import time
+
+from entrepot.errors import ProgramError
+from entrepot.warm.fingerprint import Surroundings
+from entrepot.warm.lookup import Entry, find_entries, find_store, guess_entries
+from entrepot.warm.why import Answer, find_answer
+
+SUMMARY = "say why the last run of a program was warm or cold"
+
+
+class NoProgramError(ProgramError):
+    """No program was named."""
+
+    def __str__(self) -> str:
+        return "why of what?\n  entrepot why SCRIPT | -m MODULE | -c CODE"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("-m", dest="module", metavar="MODULE", help="a module that was run as a program")
+    parser.add_argument("-c", dest="code", metavar="CODE", help="a program given on the command line")
+    parser.add_argument("script", nargs="?", metavar="SCRIPT", help="the program")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS", help="its arguments")
+    parser.add_argument("--format", choices=["text", "json"], default="text", help="default: text")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Print the answer; 0 when the next run would be warm, 1 otherwise."""
+    kind, entry = find_program(args)
+    arguments = tuple(args.arguments)
+    if kind != "file" and args.script is not None:
+        arguments = (args.script, *arguments)
+    answer = ask(kind, entry, arguments)
+    print(answer.to_json() if args.format == "json" else answer.to_text())
+    return 0 if answer.next_state == "warm" else 1
+
+
+def find_program(args: argparse.Namespace) -> tuple[str, str]:
+    """Return the kind of the program that was named, and its name.
+
+    Raises:
+        NoProgramError: there is none.
+    """
+    if args.module is not None:
+        return "module", args.module
+    if args.code is not None:
+        return "command", args.code
+    if args.script is None:
+        raise NoProgramError
+    return "file", args.script
+
+
+def ask(kind: str, entry: str, arguments: tuple[str, ...] = ()) -> Answer:
+    """Answer for a program, as it would be run here and now."""
+    cwd = os.getcwd()
+    store = find_store()
+    run = find_surroundings(arguments)
+    if store is None:
+        return Answer(
+            entry, "unknown", "there is no store yet: nothing was run with `entrepot run`", next_state="cold"
+        )
+    here = Entry("", "", kind, (), entry, cwd)
+    entries = list(find_entries(store))
+    base = next((known.name for known in entries if known.kind == "base"), "")
+    for known in entries:
+        if known.kind == kind and known.path == here.path and (kind == "file" or known.cwd == cwd):
+            return find_answer(entry, store, known.name, run, base)
+    for guess in guess_entries(kind, entry, cwd):
+        if os.path.exists(os.path.join(store, f"{guess.name}.last")):
+            return find_answer(entry, store, guess.name, run, base)
+    return find_answer(entry, store, "-", run, base)
+
+
+def find_surroundings(arguments: tuple[str, ...]) -> Surroundings:
+    """Return what a run started here would bring with it."""
+    limits = {number: resource.getrlimit(number) for number in range(16)}
+    return Surroundings(
+        env={name: value for name, value in os.environ.items() if not name.startswith("ENTREPOT_")},
+        cwd=os.getcwd(),
+        argv=arguments,
+        limits=limits,
+        affinity=tuple(sorted(os.sched_getaffinity(0))),
+        host=os.uname().nodename,
+        day=time.strftime("%Y-%m-%d"),
+    )

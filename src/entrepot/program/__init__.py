@@ -1,0 +1,1 @@
+"""What do the files of a program say: which modules, importing what, defining what?"""

@@ -1,0 +1,75 @@
+"""Scan one file for its imports: lexically, else by its tree, else as well as a broken file allows."""
+
+from __future__ import annotations
+
+import re
+
+from entrepot.program.broken import scan_broken
+from entrepot.program.conditions import EAGER, LAZY, Target
+from entrepot.program.lexical import scan_lexically
+from entrepot.program.newer import parse_tree
+from entrepot.program.source import Source, SourceError, find_encoding, parse_source
+from entrepot.program.statements import Scan, scan_tree
+
+# Raised whenever a file could be scanned differently: what was kept by another version is not used.
+SCANNER_VERSION = 1
+
+_FIRST_LINES = re.compile(rb"\A[^\n]*\n?[^\n]*")
+
+
+def scan_bytes(data: bytes, path: str, target: Target, *, is_strict: bool = False) -> Scan:
+    """Return what a file imports. Never raises for what is in the file: problems are in the result.
+
+    A strict scan parses every file, so that it finds every syntax error; the other finds those of
+    the files that it has to parse.
+    """
+    if not is_strict and b"\0" not in data and _is_plain(data):
+        found = scan_lexically(data, target)
+        if found is not None:
+            return Scan(tuple(found))
+    try:
+        source = parse_source(data, path)
+    except SourceError as error:
+        problems = ((error.line, 0, error.reason),)
+        text = data.replace(b"\0", b" ").decode("utf-8", "replace")
+        return Scan(scan_broken(Source(path, data, text, "utf-8", False), target).statements, problems)
+    try:
+        parsed = parse_tree(source.text)
+    except SyntaxError as error:
+        problem = (error.lineno or 1, max(0, (error.offset or 1) - 1), f"syntax error: {error.msg}")
+        return Scan(scan_broken(source, target).statements, (problem,))
+    found_scan = scan_tree(parsed.tree, target)
+    if parsed.lazy_lines:
+        return found_scan._replace(
+            statements=tuple(
+                (*s[:6], LAZY) if s[0] in parsed.lazy_lines and s[6] == EAGER else s
+                for s in found_scan.statements
+            )
+        )
+    return found_scan
+
+
+def _is_plain(data: bytes) -> bool:
+    """Do the file's bytes decode as UTF-8, or is each of its ASCII bytes the character it seems?"""
+    if b"coding" in _FIRST_LINES.match(data)[0]:  # type: ignore[index]
+        codec = _find_codec(data)
+        if codec is None or codec not in ("utf-8", "ascii", "iso-8859-1", "iso8859-1"):
+            return False
+        if codec == "iso-8859-1" or codec == "iso8859-1":
+            return True
+        if codec == "ascii":
+            return data.isascii()
+    if data.isascii():
+        return True
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _find_codec(data: bytes) -> str | None:
+    try:
+        return find_encoding(data)[0]
+    except SourceError:
+        return None

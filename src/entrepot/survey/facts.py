@@ -1,0 +1,89 @@
+"""The facts of all files of a program, read in parallel and kept from run to run."""
+
+from __future__ import annotations
+
+import marshal
+import os
+import threading
+import time
+from typing import Any
+
+from entrepot.program import store
+from entrepot.program.model import Program
+from entrepot.program.reader import WORTH_A_PROCESS, read_module
+from entrepot.program.source import SourceError, parse_source
+from entrepot.program.tree import File
+from entrepot.survey.local import LOCAL_VERSION, Facts, read_facts
+
+
+def read_all_facts(program: Program, *, is_kept: bool = True, processes: int = 2) -> dict[str, Facts]:
+    """Return the facts of every module with source; a file that cannot be parsed has a finding EP001."""
+    key = store.make_key("facts", LOCAL_VERSION, program.folder, program.entry, program.target)
+    kept: Any = store.read(key, "facts") if is_kept else None
+    old: dict[str, Any] = kept if isinstance(kept, dict) else {}
+    files = [file for file in program.raw.files.values() if file.kind == "source"]
+    found: dict[str, Any] = {}
+    stale = []
+    for file in files:
+        known = old.get(file.path)
+        if known is not None and known[0] == (file.size_bytes, file.mtime_ns):
+            found[file.path] = known
+        else:
+            stale.append(file)
+    if stale:
+        found.update(_read_in_parallel(program, stale, processes))
+        if is_kept:
+            # A file edited in the very moment of reading must not be kept under its new time.
+            young = {f.path for f in stale if f.mtime_ns > time.time_ns() - 2_000_000_000}
+            store.write(key, "facts", {path: row for path, row in found.items() if path not in young})
+    return {file.name: Facts(**found[file.path][1]) for file in files}
+
+
+def _read_in_parallel(program: Program, files: list[File], processes: int) -> dict[str, Any]:
+    if (
+        processes < 2
+        or len(files) < WORTH_A_PROCESS
+        or threading.active_count() > 1
+        or not hasattr(os, "fork")
+    ):
+        return _read_some(program, files)
+    half = files[1::2]
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if not pid:
+        try:
+            os.close(reading)
+            data = marshal.dumps(_read_some(program, half))
+            with os.fdopen(writing, "wb") as stream:
+                stream.write(data)
+        finally:
+            os._exit(0)
+    os.close(writing)
+    found = _read_some(program, files[::2])
+    with os.fdopen(reading, "rb") as stream:
+        data = stream.read()
+    os.waitpid(pid, 0)
+    try:
+        found.update(marshal.loads(data))
+    except (ValueError, EOFError, TypeError):
+        found.update(_read_some(program, half))  # it died: do its share
+    return found
+
+
+def _read_some(program: Program, files: list[File]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for file in files:
+        try:
+            source = parse_source(read_module(file.path), file.path)
+            facts = read_facts(source, program.target, file.is_package)
+        except SourceError as error:
+            facts = Facts(findings=[["EP001", error.line, 0, error.reason, None]], is_dynamic=True)
+        except SyntaxError as error:
+            place = (error.lineno or 1, max(0, (error.offset or 1) - 1))
+            facts = Facts(findings=[["EP001", *place, f"syntax error: {error.msg}", None]], is_dynamic=True)
+        except RecursionError:
+            facts = Facts(
+                findings=[["EP001", 1, 0, "is nested too deeply to be read", None]], is_dynamic=True
+            )
+        found[file.path] = ((file.size_bytes, file.mtime_ns), facts.__dict__)
+    return found

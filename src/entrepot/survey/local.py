@@ -1,0 +1,380 @@
+"""What one file tells by itself: findings that need no other file, and facts for those that do.
+
+`read_facts` parses a file once and gives plain tuples, which the store keeps, so that after an edit
+only the files that changed are parsed again.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from entrepot.program.bindings import Bindings, read_bindings
+from entrepot.program.conditions import AT_IMPORT, EAGER, LAZY, NEVER, TYPING, Target
+from entrepot.program.newer import parse_tree
+from entrepot.program.source import Source
+
+# ruff: noqa: E501 (tables)
+LOCAL_VERSION = 1
+_BUILTINS = frozenset(name for name in dir(builtins) if name[0] != "_")
+# Short strings that may be annotations, `cast("X", ...)`, names for getattr.
+_WORDS = re.compile(r"[^\W\d]\w*")
+_COMMENT = re.compile(
+    r"#\s*(?:noqa(?P<codes>:\s*[A-Z0-9, ]+)?|entrepot:\s*ignore(?:\[(?P<ours>[^\]]*)\])?(?P<reason>.*))", re.I
+)
+# What ruff calls it -> what we call it: a line excused there is excused here.
+_NOQA = {
+    "F401": ("EP501",), "F811": ("EP203", "EP502"), "F403": ("EP201", "EP202"), "F405": ("EP202",),
+    "A001": ("EP302",), "A004": ("EP302",), "A005": ("EP301",), "T201": ("EP601",), "F822": ("EP703",),
+    "PLC2701": ("EP503",), "INP001": ("EP704",),
+}  # fmt: skip
+# Calls that do work: dotted name -> what. A trailing dot stands for all below it.
+_WORK = {
+    "print": "prints", "input": "waits for input", "open": "opens a file", "exec": "runs text as code",
+    "time.sleep": "sleeps", "os.system": "starts a process", "subprocess.": "starts a process",
+    "requests.": "uses the network", "urllib.request.": "uses the network", "urllib.request.urlopen": "uses the network",
+    "http.client.": "uses the network", "socket.create_connection": "uses the network", "socket.socket": "opens a socket",
+    "httpx.get": "uses the network", "httpx.post": "uses the network", "httpx.Client": "opens a client",
+    "os.listdir": "lists a folder", "os.walk": "lists a folder", "os.scandir": "lists a folder", "glob.glob": "lists a folder",
+    "os.makedirs": "makes folders", "os.mkdir": "makes a folder", "os.remove": "removes a file", "os.chdir": "changes the folder",
+    "shutil.": "changes files", "os.fork": "starts a process", "signal.signal": "installs a signal handler",
+    "logging.basicConfig": "configures logging", "asyncio.run": "runs an event loop", "sys.exit": "ends the program",
+    "exit": "ends the program", "quit": "ends the program", "sys.stdout.write": "prints", "sys.stderr.write": "prints",
+    "random.seed": "seeds the random generator", "sys.setrecursionlimit": "changes the interpreter",
+    "sqlite3.connect": "opens a database", "multiprocessing.Pool": "starts processes",
+}  # fmt: skip
+_PATH_WORK = {"read_text", "read_bytes", "write_text", "write_bytes", "mkdir", "iterdir", "rglob", "unlink"}
+
+
+@dataclass
+class Facts:
+    """What a file tells; plain values only.
+
+    findings: (code, line, column, message, edits). candidates: imports that the file itself does
+    not use (name, line, column, edits, where). names: bound at top level. uses: (dotted, line, column)
+    of attributes of imported modules. excused: line -> codes ("" all).
+    """
+
+    findings: list[Any] = field(default_factory=list)
+    candidates: list[Any] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    is_dynamic: bool = False
+    all_names: list[str] | None = None
+    all_line: int = 0
+    all_known: bool = True
+    uses: list[Any] = field(default_factory=list)
+    excused: dict[int, Any] = field(default_factory=dict)
+    stars: list[Any] = field(default_factory=list)
+    line_count: int = 0
+
+
+def read_facts(source: Source, target: Target, is_init: bool) -> Facts:
+    """Read one file. Raises SyntaxError."""
+    tree = parse_tree(source.text).tree
+    bindings = read_bindings(tree, target)
+    facts = Facts(line_count=source.line_count)
+    facts.excused = _read_comments(source)
+    facts.names = sorted(name for name in bindings.names if bindings.binds(name) or bindings.names[name])
+    facts.is_dynamic = bindings.is_dynamic
+    facts.all_names, facts.all_line = bindings.all_names, bindings.all_line
+    facts.all_known = bindings.is_all_known and not bindings.all_from
+    facts.stars = [list(star) for star in bindings.stars]
+    _find_unused(source, tree, bindings, facts, is_init)
+    _find_twice(source, tree, bindings, facts)
+    _find_builtins(bindings, facts)
+    _find_work(tree, bindings, facts)
+    _find_uses(tree, bindings, facts)
+    return facts
+
+
+def _read_comments(source: Source) -> dict[int, Any]:
+    """Return the suppressions: line -> (codes, reason), () for all codes."""
+    found: dict[int, Any] = {}
+    for match in _COMMENT.finditer(source.text):
+        line = source.position(match.start())[0]
+        if match["ours"] is not None:
+            codes = [code.strip() for code in match["ours"].split(",") if code.strip()]
+            found[line] = (codes, (match["reason"] or "").strip(" -:"), True)
+        elif match["codes"]:
+            wanted = re.findall(r"[A-Z]+\d+", match["codes"].upper())
+            codes = [
+                ours for code in wanted for ours in _NOQA.get(code, (code,) if code.startswith("EP") else ())
+            ]
+            if codes and line not in found:
+                found[line] = (codes, "", False)
+        else:
+            ours = "entrepot" in match[0].lower()
+            found.setdefault(line, ([], (match["reason"] or "").strip(" -:") if ours else "", ours))
+    return found
+
+
+def _collect_used(tree: ast.Module) -> set[str]:
+    used: set[str] = set()
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            if not isinstance(node.ctx, ast.Store):
+                used.add(node.id)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if len(node.value) < 200 and id(node) not in docstrings and "\n" not in node.value:
+                used.update(_WORDS.findall(node.value))
+        elif isinstance(node, (ast.Global, ast.Nonlocal)):
+            used.update(node.names)
+    return used
+
+
+def _list_imports(tree: ast.Module) -> list[tuple[ast.Import | ast.ImportFrom, str, list[ast.stmt]]]:
+    """Return every import statement, when it runs (roughly), and the block that it stands in."""
+    found: list[tuple[ast.Import | ast.ImportFrom, str, list[ast.stmt]]] = []
+    stack: list[tuple[list[ast.stmt], str]] = [(tree.body, EAGER)]
+    while stack:
+        body, when = stack.pop()
+        for node in body:
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                found.append((node, when, body))
+                continue
+            inner = when
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                inner = LAZY
+            elif isinstance(node, (ast.Try, ast.TryStar)):
+                inner = "guarded" if when == EAGER else when
+            elif isinstance(node, ast.ClassDef):
+                inner = "class"
+            for name in ("body", "orelse", "finalbody"):
+                part = getattr(node, name, None)
+                if part and isinstance(part, list) and not isinstance(node, ast.Lambda):
+                    stack.append((part, inner))
+            stack += [(handler.body, inner) for handler in getattr(node, "handlers", ())]
+            stack += [(case.body, inner) for case in getattr(node, "cases", ())]
+    return sorted(found, key=lambda item: (item[0].lineno, item[0].col_offset))
+
+
+def _find_unused(source: Source, tree: ast.Module, bindings: Bindings, facts: Facts, is_init: bool) -> None:
+    used = _collect_used(tree) | set(bindings.all_names or ())
+    for node, when, body in _list_imports(tree):
+        if when in ("guarded", "class") or (isinstance(node, ast.ImportFrom) and node.module == "__future__"):
+            continue
+        for alias in node.names:
+            bound = alias.asname or alias.name.partition(".")[0]
+            if alias.name == "*" or bound in used or bound == "_" or alias.asname == alias.name:
+                continue
+            if is_init and when != LAZY:
+                continue  # what an __init__ imports is its interface
+            module = node.module or "" if isinstance(node, ast.ImportFrom) else alias.name
+            level = node.level if isinstance(node, ast.ImportFrom) else 0
+            # Taking one of several names away leaves the module imported.
+            is_partial = isinstance(node, ast.ImportFrom) and any(
+                (o.asname or o.name) in used for o in node.names
+            )
+            edits = _remove_alias(source, node, alias, body)
+            taken = alias.name if isinstance(node, ast.ImportFrom) else ""
+            where = "" if when != LAZY else "function"
+            facts.candidates.append(
+                [bound, alias.lineno, alias.col_offset, edits, where, level, module, taken, is_partial]
+            )
+
+
+def _remove_alias(
+    source: Source, node: ast.Import | ast.ImportFrom, alias: ast.alias, body: list[ast.stmt]
+) -> list[list[Any]] | None:
+    """Return the edits that take one name out of a statement; None where it is not simple."""
+    if len(node.names) == 1:
+        return _remove_statement(source, node, body)
+    index = node.names.index(alias)
+    start = source.offset_of_utf8(alias.lineno, alias.col_offset)
+    end = source.offset_of_utf8(alias.end_lineno or alias.lineno, alias.end_col_offset or 0)
+    if index + 1 < len(node.names):
+        following = node.names[index + 1]
+        end = source.offset_of_utf8(following.lineno, following.col_offset)
+    else:
+        before = node.names[index - 1]
+        start = source.offset_of_utf8(before.end_lineno or before.lineno, before.end_col_offset or 0)
+    if "#" in source.text[start:end]:
+        return None
+    return [[start, end, ""]]
+
+
+def _remove_statement(source: Source, node: ast.stmt, body: list[ast.stmt]) -> list[list[Any]] | None:
+    start = source.offset_of_utf8(node.lineno, node.col_offset)
+    end = source.offset_of_utf8(node.end_lineno or node.lineno, node.end_col_offset or 0)
+    if len(body) == 1:
+        return [[start, end, "pass"]]
+    begin = source.line_starts[node.lineno - 1]
+    last = node.end_lineno or node.lineno
+    stop = source.line_starts[last] if last < source.line_count else len(source.text)
+    if source.text[begin:start].strip() or source.text[end:stop].strip():
+        return None  # something else on the line, or a comment that may matter
+    return [[begin, stop, ""]]
+
+
+def _find_twice(source: Source, tree: ast.Module, bindings: Bindings, facts: Facts) -> None:
+    """The same import twice in one block; and one name bound by two imports."""
+    seen: dict[tuple[int, str, str, str], int] = {}
+    for node, _, body in _list_imports(tree):
+        for alias in node.names:
+            if isinstance(node, ast.ImportFrom):
+                key = (id(body), f"{'.' * node.level}{node.module or ''}", alias.name, alias.asname or "")
+            else:
+                key = (id(body), alias.name, "", alias.asname or "")
+            if alias.name != "*" and key in seen and body is not None:
+                bound = alias.asname or alias.name.partition(".")[0]
+                # Bound anew in between: the second import restores the name.
+                if not _is_rebound(bindings, bound, seen[key], node.lineno):
+                    edits = _remove_alias(source, node, alias, body)
+                    what = f"{key[1]}.{key[2]}" if key[2] else key[1]
+                    message = f"{what} is imported again (first in line {seen[key]})"
+                    facts.findings.append(["EP502", alias.lineno, alias.col_offset, message, edits])
+            seen.setdefault(key, node.lineno)
+    used = _lines_of_use(tree)
+    for name, several in bindings.names.items():
+        imports = [b for b in several if b.kind == "import" and b.when == EAGER]
+        for first, second in pairwise(imports):
+            same = (first.level, first.module, first.fetched) == (second.level, second.module, second.fetched)
+            # `import a.b` and `import a.c` both bind a, and agree.
+            packages = not (first.fetched or second.fetched or first.is_as or second.is_as)
+            if same or packages or any(first.line < line < second.line for line in used.get(name, ())):
+                continue
+            if any(first.line < b.line < second.line for b in several):
+                continue
+            message = f"{name} was imported in line {first.line} already, from elsewhere; that one is lost"
+            facts.findings.append(["EP203", second.line, second.column, message, None])
+
+
+def _is_rebound(bindings: Bindings, name: str, first: int, second: int) -> bool:
+    return any(first < binding.line < second for binding in bindings.names.get(name, ()))
+
+
+def _lines_of_use(tree: ast.Module) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store):
+            found.setdefault(node.id, []).append(node.lineno)
+    return found
+
+
+def _find_builtins(bindings: Bindings, facts: Facts) -> None:
+    for name in _BUILTINS.intersection(bindings.names):
+        first = bindings.names[name][0]
+        if first.when not in (TYPING, NEVER) and not name.endswith(("Error", "Warning", "Exception")):
+            message = f"{name} is Python's own; here it is another thing from line {first.line} on"
+            facts.findings.append(["EP302", first.line, first.column, message, None])
+
+
+def _find_work(tree: ast.Module, bindings: Bindings, facts: Facts) -> None:
+    """Calls and loops that do work while the module is imported."""
+    full = {}
+    for name, several in bindings.names.items():
+        last = several[0]
+        if last.kind == "import":
+            full[name] = (
+                f"{last.module}.{last.fetched}" if last.fetched else last.module if last.is_as else name
+            )
+    stack: list[tuple[ast.AST, bool]] = [(node, False) for node in tree.body]
+    while stack:
+        node, in_loop = stack.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            stack += [(part, in_loop) for part in getattr(node, "decorator_list", ())]
+            continue
+        if isinstance(node, ast.If):
+            test = ast.dump(node.test)
+            if "'__name__'" in test or "TYPE_CHECKING" in test:
+                stack += [(part, in_loop) for part in node.orelse]
+                continue
+        if isinstance(node, (ast.While, ast.For, ast.AsyncFor)):
+            if isinstance(node, ast.While) or _is_long(node.iter):
+                facts.findings.append(
+                    ["EP601", node.lineno, node.col_offset, "a loop runs at import time", None]
+                )
+        elif isinstance(node, ast.Call):
+            what = _describe_call(node, full, bindings)
+            if what:
+                message = f"{what} at import time: {ast.unparse(node.func)}()"
+                facts.findings.append(["EP601", node.lineno, node.col_offset, message, None])
+        stack += [(child, in_loop) for child in ast.iter_child_nodes(node)]
+
+
+def _is_long(iterable: ast.expr) -> bool:
+    """Does a loop go over a range of a thousand or more?"""
+    if not (
+        isinstance(iterable, ast.Call) and isinstance(iterable.func, ast.Name) and iterable.func.id == "range"
+    ):
+        return False
+    return any(
+        isinstance(argument, ast.Constant) and isinstance(argument.value, int) and argument.value >= 1000
+        for argument in iterable.args
+    )
+
+
+def _describe_call(node: ast.Call, full: dict[str, str], bindings: Bindings) -> str:
+    parts: list[str] = []
+    value: ast.expr = node.func
+    while isinstance(value, ast.Attribute):
+        parts.append(value.attr)
+        value = value.value
+    if isinstance(value, ast.Name):
+        if value.id in full:
+            parts.append(full[value.id])
+        elif value.id in bindings.names:
+            return "starts a thread" if parts == ["start"] and _is_thread(value.id) else ""
+        else:
+            parts.append(value.id)
+        name = ".".join(reversed(parts))
+        if name in _WORK:
+            return _WORK[name]
+        head = name.rpartition(".")[0]
+        if head and f"{head}." in _WORK:
+            leaf = parts[0]
+            return "" if leaf[0].isupper() and leaf not in ("Popen", "Session") else _WORK[f"{head}."]
+        if parts[0] in _PATH_WORK and "Path" in name:
+            return "uses files"
+    elif isinstance(value, ast.Call) and parts:
+        inner = value.func
+        name = (
+            inner.attr
+            if isinstance(inner, ast.Attribute)
+            else inner.id
+            if isinstance(inner, ast.Name)
+            else ""
+        )
+        if name in ("Thread", "Timer", "Process") and parts[0] == "start":
+            return "starts a thread" if name != "Process" else "starts a process"
+        if name == "Path" and parts[0] in _PATH_WORK:
+            return "uses files"
+    return ""
+
+
+def _is_thread(name: str) -> bool:
+    return "thread" in name.lower() or "timer" in name.lower() or "worker" in name.lower()
+
+
+def _find_uses(tree: ast.Module, bindings: Bindings, facts: Facts) -> None:
+    """Note `package.sub` where `import package` bound the root, for submodules nobody imported."""
+    roots = {
+        name
+        for name, several in bindings.names.items()
+        if all(b.kind == "import" for b in several)
+        and any(b.when in AT_IMPORT or b.when == LAZY for b in several)
+    }
+    seen: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+            parts = [node.attr]
+            value = node.value
+            while isinstance(value, ast.Attribute):
+                parts.append(value.attr)
+                value = value.value
+            if isinstance(value, ast.Name) and value.id in roots:
+                dotted = ".".join([value.id, *reversed(parts)])
+                if dotted not in seen:
+                    seen.add(dotted)
+                    facts.uses.append([dotted, node.lineno, node.col_offset])

@@ -1,0 +1,118 @@
+"""Findings as text (as ruff prints), JSON, GitHub annotations, and SARIF 2.1.0."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from entrepot import __version__
+from entrepot.survey.findings import CODES, Finding
+
+_LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
+
+
+def render_text(findings: list[Finding], suppressed: int, known: int) -> str:
+    """One line a finding, places below it, and a summary."""
+    lines = []
+    for finding in findings:
+        mark = "[*] " if finding.fix else ""
+        where = f"{os.path.relpath(finding.path)}:{finding.line}:{finding.column}"
+        lines.append(f"{where}: {finding.code} {mark}{finding.message}")
+        lines += [f"    {os.path.relpath(path)}:{line}: {what}" for path, line, what in finding.related]
+    errors = sum(finding.severity == "error" for finding in findings)
+    notes = sum(finding.severity == "note" for finding in findings)
+    parts = [f"{errors} errors", f"{len(findings) - errors - notes} warnings", f"{notes} notes"]
+    shown = ", ".join(
+        part[:-1] if part.startswith("1 ") else part for part in parts if not part.startswith("0 ")
+    )
+    lines.append(f"Found {shown}." if findings else "All checks passed!")
+    fixable = sum(finding.fix is not None for finding in findings)
+    if fixable:
+        lines.append(f"[*] {fixable} fixable with --fix.")
+    if known or suppressed:
+        lines.append(f"Not told: {suppressed} suppressed, {known} in the baseline.")
+    return "\n".join(lines)
+
+
+def render_json(findings: list[Finding]) -> str:
+    """A list of objects."""
+    rows = [
+        {
+            "code": finding.code,
+            "name": CODES[finding.code].name,
+            "severity": finding.severity,
+            "path": finding.path,
+            "line": finding.line,
+            "column": finding.column,
+            "module": finding.module,
+            "message": finding.message,
+            "related": [{"path": p, "line": line, "message": what} for p, line, what in finding.related],
+            "fix": [list(edit) for edit in finding.fix.edits] if finding.fix else None,
+        }
+        for finding in findings
+    ]
+    return json.dumps(rows, indent=1)
+
+
+def render_github(findings: list[Finding]) -> str:
+    """Workflow commands that GitHub shows beside the lines."""
+    lines = []
+    for finding in findings:
+        path = _escape(os.path.relpath(finding.path)).replace(",", "%2C").replace(":", "%3A")
+        title = f"{finding.code} {CODES[finding.code].name}"
+        place = f"file={path},line={finding.line},col={finding.column},title={title}"
+        lines.append(f"::{_LEVELS[finding.severity]} {place}::{_escape(finding.message)}")
+    return "\n".join(lines)
+
+
+def _escape(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def render_sarif(findings: list[Finding]) -> str:
+    """A SARIF log with the rules that were used."""
+    used = sorted({finding.code for finding in findings})
+    rules = [
+        {
+            "id": code,
+            "name": CODES[code].name,
+            "shortDescription": {"text": CODES[code].summary},
+            "defaultConfiguration": {"level": CODES[code].severity},
+        }
+        for code in used
+    ]
+    results: list[dict[str, Any]] = []
+    for finding in findings:
+        results.append(  # noqa: PERF401
+            {
+                "ruleId": finding.code,
+                "ruleIndex": used.index(finding.code),
+                "level": finding.severity,
+                "message": {"text": finding.message},
+                "locations": [_locate(finding.path, finding.line, finding.column)],
+                "relatedLocations": [
+                    {**_locate(path, line, 1), "message": {"text": what}}
+                    for path, line, what in finding.related
+                ],
+            }
+        )
+    driver = {"name": "entrepot", "version": __version__, "rules": rules}
+    log = {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{"tool": {"driver": driver}, "results": results, "columnKind": "utf16CodeUnits"}],
+    }
+    return json.dumps(log, indent=1)
+
+
+def _locate(path: str, line: int, column: int) -> dict[str, Any]:
+    from urllib.parse import quote
+
+    uri = quote(os.path.relpath(path).replace(os.sep, "/"))
+    return {
+        "physicalLocation": {
+            "artifactLocation": {"uri": uri},
+            "region": {"startLine": max(1, line), "startColumn": max(1, column)},
+        }
+    }

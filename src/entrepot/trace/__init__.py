@@ -1,0 +1,1 @@
+"""What did a program import, and what did importing do?"""

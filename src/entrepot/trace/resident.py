@@ -1,0 +1,526 @@
+"""The observer inside a program: what importing reads, runs and does, told as it happens.
+
+    observer = Observer(mark_native)          # or any callable taking (kind, text)
+    observer.arm()
+    ...                                       # imports
+    observer.disarm()                         # nothing of ours is left behind
+
+Told, one short text each (fields separated by \\1):
+
+    B name          a module that was not in the cache is being looked for and initialised
+    E name  X name  ... it is there now; ... it ended in an exception
+    C name          a module asked for by name was in the cache
+    F D dir tail    a directory is searched for `tail` (until f)
+    F S path        a source file's time is read for its bytecode (until f)
+    w               the next stat asks only whether, and of what kind (u until v: all of them)
+    V name, W       an environment variable was looked up; all of them were iterated over
+    G argv          sys.argv was read
+    N name what     a module keeps a clock's value, or used the global random generator
+    Q name what     a module changed one of the process's own registers (see REGISTERS)
+    J line ...      with `statements=True`: an import statement (see `import_statement`)
+
+What Python code cannot see (stat, access, C's getenv) comes from `observe.c`, which takes these
+texts as markers in its log; `mark_native` is the way to it. Without it the callable gets them.
+
+How: the functions are put in the places that the interpreter itself calls
+(`_frozen_importlib._find_and_load`, methods of the finder classes, the dictionary inside
+`os.environ`), places from which programs do not take references, so that disarming leaves
+no trace. `genericpath`'s own functions keep their identity: their code is exchanged.
+
+Only what a bare interpreter has loaded is imported here. Does not know threads: all of this
+is for one importing thread.
+"""
+
+import _frozen_importlib
+import _frozen_importlib_external
+import builtins
+import posix
+import sys
+import time
+
+MARK = "\1entrepot\1"
+
+# Registers of the process that a module may change at import: (module, attribute).
+REGISTERS = (
+    ("sys", "path"),
+    ("sys", "meta_path"),
+    ("sys", "path_hooks"),
+    ("sys", "excepthook"),
+    ("sys", "displayhook"),
+    ("sys", "unraisablehook"),
+    ("sys", "stdin"),
+    ("sys", "stdout"),
+    ("sys", "stderr"),
+    ("builtins", "__import__"),
+    ("builtins", "open"),
+    ("builtins", "print"),
+    ("warnings", "filters"),
+    ("warnings", "showwarning"),
+)
+# The lists among them: a module that waits for its program can have these changes made later.
+LISTS = frozenset(("sys.path", "sys.meta_path", "sys.path_hooks", "warnings.filters"))
+
+
+def mark_native(kind: str, text: str = "", _access=posix.access) -> None:  # type: ignore[no-untyped-def]
+    """Write a marker into the log of `observe.c`."""
+    try:
+        _access(MARK + kind + text, 0)
+    except (UnicodeError, ValueError, OSError):
+        _access(MARK + "?" + kind, 0)
+
+
+def has_native() -> bool:
+    """Say whether `observe.c` is in this process: only then does a marker 'exist'."""
+    return posix.access(MARK + "?", 0)
+
+
+class WatchedEnvironment(dict):  # type: ignore[type-arg]
+    """The dictionary inside `os.environ`, telling what is read."""
+
+    __slots__ = ("tell",)
+    tell: "Callable[[str, str], None]"  # type: ignore[name-defined] # noqa: F821
+
+    def __getitem__(self, key):  # type: ignore[no-untyped-def]
+        self.tell("V", key.decode("utf-8", "surrogateescape"))
+        return dict.__getitem__(self, key)
+
+    def __contains__(self, key):  # type: ignore[no-untyped-def]
+        self.tell("V", key.decode("utf-8", "surrogateescape"))
+        return dict.__contains__(self, key)
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        self.tell("W", "")
+        return dict.__iter__(self)
+
+    def __len__(self):  # type: ignore[no-untyped-def]
+        self.tell("W", "")
+        return dict.__len__(self)
+
+
+class WatchedArguments(list):  # type: ignore[type-arg]
+    """`sys.argv`, telling that it is read."""
+
+    __slots__ = ("tell",)
+    tell: "Callable[[str, str], None]"  # type: ignore[name-defined] # noqa: F821
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+        self.tell("G", "argv")
+        return list.__getitem__(self, index)
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        self.tell("G", "argv")
+        return list.__iter__(self)
+
+    def __len__(self):  # type: ignore[no-untyped-def]
+        self.tell("G", "argv")
+        return list.__len__(self)
+
+    def __contains__(self, value):  # type: ignore[no-untyped-def]
+        self.tell("G", "argv")
+        return list.__contains__(self, value)
+
+    def __eq__(self, other):  # type: ignore[no-untyped-def]
+        self.tell("G", "argv")
+        return list.__eq__(self, other)
+
+    __hash__ = None
+
+
+class Observer:
+    """Watches this process import, from `arm()` to `disarm()`."""
+
+    __slots__ = (
+        "_clock",
+        "_descriptors",
+        "_random",
+        "_registers",
+        "_undo",
+        "avoid",
+        "edges",
+        "on_avoided",
+        "on_finish",
+        "probes",
+        "stack",
+        "statements",
+        "tell",
+    )
+
+    def __init__(self, tell, *, statements: bool = False) -> None:  # type: ignore[no-untyped-def]
+        self.tell = tell
+        self.statements = statements
+        self.stack: list[str] = []  # names of the modules being initialised, outermost first
+        self.edges: dict[str, dict[str, None]] = {}  # module -> what it asked for, in order, cached or not
+        self.avoid: dict[str, str] = {}  # modules that must not be initialised here
+        self.probes: frozenset[str] = frozenset()  # modules that may act outside, because they clean up
+        self.on_avoided: object = (
+            None  # called with the name of a module in `avoid`, before anything of it runs
+        )
+        self.on_finish: object = None  # called with the name of each module when it has been initialised
+        self._undo: list[object] = []
+
+    def arm(self) -> None:
+        """Start telling. Everything from here on belongs to the program."""
+        self._random = {"random": read_random(), "numpy.random": read_numpy_random()}
+        self.tell("P", "")
+        self._descriptors = set(posix.listdir("/proc/self/fd"))
+        self.tell("R", "")
+        self._clock = (time.time(), time.monotonic(), time.perf_counter())
+        self._watch_imports()
+        self._watch_searches()
+        self._watch_environment()
+        self._registers = read_registers()
+        self.tell("A", "")
+
+    def disarm(self) -> None:
+        """Stop telling and put everything back."""
+        self.tell("D", "")
+        while self._undo:
+            self._undo.pop()()  # type: ignore[operator]
+
+    def _put(self, place, name: str, value) -> None:  # type: ignore[no-untyped-def]
+        before = place.__dict__[name]
+        setattr(place, name, value)
+        self._undo.append(lambda: setattr(place, name, before))
+
+    # ---- imports
+
+    def _watch_imports(self) -> None:
+        real = _frozen_importlib._find_and_load  # type: ignore[attr-defined]
+        tell, stack, modules, finish = self.tell, self.stack, sys.modules, self._finish
+        edges, avoid, probes = self.edges, self.avoid, self.probes
+
+        def _find_and_load(name, import_):  # type: ignore[no-untyped-def]
+            importer = stack[-1] if stack else "__main__"
+            edges.setdefault(importer, {})[name] = None
+            if name in modules:
+                tell("C", name)
+                return real(name, import_)
+            if name in avoid and self.on_avoided is not None:
+                self.on_avoided(name)  # type: ignore[operator]
+            tell("B", name)
+            if name in probes:
+                tell("q", "")
+            stack.append(name)
+            try:
+                module = real(name, import_)
+            except BaseException:
+                stack.pop()
+                tell("X", name)
+                raise
+            if name in probes:
+                tell("z", "")
+            finish(name)
+            stack.pop()
+            tell("E", name)
+            return module
+
+        # Frames of the import system are cut out of tracebacks by this file name.
+        _find_and_load.__code__ = _find_and_load.__code__.replace(co_filename="<frozen importlib._bootstrap>")
+        self._put(_frozen_importlib, "_find_and_load", _find_and_load)
+        if self.statements:
+            self._watch_statements()
+        else:
+            self._watch_edges()
+
+    def _watch_edges(self) -> None:
+        """Learn who uses a module that is in the cache already: the interpreter looks there by itself."""
+        real, tell, modules = builtins.__import__, self.tell, sys.modules
+        edges, stack = self.edges, self.stack
+
+        def watched_import(name, globals=None, locals=None, fromlist=(), level=0):  # type: ignore[no-untyped-def] # noqa: A002
+            result = real(name, globals, locals, fromlist, level)
+            known = edges.setdefault(stack[-1] if stack else "__main__", {})
+            base = name
+            if level or fromlist:
+                base = getattr(result, "__name__", name) if fromlist else ""
+            for full in (base, *(f"{base}.{part}" for part in fromlist or ())):
+                if full not in known and full in modules:
+                    known[full] = None
+                    tell("C", full)
+            return result
+
+        watched_import.__name__ = "__import__"
+        watched_import.__code__ = watched_import.__code__.replace(co_filename="<frozen importlib._bootstrap>")
+        self._put(builtins, "__import__", watched_import)
+
+    def _watch_statements(self) -> None:
+        real, tell, getframe = builtins.__import__, self.tell, sys._getframe
+        modules = sys.modules
+
+        def watched_import(name, globals=None, locals=None, fromlist=(), level=0):  # type: ignore[no-untyped-def] # noqa: A002
+            frame = getframe(1)
+            cached = "1" if not level and name in modules else "0"
+            names = ",".join(str(n) for n in fromlist or ())
+            importer = frame.f_globals.get("__name__") or "?"
+            place = (frame.f_lineno, frame.f_code.co_filename, importer, level, name, names, cached)
+            tell("J", "\1".join(map(str, place)))
+            try:
+                return real(name, globals, locals, fromlist, level)
+            finally:
+                tell("j", "")
+
+        watched_import.__name__ = "__import__"
+        watched_import.__code__ = watched_import.__code__.replace(co_filename="<frozen importlib._bootstrap>")
+        self._put(builtins, "__import__", watched_import)
+
+    def _finish(self, name: str) -> None:
+        """Look at what initialising `name` has left: output still buffered, clocks, generators, registers."""
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (AttributeError, OSError, ValueError):
+                pass  # closed, None, or not a stream: nothing buffered that we could show
+        self.tell("P", "")  # our own look at the clocks does not count
+        kept = find_kept_clock(sys.modules.get(name), self._clock)
+        descriptors = set(posix.listdir("/proc/self/fd"))
+        self.tell("R", "")
+        if len(descriptors) > len(self._descriptors):
+            self.tell("N", name + "\1leaves a descriptor open")
+        self._descriptors = descriptors
+        if kept:
+            self.tell("N", name + "\1keeps the clock in " + kept)
+        for which, state in (("random", read_random()), ("numpy.random", read_numpy_random())):
+            before = self._random.get(which)
+            if state != before and before is not None:
+                self.tell("N", f"{name}\1uses or seeds the global generator of {which}")
+            self._random[which] = state
+        registers = read_registers()
+        if registers != self._registers:
+            for key, value in registers.items():
+                if self._registers.get(key, value) != value:
+                    self.tell("Q", name + "\1" + key)
+            self._registers = registers
+        if self.on_finish is not None:
+            self.on_finish(name)  # type: ignore[operator]
+
+    # ---- searches of the import system's own
+
+    def _watch_searches(self) -> None:
+        tell = self.tell
+        finder = _frozen_importlib_external.FileFinder
+        find_spec = finder.__dict__["find_spec"]
+
+        def watched_find_spec(self, fullname, target=None):  # type: ignore[no-untyped-def]
+            tell("F", "D\1" + self.path + "\1" + fullname.rpartition(".")[2])
+            try:
+                return find_spec(self, fullname, target)
+            finally:
+                tell("f", "")
+
+        watched_find_spec.__name__ = "find_spec"
+        self._put(finder, "find_spec", watched_find_spec)
+
+        loader = _frozen_importlib_external.SourceFileLoader
+        path_stats = loader.__dict__["path_stats"]
+
+        def watched_path_stats(self, path):  # type: ignore[no-untyped-def]
+            tell("F", "S\1" + path)
+            try:
+                return path_stats(self, path)
+            finally:
+                tell("f", "")
+
+        self._put(loader, "path_stats", watched_path_stats)
+
+        is_dir = _frozen_importlib_external._path_isdir  # type: ignore[attr-defined]
+
+        def watched_is_dir(path):  # type: ignore[no-untyped-def]
+            tell("w", "")
+            return is_dir(path)
+
+        self._put(_frozen_importlib_external, "_path_isdir", watched_is_dir)
+        zipimport = sys.modules.get("zipimport")
+        if zipimport is not None:
+            # Each new directory of a path is first tried as a zip file.
+            init = zipimport.zipimporter.__init__
+
+            def watched_init(self, path):  # type: ignore[no-untyped-def]
+                tell("u", "")
+                try:
+                    init(self, path)
+                finally:
+                    tell("v", "")
+
+            self._put(zipimport.zipimporter, "__init__", watched_init)
+        self._watch_genericpath()
+
+    def _watch_genericpath(self) -> None:
+        """`os.path.exists` and its like ask only whether, and of what kind."""
+        for module, names in (
+            ("genericpath", "exists isfile isdir"),
+            ("posixpath", "realpath islink lexists"),
+        ):
+            namespace = getattr(sys.modules.get(module), "__dict__", {})
+            for name in names.split():
+                if type(namespace.get(name)) is type(read_registers):
+                    self._exchange_code(namespace, name)
+
+    def _exchange_code(self, namespace, name: str) -> None:  # type: ignore[no-untyped-def]
+        """Put a telling body into a function. The function stays: `from os.path import exists` has it too."""
+        function, tell = namespace[name], self.tell
+        before = function.__code__
+        genuine = type(function)(before, namespace, name, function.__defaults__)
+        genuine.__kwdefaults__ = function.__kwdefaults__
+        first, *more = before.co_varnames[: before.co_argcount + before.co_kwonlyargcount]
+        keywords = ", *, " + ", ".join(more) if more else ""
+        passed = "".join(f", {word}={word}" for word in more)
+        source = (
+            f"def {name}({first}{keywords}):\n"
+            f"    _entrepot_tell('u', '')\n"
+            f"    try:\n        return _entrepot_{name}({first}{passed})\n"
+            f"    finally:\n        _entrepot_tell('v', '')\n"
+        )
+        space: dict[str, object] = {}
+        exec(compile(source, before.co_filename, "exec"), space)
+        namespace["_entrepot_tell"] = tell
+        namespace[f"_entrepot_{name}"] = genuine
+        function.__code__ = space[name].__code__  # type: ignore[attr-defined]
+
+        def undo() -> None:
+            function.__code__ = before
+            namespace.pop(f"_entrepot_{name}", None)
+            namespace.pop("_entrepot_tell", None)
+
+        self._undo.append(undo)
+
+    # ---- environment and arguments
+
+    def _watch_environment(self) -> None:
+        os = sys.modules.get("os")
+        if os is not None:
+            data = WatchedEnvironment(os.environ._data)
+            data.tell = self.tell
+            owners = [os.environ]
+            if "environb" in os.__dict__:
+                owners.append(os.environb)
+            for owner in owners:
+                owner._data = data
+
+            native = WatchedEnvironment(posix.environ)
+            native.tell = self.tell
+            self._put(posix, "environ", native)
+
+            def give_back_environment() -> None:
+                plain: dict[bytes, bytes] = {}
+                plain.update(dict.items(data))
+                for owner in owners:
+                    owner._data = plain
+
+            self._undo.append(give_back_environment)
+
+        for name in ("argv", "orig_argv"):
+            if name in sys.__dict__:
+                self._watch_list(name)
+
+    def _watch_list(self, name: str) -> None:
+        genuine = sys.__dict__[name]
+        watched = WatchedArguments(genuine)
+        watched.tell = self.tell
+        sys.__dict__[name] = watched
+
+        def give_back() -> None:
+            if sys.__dict__.get(name) is watched:
+                sys.__dict__[name] = genuine
+
+        self._undo.append(give_back)
+
+
+def read_registers() -> dict[str, object]:
+    """Return the process's registers as plain values to compare."""
+    found: dict[str, object] = {}
+    for module_name, name in REGISTERS:
+        module = sys.modules.get(module_name)
+        if module is None or name not in module.__dict__:
+            continue
+        value = module.__dict__[name]
+        if type(value) is list:
+            found[f"{module_name}.{name}"] = [
+                id(item) if not isinstance(item, str) else item for item in value
+            ]
+        else:
+            found[f"{module_name}.{name}"] = id(value)
+    found["sys.setrecursionlimit"] = sys.getrecursionlimit()
+    found["sys.setswitchinterval"] = sys.getswitchinterval()
+    found["sys.settrace"] = id(sys.gettrace())
+    found["sys.setprofile"] = id(sys.getprofile())
+    for name, calls in (
+        ("gc", ("get_threshold", "isenabled", "get_freeze_count", "get_debug")),
+        ("locale", ("setlocale",)),
+        ("socket", ("getdefaulttimeout",)),
+        ("threading", ("gettrace", "getprofile")),
+        ("faulthandler", ("is_enabled",)),
+        ("tracemalloc", ("is_tracing",)),
+    ):
+        module = sys.modules.get(name)
+        for call in calls:
+            function = getattr(module, call, None)
+            if function is not None:
+                found[f"{name}.{call}"] = function(6) if call == "setlocale" else function()
+    return found
+
+
+def read_random() -> object:
+    """Return the state of the global generator in few numbers, or None while `random` is not there.
+
+    The position in the table and its first words change with every seed and every use.
+    """
+    random = sys.modules.get("random")
+    generator = getattr(random, "_inst", None)
+    if generator is None:
+        return None
+    state = generator.getstate()[1]
+    return state[-1], state[0], state[1], state[311]
+
+
+def read_numpy_random() -> object:
+    """Return the state of numpy's global generator in few numbers, or None while it is not there."""
+    generator = getattr(
+        getattr(sys.modules.get("numpy.random.mtrand"), "_rand", None), "_bit_generator", None
+    )
+    if generator is None:
+        return None
+    state = generator.state.get("state")
+    if type(state) is not dict or "key" not in state:
+        return None
+    key = state["key"]
+    return state["pos"], int(key[0]), int(key[1]), int(key[311])
+
+
+def find_kept_clock(module: object, since: tuple[float, float, float]) -> str:
+    """Return the name under which a module keeps a clock's value read while it was initialised, or ''."""
+    names = getattr(module, "__dict__", None)
+    if type(names) is not dict:
+        return ""
+    now = (time.time(), time.monotonic(), time.perf_counter())
+    bounds = tuple(zip(since, now, strict=True))
+    own = names.get("__name__")
+    for name, value in list(names.items()):
+        if _is_clock(value, bounds):
+            return str(name)
+        # One level deeper: containers, classes of its own, and their instances.
+        kind = type(value)
+        if kind is dict and len(value) < 200 and name != "__builtins__":
+            inner = list(value.values())
+        elif (kind is list or kind is tuple) and len(value) < 200:
+            inner = list(value)
+        elif (kind is type and value.__module__ == own) or (
+            kind.__module__ == own and type(getattr(value, "__dict__", None)) is dict
+        ):
+            inner = list(value.__dict__.values())
+        else:
+            continue
+        for item in inner:
+            if _is_clock(item, bounds):
+                return str(name)
+    return ""
+
+
+def _is_clock(value: object, bounds) -> bool:  # type: ignore[no-untyped-def]
+    kind = type(value)
+    if kind is float:
+        number = value
+    elif kind is int and value > 10**9:  # type: ignore[operator]
+        number = value / 1e9 if value > 10**15 else float(value)  # type: ignore[operator,arg-type]
+    else:
+        return False
+    return any(low <= number <= high for low, high in bounds)

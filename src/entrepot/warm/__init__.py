@@ -1,0 +1,1 @@
+"""How can a module that one program has initialised serve the next one?"""

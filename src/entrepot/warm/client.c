@@ -1,0 +1,643 @@
+/* `entrepot run`: the run that python would make, from an image where one is valid, else plainly.
+ *
+ * The way: read the options; find the interpreter; look for the checks of this program's image (or of
+ * the interpreter's base image) in the store; compare; then `exec` the interpreter with the very
+ * arguments that python would have got. A warm run has two more variables (LD_PRELOAD, ENTREPOT_IMAGE),
+ * which are gone before the program starts. Where anything is missing, odd or changed: the plain run,
+ * and a request to the keeper, which is never waited for.
+ *
+ * The store is a directory that belongs to the user with mode 0700; anything else is refused.
+ * `--prepare` asks for the image and runs nothing.
+ * ENTREPOT_WARM=0: plain. ENTREPOT_LOG=1: say on stderr why a run is not warm.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef ENTREPOT_VERSION
+#define ENTREPOT_VERSION "0"
+#endif
+#define CHECKS_MAGIC "entrepot checks 1 " ENTREPOT_VERSION
+
+extern char **environ;
+int entrepot_check(const char *block, size_t size);
+
+static int is_loud, is_asked; /* is_asked: the keeper was */
+static char library[PATH_MAX]; /* what an image is taken over with; the checks name it */
+static char said[600] = "cold: there is no image yet";
+
+static void say(const char *format, ...) {
+    va_list rest;
+    va_start(rest, format);
+    vsnprintf(said, sizeof said, format, rest);
+    va_end(rest);
+}
+
+/* ---- our own options, and python's */
+
+struct Run {
+    int cold, why, prepare, is_plain; /* is_plain: no image can serve this kind of run */
+    const char *python, *argv0;
+    char **argv; /* python's: argv[0] is set later */
+    int argc;
+    const char *kind, *entry;
+    int entry_at; /* argv[entry_at...] is the program's own argv, its first item included */
+};
+
+/* Which of python's options change nothing but the kind of interpreter (which the key holds). */
+static int is_known_x(const char *text) {
+    static const char *known[] = {"utf8", "utf8=1", "utf8=0", "no_debug_ranges", "frozen_modules=on", "frozen_modules", "safe_path"};
+    for (size_t index = 0; index < sizeof known / sizeof *known; index++)
+        if (!strcmp(text, known[index])) return 1;
+    return !strncmp(text, "int_max_str_digits=", 19);
+}
+
+static void parse_python(struct Run *run) {
+    int at = 1;
+    run->kind = "stdin";
+    run->entry = "";
+    for (; at < run->argc; at++) {
+        const char *word = run->argv[at];
+        if (word[0] != '-' || !word[1]) break;
+        if (!strncmp(word, "--", 2)) {
+            if (!strcmp(word, "--check-hash-based-pycs")) at++;
+            else run->is_plain = 1;
+            continue;
+        }
+        for (const char *letter = word + 1; *letter; letter++) {
+            if (*letter == 'c' || *letter == 'm') {
+                run->kind = *letter == 'c' ? "command" : "module";
+                run->entry_at = letter[1] ? at : at + 1;
+                run->entry = letter[1] ? letter + 1 : at + 1 < run->argc ? run->argv[at + 1] : NULL;
+                if (!run->entry) run->is_plain = 1;
+                return;
+            }
+            if (*letter == 'W' || *letter == 'X') {
+                const char *value = letter[1] ? letter + 1 : at + 1 < run->argc ? run->argv[++at] : NULL;
+                if (!value || (*letter == 'X' && !is_known_x(value))) run->is_plain = 1;
+                break;
+            }
+            if (!strchr("OBEIsSubPq", *letter)) run->is_plain = 1;
+        }
+        if (run->is_plain) return;
+    }
+    if (at >= run->argc || !strcmp(run->argv[at], "-")) {
+        run->is_plain = 1; /* the program comes through stdin */
+        return;
+    }
+    run->kind = "file";
+    run->entry = run->argv[at];
+    run->entry_at = at;
+}
+
+static int parse(struct Run *run, int argc, char **argv) {
+    int at = 2;
+    for (; at < argc; at++) {
+        if (!strcmp(argv[at], "--cold")) run->cold = 1;
+        else if (!strcmp(argv[at], "--why")) run->why = 1;
+        else if (!strcmp(argv[at], "--prepare")) run->prepare = 1;
+        else if (!strcmp(argv[at], "--python") && at + 1 < argc) run->python = argv[++at];
+        else if (!strncmp(argv[at], "--python=", 9)) run->python = argv[at] + 9;
+        else if (!strcmp(argv[at], "--help") || !strcmp(argv[at], "--python")) return -1;
+        else break;
+    }
+    run->argv = argv + at - 1; /* one place in front for argv[0] */
+    run->argc = argc - at + 1;
+    return 0;
+}
+
+/* ---- the interpreter */
+
+static const char *join(const char *folder, size_t length, const char *name) {
+    char *path = malloc(length + strlen(name) + 2);
+    if (!path) _exit(71);
+    memcpy(path, folder, length);
+    path[length] = '/';
+    strcpy(path + length + 1, name);
+    return path;
+}
+
+static const char *find_in(const char *folder, size_t length) {
+    static const char *names[] = {"python", "python3"};
+    for (int index = 0; index < 2; index++) {
+        const char *path = join(folder, length, names[index]);
+        if (!access(path, X_OK)) return path;
+    }
+    return NULL;
+}
+
+/* Beside this program: as it was called, else where it really is. */
+static const char *find_sibling(const char *called) {
+    const char *slash = strrchr(called, '/'), *found = NULL;
+    if (slash) found = find_in(called, (size_t)(slash - called));
+    static char own[PATH_MAX];
+    ssize_t size = readlink("/proc/self/exe", own, sizeof own - 1);
+    if (!found && size > 0) {
+        own[size] = 0;
+        found = find_in(own, (size_t)(strrchr(own, '/') - own));
+    }
+    return found;
+}
+
+/* What the shell would run for `python`. */
+static const char *find_on_path(const char **name) {
+    static const char *names[] = {"python", "python3"};
+    const char *path = getenv("PATH");
+    for (int index = 0; path && index < 2; index++)
+        for (const char *at = path; *at;) {
+            size_t length = strcspn(at, ":");
+            const char *found = length ? join(at, length, names[index]) : NULL;
+            struct stat st;
+            if (found && !stat(found, &st) && S_ISREG(st.st_mode) && !access(found, X_OK)) {
+                *name = names[index];
+                return found;
+            }
+            at += length + (at[length] == ':');
+        }
+    return NULL;
+}
+
+static void find_python(struct Run *run, const char *called) {
+    if (run->python) {
+        run->argv0 = run->python;
+        if (!strchr(run->python, '/')) {
+            char *path = getenv("PATH");
+            for (const char *at = path ? path : ""; *at;) {
+                size_t length = strcspn(at, ":");
+                const char *found = length ? join(at, length, run->python) : NULL;
+                if (found && !access(found, X_OK)) {
+                    run->python = found;
+                    return;
+                }
+                at += length + (at[length] == ':');
+            }
+        }
+        return;
+    }
+    if (!strchr(called, '/')) run->python = find_on_path(&run->argv0);
+    if (!run->python) run->argv0 = run->python = find_sibling(called);
+}
+
+static int is_elf(const char *path) {
+    char head[4] = {0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return 0;
+    ssize_t got = read(fd, head, 4);
+    close(fd);
+    return got == 4 && !memcmp(head, "\177ELF", 4);
+}
+
+/* ---- the key: what an image is for */
+
+static char *add_text(char *at, char *end, const char *text) {
+    while (at && *text && at < end - 1) *at++ = *text++;
+    if (at && at < end - 1) *at++ = '\1';
+    *at = 0;
+    return at;
+}
+
+static const char *make_key(const struct Run *run, int base, char *text, size_t size) {
+    static char names[2][17];
+    char *at = text, *end = text + size, folder[PATH_MAX];
+    at = add_text(at, end, run->python);
+    at = add_text(at, end, run->argv0);
+    at = add_text(at, end, base ? "base" : run->kind);
+    for (int index = 1; index < run->argc && index < run->entry_at; index++)
+        at = add_text(at, end, run->argv[index]);
+    if (!base) {
+        at = add_text(at, end, run->entry);
+        if (run->entry[0] != '/' || strcmp(run->kind, "file")) at = add_text(at, end, getcwd(folder, sizeof folder) ? folder : "?");
+    }
+    if (at >= end - 2) return NULL;
+    uint64_t hash = 0xcbf29ce484222325ull;
+    for (const char *byte = text; *byte; byte++) hash = (hash ^ (unsigned char)*byte) * 0x100000001b3ull;
+    snprintf(names[base], 17, "%016llx", (unsigned long long)hash);
+    return names[base];
+}
+
+/* ---- the store */
+
+static int is_safe(int fd) {
+    struct stat st;
+    return !fstat(fd, &st) && S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 077);
+}
+
+static char store_path[PATH_MAX];
+
+static int open_in(const char *path, int may_make) {
+    if (strlen(path) >= sizeof store_path - 64) return -1;
+    if (may_make) mkdir(path, 0700);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0 && !is_safe(fd)) {
+        close(fd);
+        say("cold: %s belongs to somebody else or is open to others", path);
+        return -1;
+    }
+    if (fd >= 0) strcpy(store_path, path);
+    return fd;
+}
+
+static int open_store(void) {
+    char path[PATH_MAX];
+    const char *given = getenv("ENTREPOT_DIR"), *runtime = getenv("XDG_RUNTIME_DIR");
+    if (given) return given[0] == '/' ? open_in(given, 1) : -1;
+    snprintf(path, sizeof path, "/dev/shm/entrepot-%u", (unsigned)geteuid());
+    int fd = open_in(path, 1);
+    if (fd < 0 && runtime && runtime[0] == '/') {
+        snprintf(path, sizeof path, "%s/entrepot", runtime);
+        fd = open_in(path, 1);
+    }
+    if (fd < 0) {
+        snprintf(path, sizeof path, "/tmp/entrepot-%u", (unsigned)geteuid());
+        fd = open_in(path, 1);
+    }
+    return fd;
+}
+
+static char *map_file(int store, const char *name, size_t *size) {
+    int fd = openat(store, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+    if (fd < 0) return NULL;
+    char *data = NULL;
+    if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_uid == geteuid() && st.st_size > 0) {
+        *size = (size_t)st.st_size;
+        data = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (data == MAP_FAILED) data = NULL;
+    }
+    close(fd);
+    return data;
+}
+
+/* ---- is everything what it was? */
+
+static const char *find_variable(const char *name, size_t length) {
+    for (char **at = environ; *at; at++)
+        if (!strncmp(*at, name, length) && (*at)[length] == '=') return *at + length + 1;
+    return NULL;
+}
+
+static int check_variable(const char *item) {
+    size_t length = strcspn(item, "=");
+    const char *value = find_variable(item, length);
+    return value && !strcmp(value, item + length + 1);
+}
+
+static int count_family(const char *const *prefixes, int count) {
+    int found = 0;
+    for (char **at = environ; *at; at++)
+        for (int index = 0; index < count; index++)
+            if (!strncmp(*at, prefixes[index], strlen(prefixes[index]))) {
+                found++;
+                break;
+            }
+    return found;
+}
+
+static int check_limit(const char *text) {
+    struct rlimit limit;
+    long number;
+    unsigned long long soft, hard;
+    if (sscanf(text, "%ld:%llu:%llu", &number, &soft, &hard) != 3 || getrlimit((unsigned)number, &limit)) return 0;
+    return limit.rlim_cur == (rlim_t)soft && limit.rlim_max == (rlim_t)hard;
+}
+
+static int check_affinity(const char *text) {
+    char now[4096] = "", *at = now;
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set)) return 0;
+    for (int cpu = 0; cpu < CPU_SETSIZE && at < now + sizeof now - 8; cpu++)
+        if (CPU_ISSET(cpu, &set)) at += sprintf(at, at > now ? ",%d" : "%d", cpu);
+    return !strcmp(text, now);
+}
+
+static int check_cwd(const char *text) {
+    char folder[PATH_MAX];
+    return getcwd(folder, sizeof folder) && !strcmp(folder, text);
+}
+
+static int check_host(const char *text) {
+    char name[256] = "";
+    return !gethostname(name, sizeof name - 1) && !strcmp(name, text);
+}
+
+static int check_day(const char *text) {
+    char now[32];
+    time_t clock = time(NULL);
+    return strftime(now, sizeof now, "%Y-%m-%d", localtime(&clock)) && !strcmp(now, text);
+}
+
+/* The fields of a `.checks` file: a letter, a text, a zero byte (see checks.py). */
+static int check_fields(const struct Run *run, const char *data, size_t size, const char *key, const char **image, const char **files) {
+    const char *prefixes[64];
+    int prefix_count = 0, family = 0, everything = -1, argument = run->entry_at + 1, all_arguments = 0;
+    if (size < sizeof CHECKS_MAGIC || data[size - 1] || strcmp(data, CHECKS_MAGIC)) return say("cold: the store is of another version"), 0;
+    for (const char *at = data + sizeof CHECKS_MAGIC; at < data + size; at += strlen(at) + 1) {
+        const char *text = at + 1;
+        int good = 1;
+        switch (*at) {
+            case 'k': good = !strcmp(text, key); break;
+            case 'i': *image = text; break;
+            case 'f': *files = text; break;
+            case 's': good = strlen(text) < sizeof library; if (good) strcpy(library, text); break;
+            case 'e': good = check_variable(text); break;
+            case 'u': good = !find_variable(text, strlen(text)); break;
+            case 'p': if (prefix_count < 64) prefixes[prefix_count++] = text; break;
+            case 'm': good = check_variable(text); family++; break;
+            case 'A': everything = 0; break;
+            case 'a': good = check_variable(text); everything++; break;
+            case 'c': good = check_cwd(text); break;
+            case 'V': all_arguments = 1; break;
+            case 'v': good = argument < run->argc && !strcmp(run->argv[argument], text); argument++; break;
+            case 'l': good = check_limit(text); break;
+            case 'n': good = check_affinity(text); break;
+            case 'h': good = check_host(text); break;
+            case 'd': good = check_day(text); break;
+            default: good = 0;
+        }
+        if (!good) {
+            say("cold: changed: %c %.500s", *at, text);
+            return 0;
+        }
+    }
+    if (all_arguments && argument != run->argc) return say("cold: changed: the arguments"), 0;
+    if (count_family(prefixes, prefix_count) != family) return say("cold: changed: a variable of Python, the locale or a library was added or removed"), 0;
+    if (everything >= 0) {
+        int now = 0;
+        while (environ[now]) now++;
+        if (now != everything) return say("cold: changed: the environment"), 0;
+    }
+    return *image && *files;
+}
+
+static const char *find_path(const char *block, size_t size, int index) {
+    const char *at = block;
+    while (index-- > 0 && at + 64 < block + size) at += *(const uint32_t *)at;
+    return at + 64 < block + size ? at + 64 : "?";
+}
+
+/* Return the path of an image that this run may take over, or NULL. */
+static const char *find_image(const struct Run *run, int store, const char *name, const char *key) {
+    static char path[PATH_MAX + 64];
+    char file[64];
+    size_t size, block_size;
+    const char *image = NULL, *files = NULL;
+    snprintf(file, sizeof file, "%s.checks", name);
+    char *data = map_file(store, file, &size);
+    if (!data) return NULL;
+    if (!check_fields(run, data, size, key, &image, &files) || strchr(image, '/') || strchr(files, '/')) return NULL;
+    char *block = map_file(store, files, &block_size);
+    if (!block) return NULL;
+    int changed = entrepot_check(block, block_size);
+    if (changed >= 0) {
+        say("cold: changed: f %s", find_path(block, block_size, changed));
+        return NULL;
+    }
+    struct stat st;
+    if (fstatat(store, image, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode) || st.st_uid != geteuid()) return NULL;
+    snprintf(path, sizeof path, "%s/%s", store_path, image);
+    return path;
+}
+
+/* One byte for each run; its size is the number of hits, its time the last use. */
+static void note(int store, const char *name, const char *ending, const char *text, int append) {
+    char file[64];
+    snprintf(file, sizeof file, "%s.%s", name, ending);
+    int fd = openat(store, file, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | (append ? O_APPEND : O_TRUNC), 0600);
+    if (fd < 0) return;
+    ssize_t put = write(fd, text, strlen(text));
+    (void)put;
+    close(fd);
+}
+
+/* ---- the keeper */
+
+static void write_items(FILE *out, char **items, int count) {
+    fprintf(out, "%d", count);
+    fputc(0, out);
+    for (int index = 0; index < count; index++) fwrite(items[index], 1, strlen(items[index]) + 1, out);
+}
+
+static int write_request(const struct Run *run, int store, const char *name, const char *base, const char *key, const char *base_key) {
+    char folder[PATH_MAX], file[64];
+    mkdirat(store, "requests", 0700);
+    snprintf(file, sizeof file, "requests/.%s.%d", name, (int)getpid());
+    int fd = openat(store, file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
+    if (!out) return -1;
+    char pid[16];
+    snprintf(pid, sizeof pid, "%d", (int)getpid());
+    char *head[] = {(char *)name, (char *)key, (char *)base, (char *)base_key, (char *)run->python, (char *)run->kind,
+                    (char *)run->entry, getcwd(folder, sizeof folder) ? folder : (char *)"/", pid};
+    write_items(out, head, sizeof head / sizeof *head);
+    char at[16];
+    snprintf(at, sizeof at, "%d", run->entry_at);
+    char *where[] = {at};
+    write_items(out, where, 1);
+    write_items(out, run->argv, run->argc);
+    int count = 0;
+    while (environ[count]) count++;
+    write_items(out, environ, count);
+    if (fclose(out)) {
+        unlinkat(store, file, 0);
+        return -1;
+    }
+    char final[64];
+    snprintf(final, sizeof final, "requests/%s.%d", name, (int)getpid());
+    return renameat(store, file, store, final);
+}
+
+/* Started apart from this run: its own session, its own descriptors, nobody's child. */
+static void start_keeper(const char *python) {
+    pid_t child = fork();
+    if (child < 0) return;
+    if (child) {
+        while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {}
+        return;
+    }
+    setsid();
+    if (fork()) _exit(0);
+    for (int number = 1; number < 65; number++) signal(number, SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    if (chdir("/")) _exit(0);
+    int null = open("/dev/null", O_RDWR);
+    for (int fd = 0; fd < 3; fd++) dup2(null, fd);
+    close_range(3, ~0u, 0);
+    char *const argv[] = {(char *)python, (char *)"-I", (char *)"-m", (char *)"entrepot.warm.keeper", store_path, NULL};
+    static char *kept[64];
+    int count = 0;
+    for (char **at = environ; *at && count < 63; at++)
+        if (!strncmp(*at, "ENTREPOT_", 9) || !strncmp(*at, "PATH=", 5) || !strncmp(*at, "HOME=", 5)) kept[count++] = *at;
+    execve(python, argv, kept);
+    _exit(0);
+}
+
+static void ask_keeper(const struct Run *run, int store, const char *called, const char *name, const char *base, const char *key,
+                       const char *base_key) {
+    if (write_request(run, store, name, base, key, base_key)) return;
+    is_asked = 1;
+    int wake = openat(store, "wake", O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+    if (wake >= 0) { /* a keeper holds its other end */
+        ssize_t put = write(wake, "!", 1);
+        (void)put;
+        close(wake);
+        return;
+    }
+    const char *own = find_sibling(called);
+    start_keeper(own ? own : run->python);
+}
+
+/* ---- which runs can be warm at all */
+
+static int is_asked_for(const struct Run *run) {
+    const char *warm = getenv("ENTREPOT_WARM");
+    if (run->cold || (warm && !strcmp(warm, "0"))) return say("cold: as asked"), 0;
+    if (getenv("CI") && !(warm && *warm)) return say("cold: CI is set (ENTREPOT_WARM=1 for warm runs all the same)"), 0;
+    if (run->is_plain) return say("cold: runs with these options, or from stdin, are never warm"), 0;
+    if (getenv("LD_PRELOAD") || getenv("LD_AUDIT") || getenv("LD_LIBRARY_PATH")) return say("cold: the loader is told by LD_* variables"), 0;
+    if (geteuid() != getuid() || getegid() != getgid()) return say("cold: another user's rights"), 0;
+    static const char *known[] = {"PYTHONPATH=", "PYTHONHOME=", "PYTHONHASHSEED=", "PYTHONIOENCODING=", "PYTHONUTF8=", "PYTHONWARNINGS=",
+                                  "PYTHONDONTWRITEBYTECODE=", "PYTHONUNBUFFERED=", "PYTHONOPTIMIZE=", "PYTHONNOUSERSITE=", "PYTHONSAFEPATH=",
+                                  "PYTHONPYCACHEPREFIX=", "PYTHONUSERBASE=", "PYTHONSTARTUP=", "PYTHONINTMAXSTRDIGITS=", "PYTHONNODEBUGRANGES="};
+    for (char **at = environ; *at; at++) {
+        if (strncmp(*at, "PYTHON", 6) || strcspn(*at, "=") != strspn(*at, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")) continue;
+        int good = 0;
+        for (size_t index = 0; index < sizeof known / sizeof *known; index++)
+            good |= !strncmp(*at, known[index], strlen(known[index]));
+        if (!good || !strcmp(*at, "PYTHONHASHSEED=random")) return say("cold: %.*s is set", (int)strcspn(*at, "="), *at), 0;
+    }
+    if (!strcmp(run->kind, "file")) {
+        struct stat st;
+        size_t length = strlen(run->entry);
+        if (stat(run->entry, &st) || !S_ISREG(st.st_mode) || length < 4 || strcmp(run->entry + length - 3, ".py"))
+            return say("cold: only .py files, -m and -c are warm"), 0;
+    }
+    return 1;
+}
+
+static int become(const char *python, char **argv) {
+    execv(python, argv);
+    if (errno == ENOENT)
+        fprintf(stderr, "entrepot: there is no interpreter at %s\n  to choose another:  entrepot run --python PATH ...\n", python);
+    else
+        fprintf(stderr, "entrepot: cannot start %s: %s\n", python, strerror(errno));
+    return 1;
+}
+
+/* With --why: somebody must be left to say it. Everything else is as without. */
+static void stay_behind(const char *name) {
+    pid_t child = fork();
+    if (child <= 0) return;
+    int status = 0;
+    signal(SIGINT, SIG_IGN);
+    signal(SIGQUIT, SIG_IGN);
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+    fprintf(stderr, "entrepot: %s\n", said);
+    (void)name;
+    if (WIFSIGNALED(status)) {
+        struct rlimit none = {0, 0};
+        setrlimit(RLIMIT_CORE, &none);
+        signal(WTERMSIG(status), SIG_DFL);
+        kill(getpid(), WTERMSIG(status));
+    }
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+}
+
+static const char *decide(struct Run *run, const char *called) {
+    static char key[PATH_MAX * 4], base_key[PATH_MAX * 4];
+    if (!is_asked_for(run) || !is_elf(run->python)) return NULL;
+    const char *name = make_key(run, 0, key, sizeof key), *base = make_key(run, 1, base_key, sizeof base_key);
+    if (!name || !base) return say("cold: the program's name is too long"), NULL;
+    say("cold: the store cannot be used");
+    int store = open_store();
+    if (store < 0) return NULL;
+    say("cold: there is no image yet");
+    const char *image = find_image(run, store, name, key);
+    if (image) {
+        say("warm");
+        if (!run->prepare) {
+            note(store, name, "hits", "+", 1);
+            note(store, name, "last", said, 0);
+        }
+        return image;
+    }
+    char first[sizeof said];
+    strcpy(first, said);
+    if (!strcmp(run->kind, "file")) image = find_image(run, store, base, base_key);
+    if (image) {
+        say("base: %.500s", first + (strncmp(first, "cold: ", 6) ? 0 : 6));
+        if (!run->prepare) note(store, base, "hits", "+", 1);
+    } else {
+        strcpy(said, first);
+    }
+    if (!run->prepare) note(store, name, "last", said, 0);
+    ask_keeper(run, store, called, name, base, key, base_key);
+    return image;
+}
+
+static void set_warm(const char *image) {
+    /* Last in the environment, so that nothing is left of them when they are wiped out. */
+    char *preload = NULL, *variable = NULL;
+    if (!library[0] || asprintf(&preload, "LD_PRELOAD=%s", library) < 0 || asprintf(&variable, "ENTREPOT_IMAGE=%s", image) < 0) return;
+    int count = 0;
+    while (environ[count]) count++;
+    char **with = calloc((size_t)count + 3, sizeof *with);
+    if (!with) return;
+    memcpy(with, environ, (size_t)count * sizeof *with);
+    with[count] = preload;
+    with[count + 1] = variable;
+    environ = with;
+}
+
+int main(int argc, char **argv) {
+    struct Run run = {0};
+    const char *called = argc ? argv[0] : "entrepot";
+    if (argc < 2 || strcmp(argv[1], "run") || parse(&run, argc, argv)) {
+        const char *python = find_sibling(called);
+        char **plain = calloc((size_t)argc + 5, sizeof *plain);
+        if (!python || !plain) {
+            fprintf(stderr, "entrepot: there is no interpreter beside %s\n", called);
+            return 1;
+        }
+        char **at = plain;
+        *at++ = (char *)python;
+        *at++ = (char *)"-P";
+        *at++ = (char *)"-m";
+        *at++ = (char *)"entrepot";
+        for (int index = 1; index < argc; index++) *at++ = argv[index];
+        return become(python, plain);
+    }
+    is_loud = getenv("ENTREPOT_LOG") && strcmp(getenv("ENTREPOT_LOG"), "0");
+    find_python(&run, called);
+    if (!run.python) {
+        fprintf(stderr, "entrepot: no python was found on PATH or beside %s\n  to choose one:  entrepot run --python PATH ...\n", called);
+        return 1;
+    }
+    run.argv[0] = (char *)run.argv0;
+    parse_python(&run);
+    const char *image = decide(&run, called);
+    if (run.prepare) { /* 0: it is there, 1: it is being made, 3: it cannot be */
+        printf("%s\n", said);
+        return image && !strcmp(said, "warm") ? 0 : is_asked ? 1 : 3;
+    }
+    if (is_loud && !run.why) fprintf(stderr, "entrepot: %s\n", said);
+    if (run.why) stay_behind(run.entry);
+    if (image) set_warm(image);
+    return become(run.python, run.argv);
+}

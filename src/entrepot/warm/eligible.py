@@ -1,0 +1,115 @@
+"""Which modules may be shared, and why the others may not.
+
+Initialising a module is shared only where doing it once, elsewhere and earlier, is the same
+as doing it in the run. What the observer saw it do decides; the tables below are the few
+modules and libraries known to be safe although they do something that usually is not, each
+with the reason. A test uses each of them hard after a fork.
+
+Does not know: what a module does without any call that can be seen (see `observe.c`).
+"""
+
+from __future__ import annotations
+
+import os.path
+
+# Do something outside of the process at import and undo it before they are done.
+PROBES = {
+    "urllib3.util.connection": "binds a socket to ::1 and closes it, to learn whether IPv6 is there",
+    "joblib._multiprocessing_helpers": "makes a named semaphore and removes it, to learn whether it can",
+}
+
+# Read the clock at import. "renewed": put right in each run by renewal/resident.py;
+# "day": keep at most the date, which then is an input; "zone": ask for the time zone's names.
+CLOCK = {
+    "logging": "renewed",
+    "_strptime": "zone",
+    "pandas._libs.tslibs.strptime": "zone",
+    "dateutil.parser._parser": "day",
+    "numpy.f2py.rules": "renewed",
+}
+
+# Take randomness at import. "renewed": renewal/resident.py gives it new randomness in each run.
+RANDOM = {
+    "random": "renewed",
+    "numpy.random.mtrand": "renewed",
+    "numpy.random._generator": "renewed",
+    "numpy.random": "renewed",
+    "multiprocessing.process": "renewed",
+    "sympy.core.random": "renewed",
+    "sympy.core.symbol": "renewed",
+    "scipy.stats._new_distributions": "draws nothing that it keeps",
+}
+
+# Ask for the number of the process or the thread at import, and are put right in each run.
+IDENTITY = {
+    "threading": "renewed",  # the main thread's native id, by warm/resident.py
+}
+
+# Shared libraries that may start threads, because they make them anew after a fork.
+THREADS = {
+    "libarrow": "Arrow makes its thread pools anew in a child (its own at-fork handlers)",
+    "libopenblas": "OpenBLAS starts its threads again in a child (pthread_atfork)",
+    "libscipy_openblas": "OpenBLAS starts its threads again in a child (pthread_atfork)",
+}
+
+# Shared libraries that read clock, process id or randomness for themselves: hash seeds, names of
+# allocator threads. Nothing of it can be told from outside.
+PRIVATE = (
+    "libcrypto",  # its generator notices a fork
+    "libssl",
+    "libarrow",
+    "_pydantic_core",
+    "_rust.abi3",
+    "etree.",
+    "_polars_runtime",
+    "libmimalloc",
+    "libjemalloc",
+)
+
+# Variables that libraries may read without a call that can be seen (before any of our code, or in `ld.so`).
+FAMILIES = (
+    "PYTHON",
+    "LC_",
+    "LANG",
+    "TZ",
+    "LD_",
+    "OMP_",
+    "KMP_",
+    "GOMP_",
+    "MKL_",
+    "OPENBLAS_",
+    "GOTO_",
+    "BLIS_",
+    "VECLIB_",
+    "NUMEXPR_",
+    "CUDA_",
+    "NVIDIA_",
+    "MALLOC_",
+    "GLIBC_TUNABLES",
+    "NLSPATH",
+    "LOCPATH",
+    "OPENSSL_",
+    "SSL_CERT_",
+)
+FAMILY_EXCEPTIONS = ("PYTHONHASHSEED_",)
+
+
+def counts_always(name: str) -> bool:
+    """Whether a variable is an input even when nobody was seen to read it."""
+    return name.startswith(FAMILIES)
+
+
+def get_thread_reason(library: str) -> str:
+    """Return why a thread started from this library forbids sharing, or '' if it does not."""
+    base = os.path.basename(library)
+    if any(base.startswith(name) for name in THREADS):
+        return ""
+    if "python" in base:
+        return "starts a thread"
+    return f"starts a thread from {base or 'unknown code'}, which is not known to survive a fork"
+
+
+def is_private(library: str) -> bool:
+    """Whether a library's own reads of clock, id or randomness stay inside it."""
+    base = os.path.basename(library)
+    return any(word in base for word in PRIVATE)

@@ -1,0 +1,1 @@
+"""How far may an entry point be run before anybody has asked for it?"""

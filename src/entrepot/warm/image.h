@@ -1,0 +1,58 @@
+/* What an image is: the memory of an interpreter that waits, as a file, and the table to put it back.
+ *
+ * The file begins with a Head, then `files` (struct File), `maps` (struct Map, in the order in which
+ * they must be made), `spans` (struct Span: the parts of the address space that come from the image
+ * itself), `text` (paths, each ended by a zero byte); then, page by page, the memory.
+ */
+#ifndef ENTREPOT_IMAGE_H
+#define ENTREPOT_IMAGE_H
+#include <stdint.h>
+
+#define IMAGE_MAGIC 0x31656761746e65ull
+#define IMAGE_VERSION 4
+#define PAGE 4096ull
+/* Where nothing of a process is usually: the table, the code and the stack of the restorer. */
+#define WORKSHOP 0x100000000000ull
+/* Room after the last page, so that a mapping that grows in place (mremap) does not meet the file's end. */
+#define TAIL (64ull << 30)
+
+enum { FROM_NOTHING, FROM_FILE, FROM_IMAGE };
+
+struct Handler { /* the kernel's own struct sigaction */
+    uint64_t handler, flags, restorer, mask;
+};
+
+struct Area {
+    uint64_t start, size;
+};
+
+struct Head {
+    uint64_t magic, version, table_bytes;
+    uint64_t fs, resume, stack, curbrk, tid_offset;
+    int64_t rseq_offset;
+    uint64_t rseq_size;
+    uint64_t robust, robust_size;
+    uint64_t altstack[3];
+    struct Handler handlers[65];
+    struct Area special[4]; /* vvar, vvar_vclock, vdso of the kernel */
+    uint64_t files, file_count, maps, map_count, spans, span_count, text;
+    uint64_t pid, page_count;
+};
+
+struct File {
+    uint64_t path; /* offset in text */
+    uint64_t dev, ino, size, mtime_ns, ctime_ns;
+};
+
+struct Map {
+    uint64_t start, size, offset;
+    uint32_t prot, flags;
+    int32_t file; /* index, or -1 */
+    uint32_t from;
+};
+
+struct Span {
+    uint64_t start, size;
+    uint32_t prot, pad;
+};
+#endif

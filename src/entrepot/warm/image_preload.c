@@ -1,0 +1,249 @@
+/* The library that an interpreter is started with, to prepare an image or to take one over.
+ *
+ *   ENTREPOT_IMAGE=path    take it over, here and now, before Python's own start (image_restore.c)
+ *   ENTREPOT_PREPARE=descriptor:path  let Python start; when it is about to run the program, with no Python frame
+ *                          on the stack, run the text of that file (warm/resident.py) in a namespace of
+ *                          its own and hand it the program (`begin`). The code that it gives back is
+ *                          evaluated from here, so the program has no frame of ours below it.
+ *
+ * In a process that took an image over the same code goes on, from the middle of `begin` or of the
+ * program's code, to the end of the program (`finish`).
+ *
+ * madvise(MADV_DONTNEED) promises zeros where memory is anonymous. In such a process that memory comes
+ * from a file, so it is exchanged for anonymous memory first; allocators rely on it.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "image.h"
+#include "image_parts.h"
+#include "image_python.h"
+
+static struct Python python;
+static char resident_path[4096];
+static long control = -1; /* the descriptor to the keeper */
+static int preparing, taken_over, leave_quickly;
+
+/* ---- madvise */
+
+__attribute__((visibility("default"))) int madvise(void *address, size_t size, int advice) {
+    if (taken_over && (advice == MADV_DONTNEED || advice == MADV_FREE)) {
+        const struct Head *table = image_table();
+        const struct Span *spans = (const struct Span *)((const char *)table + table->spans);
+        uint64_t from = (uint64_t)address, to = (from + size + PAGE - 1) & ~(PAGE - 1);
+        if (from & (PAGE - 1)) goto plain;
+        uint64_t low = 0, high = table->span_count; /* spans are in order of address */
+        while (low < high) {
+            uint64_t middle = (low + high) / 2;
+            if (spans[middle].start + spans[middle].size <= from) low = middle + 1;
+            else high = middle;
+        }
+        for (; low < table->span_count && spans[low].start < to; low++) {
+            if (!(spans[low].prot & PROT_WRITE)) continue;
+            uint64_t start = spans[low].start > from ? spans[low].start : from;
+            uint64_t end = spans[low].start + spans[low].size < to ? spans[low].start + spans[low].size : to;
+            mmap((void *)start, end - start, (int)spans[low].prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+        }
+        if (advice == MADV_FREE) return 0;
+    }
+plain:
+    return (int)syscall(SYS_madvise, address, size, advice);
+}
+
+/* ---- what the resident code can call */
+
+static Object *dump_here(Object *self, Object *path) {
+    (void)self;
+    const char *name = python.PyBytes_AsString(path);
+    if (!name) return NULL;
+    taken_over = 1; /* so that it is in the image */
+    int result = image_dump(name);
+    if (result != 1) taken_over = 0;
+    if (result < 0) return python.PyUnicode_FromString(image_error);
+    return python.PyLong_FromLong(result);
+}
+
+static Object *set_quick(Object *self, Object *flag) {
+    (void)self;
+    leave_quickly = (int)python.PyLong_AsLong(flag);
+    return python.PyLong_FromLong(taken_over ? image_ignored() : 0);
+}
+
+static Method methods[] = {
+    {"dump", dump_here, METHOD_ONE_ARGUMENT, NULL},
+    {"set_quick", set_quick, METHOD_ONE_ARGUMENT, NULL},
+};
+
+/* ---- the end of a program */
+
+static void call_ignoring(Object *function) {
+    Object *result = function ? python.PyObject_CallFunctionObjArgs(function, NULL) : NULL;
+    if (result) python.Py_DecRef(result);
+    else python.PyErr_Clear();
+}
+
+/* The exit status that Python gives to SystemExit, its message printed. */
+static int take_system_exit(void) {
+    Object *type = NULL, *value = NULL, *trace = NULL;
+    python.PyErr_Fetch(&type, &value, &trace);
+    python.PyErr_NormalizeException(&type, &value, &trace);
+    Object *globals = python.PyDict_New();
+    python.PyDict_SetItemString(globals, "__builtins__", python.PyEval_GetBuiltins());
+    python.PyDict_SetItemString(globals, "value", value);
+    static const char text[] = "import sys as s\n"
+                               "c = value.code\n"
+                               "t = 0 if c is None else (c & 0xffffffff) if isinstance(c, int) else 1\n"
+                               "if not (c is None or isinstance(c, int)):\n"
+                               "    print(c, file=s.stderr)\n";
+    Object *done = python.PyRun_String(text, FILE_INPUT, globals, globals);
+    if (!done) python.PyErr_Print();
+    Object *status = python.PyDict_GetItemString(globals, "t");
+    return status ? (int)python.PyLong_AsLong(status) : 1;
+}
+
+/* Leave without taking down what was inherited: threads, atexit, streams, the program's own objects. */
+static int finish_quickly(Object *resident) {
+    Object *finish = python.PyDict_GetItemString(resident, "finish");
+    Object *result = finish ? python.PyObject_CallFunctionObjArgs(finish, NULL) : NULL;
+    if (!result) python.PyErr_Print();
+    return result ? (int)python.PyLong_AsLong(result) : 0;
+}
+
+static void die_of_interrupt(void) {
+    signal(SIGINT, SIG_DFL);
+    kill(getpid(), SIGINT);
+    _exit(130);
+}
+
+__attribute__((noreturn)) static void finish(Object *resident, Object *result) {
+    int status = 0, interrupted = 0;
+    if (!result) {
+        Object *error = python.PyErr_Occurred();
+        if (error && python.PyErr_GivenExceptionMatches(error, *python.system_exit)) {
+            if (!leave_quickly) python.PyErr_Print(); /* does not come back */
+            status = take_system_exit();
+        } else {
+            interrupted = error && python.PyErr_GivenExceptionMatches(error, *python.interrupt);
+            python.PyErr_Print();
+            status = 1;
+        }
+    }
+    int flushed = leave_quickly ? finish_quickly(resident) : python.Py_FinalizeEx();
+    if (flushed < 0) status = 120;
+    if (interrupted) die_of_interrupt();
+    if (leave_quickly) {
+        fflush(NULL);
+        _exit(status);
+    }
+    exit(status);
+}
+
+/* ---- the beginning of a program */
+
+static char *read_text(const char *path) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return NULL;
+    char *text = calloc(1, 1 << 18);
+    size_t used = 0;
+    ssize_t got;
+    while (text && used < (1 << 18) - 1 && (got = read(fd, text + used, (1 << 18) - 1 - used)) > 0) used += (size_t)got;
+    close(fd);
+    return text;
+}
+
+static int take_over(const char *kind, Object *arguments) {
+    Object *resident = python.PyDict_New();
+    char *text = read_text(resident_path);
+    if (!resident || !text) _exit(70);
+    python.PyDict_SetItemString(resident, "__builtins__", python.PyEval_GetBuiltins());
+    Object *place = python.PyUnicode_FromString(resident_path);
+    python.PyDict_SetItemString(resident, "RESIDENT", place);
+    python.PyDict_SetItemString(resident, "CONTROL", python.PyLong_FromLong(control));
+    for (size_t index = 0; index < sizeof methods / sizeof *methods; index++)
+        python.PyDict_SetItemString(resident, methods[index].name, python.PyCFunction_NewEx(&methods[index], NULL, NULL));
+    Object *loaded = python.PyRun_String(text, FILE_INPUT, resident, resident);
+    free(text);
+    Object *begin = loaded ? python.PyDict_GetItemString(resident, "begin") : NULL;
+    if (!begin) {
+        python.PyErr_Print();
+        _exit(70);
+    }
+    Object *subject = python.PyTuple_Size(arguments) ? python.PyTuple_GetItem(arguments, 0) : python.none;
+    Object *code = python.PyObject_CallFunctionObjArgs(begin, python.PyUnicode_FromString(kind), subject, NULL);
+    if (!code) {
+        if (taken_over) return -1; /* the program's own error: Python prints it and ends */
+        python.PyErr_Print();
+        _exit(71);
+    }
+    Object *function = python.PyDict_GetItemString(resident, "FUNCTION"), *result;
+    if (code == python.none && !function) return 0; /* Python goes on by itself */
+    if (function) {
+        result = python.PyObject_CallFunctionObjArgs(function, python.PyDict_GetItemString(resident, "FIRST"),
+                                                     python.PyDict_GetItemString(resident, "SECOND"), NULL);
+    } else {
+        Object *names = python.PyModule_GetDict(python.PyImport_AddModule("__main__"));
+        result = python.PyEval_EvalCode(code, names, names);
+    }
+    if (!taken_over) { /* the entry point ended, or failed, before it came to the point of waiting */
+        if (!result) python.PyErr_Print();
+        _exit(result ? 72 : 73);
+    }
+    Object *ended = python.PyDict_GetItemString(resident, "ended");
+    if (result) call_ignoring(ended);
+    finish(resident, result);
+}
+
+static int on_audit(const char *event, Object *arguments, void *unused) {
+    (void)unused;
+    if (!preparing || strncmp(event, "cpython.run_", 12)) return 0;
+    const char *kind = event + 12;
+    if (strcmp(kind, "file") && strcmp(kind, "command") && strcmp(kind, "module") && strcmp(kind, "stdin")) return 0;
+    preparing = 0;
+    return take_over(kind, arguments);
+}
+
+/* The heap grows by mappings of its own: its other way (brk) belongs to each process by itself. */
+static void stop_brk(void) {
+    char *end = sbrk(0);
+    char *page = (char *)(((uintptr_t)end + PAGE - 1) & ~(uintptr_t)(PAGE - 1));
+    mmap(page, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+}
+
+static void scrub(char **envp, const char *name) {
+    size_t length = strlen(name);
+    for (char **at = envp; *at; at++)
+        if (!strncmp(*at, name, length) && (*at)[length] == '=') {
+            memset(*at, 0, strlen(*at));
+            for (char **next = at; (*next = next[1]); next++) {}
+            return;
+        }
+}
+
+__attribute__((constructor)) static void start(int argc, char **argv, char **envp) {
+    (void)argc;
+    const char *image = getenv("ENTREPOT_IMAGE"), *prepare = getenv("ENTREPOT_PREPARE");
+    if (image) {
+        char path[4096];
+        if (strlen(image) >= sizeof path) return;
+        strcpy(path, image);
+        scrub(envp, "ENTREPOT_IMAGE");
+        scrub(envp, "LD_PRELOAD");
+        image_restore(path, argv, envp);
+    } else if (prepare && strchr(prepare, ':') && strlen(prepare) < sizeof resident_path) {
+        control = atol(prepare);
+        strcpy(resident_path, strchr(prepare, ':') + 1);
+        unsetenv("ENTREPOT_PREPARE");
+        stop_brk();
+        preparing = 1;
+        if (!find_python(&python) || python.PySys_AddAuditHook(on_audit, NULL)) _exit(74);
+    }
+}

@@ -1,0 +1,111 @@
+"""What is known about one program: which modules to leave to the run, which it goes on to import.
+
+    known = read_knowledge(path)
+    known = learn(known, ["json", "shop.cart", ...])     names that a finished run imported late
+    plan = known.make_plan()                             for the next preparation
+    write_knowledge(path, known)                         whole or not at all
+
+A module that has stopped being imported is forgotten after a few runs without it; the reasons for
+avoiding modules are forgotten when the files they come from change, so that a mended module is shared
+again.
+
+Does not know: what the modules do; that is observed anew in each preparation.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+
+from entrepot.warm.verdict import Plan
+
+VERSION = 1
+KEPT_RUNS = 8  # a late module not imported in so many runs is forgotten
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """All that earlier runs and preparations taught about a program."""
+
+    avoid: Mapping[str, str] = field(default_factory=dict)  # module -> why it is left to the run
+    origins: Mapping[str, tuple[str, int]] = field(default_factory=dict)  # avoided module -> file, ctime_ns
+    late: tuple[str, ...] = ()  # in the order of import
+    unused: Mapping[str, int] = field(default_factory=dict)  # late module -> runs since it was imported
+    at_most: int = 1 << 20
+    version: int = VERSION
+
+    def make_plan(self) -> Plan:
+        """Return what the next preparing interpreter is told."""
+        current = {name: why for name, why in self.avoid.items() if not self._is_outdated(name)}
+        if current.keys() != self.avoid.keys():
+            current = {}  # one reason is gone; what was left because of it cannot be told apart
+        late = tuple(name for name in self.late if name not in current)
+        return Plan(dict(current), late, self.at_most)
+
+    def _is_outdated(self, name: str) -> bool:
+        origin = self.origins.get(name)
+        if origin is None:
+            return False
+        try:
+            return os.stat(origin[0]).st_ctime_ns != origin[1]
+        except OSError:
+            return True
+
+
+def learn(known: Knowledge, imported: Iterable[str]) -> Knowledge:
+    """Return the knowledge after a run that imported these modules late, in this order."""
+    names = tuple(dict.fromkeys(imported))
+    now = frozenset(names)
+    unused = {name: known.unused.get(name, 0) + 1 for name in known.late if name not in now}
+    kept = tuple(name for name in known.late if name not in now and unused[name] < KEPT_RUNS)
+    # The newest order first: it is the one that the next run will most likely follow.
+    return replace(known, late=names + kept, unused={name: unused[name] for name in kept})
+
+
+def remember_plan(known: Knowledge, plan: Plan, sources: Mapping[str, str]) -> Knowledge:
+    """Return the knowledge after a preparation that succeeded with this plan.
+
+    `sources` are the files of avoided modules, where known.
+    """
+    origins: dict[str, tuple[str, int]] = {}
+    for name in plan.avoid:
+        path = sources.get(name, "")
+        if path:
+            try:
+                origins[name] = (path, os.stat(path).st_ctime_ns)
+            except OSError:
+                continue
+        elif name in known.origins:
+            origins[name] = known.origins[name]
+    return replace(known, avoid=dict(plan.avoid), origins=origins, at_most=plan.at_most)
+
+
+def read_knowledge(path: str) -> Knowledge:
+    """Read what is known; nothing, where there is nothing, or it is damaged or of another version."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            data = json.load(file)
+        if data.get("version") != VERSION:
+            return Knowledge()
+        origins = {name: (str(where), int(when)) for name, (where, when) in data["origins"].items()}
+        return Knowledge(**{**data, "late": tuple(data["late"]), "origins": origins})
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return Knowledge()
+
+
+def write_knowledge(path: str, known: Knowledge) -> None:
+    """Write it, whole or not at all."""
+    temporary = f"{path}.{os.getpid()}.new"
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            json.dump(asdict(known), file)
+        os.replace(temporary, path)
+    except BaseException:
+        try:
+            os.unlink(temporary)
+        except OSError:
+            pass
+        raise

@@ -1,0 +1,475 @@
+"""The stash: modules initialised ahead of time, handed over when the program asks for them.
+
+A program imports late: inside functions, in a framework's plugins, after its first real
+statement. A warm interpreter has those modules too (it learned from earlier runs which), but
+the program must not see them before it imports them. So they wait outside of `sys.modules`.
+
+    stash = Stash(observer)
+    stash.fill(names)        in the preparing interpreter: import them, in the order learned
+    stash.hide()             take them out of sys.modules, undo what they changed outside
+    stash.serve(start)       in the run: imports ask the stash first
+
+A module is handed over with all that its own initialisation imported, in that order, at the
+moment when Python would have run it, and only if it would have found the world that it was
+initialised in: the same search path (or nothing of that name in what was added), finders,
+environment where it counts, directory, no tracing, and the modules it took names from as they
+were. If not, Python imports it as always, and whatever was built on the stashed copy is given up.
+
+How: in the run `_frozen_importlib._find_and_load`, which the interpreter calls for a name that is
+not in the cache, is a function that looks here first. When the stash is empty it is put back.
+
+Does not know: what a module changed deep inside objects of other modules (a class's attributes, a
+registry's entries) while it was prepared. See docs/differences.md.
+"""
+
+import _frozen_importlib
+import posix
+import sys
+
+_LISTS = (("sys", "path"), ("sys", "meta_path"), ("sys", "path_hooks"), ("warnings", "filters"))
+
+
+class Late:
+    """One module that waits."""
+
+    __slots__ = ("binds", "changes", "module", "name", "needs")
+
+    def __init__(self, name: str, module: object) -> None:
+        self.name = name
+        self.module = module
+        self.needs: dict[str, None] = {}  # everything that it asked for, in order
+        self.binds: object = None  # the parent module to which the name must be bound again
+        self.changes: list[tuple[str, str, int, object]] = []  # what it did to the lists of the process
+
+
+class Stash:
+    """All the modules that wait in a warm interpreter."""
+
+    def __init__(self, observer, renew=None, read_registers=dict) -> None:  # type: ignore[no-untyped-def]
+        self.observer = observer
+        self._read_registers = read_registers
+        self.renew = renew  # called with the name and the module of each one handed over
+        self.waiting: dict[str, Late] = {}
+        self.snapshots: dict[str, dict[str, object]] = {}
+        self.failed: dict[str, str] = {}  # name -> why it could not be imported
+        self.misfits: dict[str, str] = {}  # name -> what it changes that cannot wait with it
+        self.taken: list[str] = []
+        self.missed: dict[str, str] = {}  # name -> why it was not handed over in this run
+        self.env_names: frozenset[str] | None = None  # None: any change of the environment counts
+        self.warned: set[str] = set()  # modules to which a warning was charged, shown or not
+        self._lists: dict[tuple[str, str], list[object]] = {}
+        self._pending: dict[str, list[tuple[str, str, int, object]]] = {}
+
+    # ---- in the preparing interpreter
+
+    def fill(self, names: list[str]) -> None:
+        """Import modules ahead of the program. Those that cannot be imported now are passed over."""
+        self.observer.tell("H", "")
+        before = self._before = frozenset(sys.modules)
+        self._env = self._env_before = _read_environment()
+        visible = {
+            name: dict(module.__dict__) for name, module in list(sys.modules.items()) if _has_dict(module)
+        }
+        self._lists = _read_lists()
+        genuine = {key: list(value) for key, value in self._lists.items()}
+        self._list_names = frozenset(".".join(key) for key in _LISTS)
+        self._registers = self._read_registers()
+        self.observer.on_finish = self._finished
+        for name in names:
+            if name in sys.modules or name in self.observer.avoid:
+                continue
+            try:
+                __import__(name)
+            except Exception as error:
+                self.failed[name] = f"{type(error).__name__}: {error}"
+        self.observer.on_finish = None
+        for name in list(sys.modules):
+            if name not in before:
+                late = Late(name, sys.modules[name])
+                late.needs = dict(self.observer.edges.get(name, ()))
+                if "." in name:
+                    late.needs[name.rpartition(".")[0]] = None  # in the cache already, so nobody asked for it
+                late.changes = self._pending.get(name, [])
+                self.waiting[name] = late
+                if "__warningregistry__" in getattr(late.module, "__dict__", ()):
+                    self.warned.add(name)
+        self.warned |= {
+            name
+            for name, names in visible.items()
+            if "__warningregistry__" not in names and "__warningregistry__" in sys.modules[name].__dict__
+        }
+        _write_lists(genuine)
+        for key in self._env.keys() | self._env_before.keys():
+            _write_variable(key, self._env_before.get(key))
+        self._give_up_patchers(visible)
+
+    def _finished(self, name: str) -> None:
+        """Note what a module has just done to the lists of the process."""
+        now = _read_lists()
+        for key, items in now.items():
+            before = self._lists.get(key, [])
+            if items == before:
+                continue
+            added = [item for item in items if not any(item is other for other in before)]
+            kept = [item for item in items if any(item is other for other in before)]
+            if kept != before:
+                missing = [item for item in before if not any(item is other for other in items)]
+                if not self._cancel(key, missing):
+                    self.misfits[name] = f"takes something out of {key[0]}.{key[1]}"
+                    continue
+                before = kept
+            for item in added:
+                at = next(index for index, other in enumerate(items) if other is item)
+                place = at if at < len(before) else -1
+                self._pending.setdefault(name, []).append((*key, place, item))
+        self._lists = now
+        env = _read_environment()
+        if env != self._env:
+            for variable in env.keys() | self._env.keys():
+                if env.get(variable) != self._env.get(variable):
+                    self._pending.setdefault(name, []).append(
+                        ("os", "environ", 0, (variable, env.get(variable)))
+                    )
+            self._env = env
+        registers = self._read_registers()
+        for key, value in registers.items():
+            # A register that has just come with its module is that module's own affair.
+            if key not in self._list_names and self._registers.get(key, value) != value:
+                self.misfits[name] = f"changes {key}"
+        self._registers = registers
+
+    def _cancel(self, key: tuple[str, str], items: list[object]) -> bool:
+        """Forget additions that were gone when the importer left `warnings.catch_warnings`."""
+        for item in items:
+            for changes in self._pending.values():
+                found = [change for change in changes if change[:2] == key and change[3] is item]
+                if found:
+                    changes.remove(found[0])
+                    break
+            else:
+                return False
+        return True
+
+    def _give_up_patchers(self, visible: dict[str, dict[str, object]]) -> None:
+        """Find out whether a waiting module changed one that the program can already see."""
+        for name, before in visible.items():
+            module = sys.modules.get(name)
+            if module is None or name == "sys":
+                continue
+            for attribute, value in list(module.__dict__.items()):
+                if attribute in before and before[attribute] is value:
+                    continue
+                full = f"{name}.{attribute}"
+                if full in self.waiting and self.waiting[full].module is value:
+                    self.waiting[full].binds = module
+                    continue
+                if full in sys.modules and sys.modules[full] is value:
+                    continue  # a submodule, given up or there before
+                # Module-level caches fill up by being used; only functions, classes and modules are patches.
+                if attribute in before and (callable(value) or type(value) is type(sys)):
+                    culprit = getattr(value, "__module__", None)
+                    self.misfits.setdefault(
+                        culprit if culprit in self.waiting else "*", f"changes {full} of another module"
+                    )
+
+    def hide(self) -> None:
+        """Take the waiting modules out of the program's sight."""
+        if "*" in self.misfits:
+            # Which module did it is not known, so all of them go.
+            self.waiting.clear()
+        for name in (*self.failed, *self.misfits):
+            self.drop(name)
+        for name in [name for name in sys.modules if name not in self._before]:
+            module = sys.modules.pop(name)
+            parent, _, tail = name.rpartition(".")
+            if parent in self._before and parent in sys.modules:
+                names = sys.modules[parent].__dict__
+                if names.get(tail) is module:
+                    del names[tail]
+        # What the program will see when it starts: taken now that nothing of the observer is left.
+        for name in {need for late in self.waiting.values() for need in late.needs}:
+            found = sys.modules.get(name)
+            if _has_dict(found) and name not in ("sys", "builtins", "_frozen_importlib"):
+                self.snapshots[name] = dict(found.__dict__)
+        self.snapshots["builtins"] = {"__import__": sys.modules["builtins"].__dict__["__import__"]}
+
+    def drop(self, name: str) -> None:
+        """Give up a module and all that was built on it."""
+        gone = [name]
+        while gone:
+            name = gone.pop()
+            if self.waiting.pop(name, None) is None and name not in self.failed and name not in self.misfits:
+                continue
+            gone += [other for other, late in self.waiting.items() if name in late.needs]
+
+    # ---- in the run
+
+    def serve(self) -> None:
+        """Let imports ask here first, until nothing is left."""
+        if not self.waiting:
+            return
+        self._start = _read_world()
+        self._found: dict[str, bool] = {}
+        real = _frozen_importlib._find_and_load  # type: ignore[attr-defined]
+        waiting, modules, take = self.waiting, sys.modules, self._take
+
+        def _find_and_load(name, import_):  # type: ignore[no-untyped-def]
+            if name in waiting and name not in modules and take(name, import_):
+                return modules[name]
+            return real(name, import_)
+
+        _find_and_load.__code__ = _find_and_load.__code__.replace(co_filename="<frozen importlib._bootstrap>")
+        _find_and_load.__module__ = real.__module__
+        _find_and_load.__qualname__ = "_find_and_load"
+        _frozen_importlib._find_and_load = _find_and_load  # type: ignore[attr-defined]
+
+    def _take(self, name: str, import_) -> bool:  # type: ignore[no-untyped-def]
+        parent = name.rpartition(".")[0]
+        if parent and parent not in sys.modules:
+            import_(parent)
+            if name in sys.modules:
+                return True
+            if name not in self.waiting:
+                return False
+        late = self.waiting[name]
+        reason = ""
+        if parent and parent in self.waiting and sys.modules.get(parent) is not self.waiting[parent].module:
+            reason = f"{parent} was imported anew"
+        group = self._find_group(name)
+        reason = reason or self._find_obstacle(group)
+        if reason:
+            self.missed[name] = reason
+            self.drop(name)
+            return False
+        for member in group:
+            self._hand_over(self.waiting[member])
+        del late
+        self.taken += group
+        return True
+
+    def _find_group(self, name: str) -> list[str]:
+        """Return a module and what its initialisation imported, in the order of sys.modules."""
+        group: list[str] = []
+        todo = [name]
+        seen: set[str] = set()
+        while todo:
+            name = todo.pop()
+            if name in seen or name not in self.waiting or name in sys.modules:
+                continue
+            seen.add(name)
+            group.append(name)
+            todo += reversed(self.waiting[name].needs)
+        return group
+
+    def _find_obstacle(self, group: list[str]) -> str:
+        """Return why Python would not have initialised these modules just so, or ''."""
+        start, now = self._start, _read_world()
+        if now["trace"]:
+            return "a trace or profile function is set"
+        if now["cwd"] != start["cwd"]:
+            return "the program changed its directory"
+        if now["hooks"] != start["hooks"]:
+            return "the program changed sys.path_hooks"
+        if now["limit"] != start["limit"]:
+            return "the program changed the recursion limit"
+        if now["filters"] != start["filters"]:
+            for name in self.warned:
+                if name in group or name not in self.waiting:
+                    return f"the program changed the warning filters, and {name} is warned about"
+        if now["env"] != start["env"]:
+            for name in now["env"].keys() | start["env"].keys():  # type: ignore[attr-defined]
+                if now["env"].get(name) != start["env"].get(name) and self._counts(name):  # type: ignore[attr-defined]
+                    return f"the program set the environment variable {_text(name)}"
+        members = set(group)
+        needs = {need for name in group for need in self.waiting[name].needs}
+        for name in needs - members:
+            waiting = self.waiting.get(name)
+            module = sys.modules.get(name)
+            if waiting is not None:
+                if module is not waiting.module:
+                    return f"{name}, which it uses, is not here"
+                continue
+            before = self.snapshots.get(name)
+            if before is None:
+                continue
+            if module is None:
+                return f"{name}, which it uses, was removed"
+            names = module.__dict__
+            for attribute, value in before.items():
+                if names.get(attribute) is not value and not _is_plain(attribute, value):
+                    return f"{name}.{attribute} was changed by the program"
+        return self._find_shadow(group, now)
+
+    def _find_shadow(self, group: list[str], now: dict[str, object]) -> str:
+        """Ask the finders that the program added, and the path as it is now."""
+        start = self._start
+        extra = []
+        if now["meta"] != start["meta"]:
+            path_finder = _find_path_finder()  # type: ignore[no-untyped-call]
+            for finder in sys.meta_path:
+                if finder is path_finder:
+                    break
+                if id(finder) not in start["meta"]:  # type: ignore[operator]
+                    extra.append(finder)
+        for name in group:
+            module = self.waiting[name].module
+            spec = getattr(module, "__spec__", None)
+            parent = sys.modules.get(name.rpartition(".")[0]) or getattr(
+                self.waiting.get(name.rpartition(".")[0]), "module", None
+            )
+            path = getattr(parent, "__path__", None) if "." in name else None
+            for finder in extra:
+                if finder.find_spec(name, path) is not None:
+                    return "a finder that the program added finds it"
+            if (
+                "." not in name
+                and now["path"] != start["path"]
+                and spec is not None
+                and spec.origin != "built-in"
+            ):
+                known = self._found.get(name)
+                if known is None:
+                    finder = _find_path_finder()  # type: ignore[no-untyped-call]
+                    found = finder.find_spec(name)
+                    known = self._found[name] = found is not None and found.origin == spec.origin
+                if not known:
+                    return f"{name} is found elsewhere on the program's sys.path"
+        return ""
+
+    def _counts(self, name: bytes) -> bool:
+        return self.env_names is None or _text(name) in self.env_names
+
+    def _hand_over(self, late: Late) -> None:
+        sys.modules[late.name] = late.module  # type: ignore[assignment]
+        if self.renew is not None:
+            self.renew(late.name, late.module)
+        if late.binds is not None:
+            setattr(late.binds, late.name.rpartition(".")[2], late.module)
+        for module_name, list_name, place, item in late.changes:
+            if list_name == "environ":
+                _write_variable(*item)  # type: ignore[misc]
+                continue
+            items = getattr(sys.modules[module_name], list_name)
+            if place < 0:
+                items.append(item)
+            else:
+                items.insert(min(place, len(items)), item)
+            if module_name == "warnings":
+                sys.modules["warnings"]._filters_mutated()
+
+
+def _has_dict(module: object) -> bool:
+    return type(getattr(module, "__dict__", None)) is dict
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
+def _is_plain(attribute: str, value: object) -> bool:
+    """Whether a name may change without being a patch: counters and caches of the module's own."""
+    return attribute.startswith("_") and not callable(value)
+
+
+def _find_path_finder():  # type: ignore[no-untyped-def]
+    for finder in sys.meta_path:
+        if getattr(finder, "__name__", "") == "PathFinder":
+            return finder
+    raise ImportError("sys.meta_path has no PathFinder")
+
+
+def _read_environment() -> dict[bytes, object]:
+    os = sys.modules.get("os")
+    return dict(dict.items(os.environ._data)) if os is not None else {}
+
+
+def _write_variable(name: bytes, value: object) -> None:
+    environ = sys.modules["os"].environb
+    if value is not None:
+        environ[name] = value
+    elif name in environ:
+        del environ[name]
+
+
+def _read_lists() -> dict[tuple[str, str], list[object]]:
+    found: dict[tuple[str, str], list[object]] = {}
+    for key in _LISTS:
+        module = sys.modules.get(key[0])
+        if module is not None:
+            found[key] = list(module.__dict__[key[1]])
+    return found
+
+
+def _write_lists(lists: dict[tuple[str, str], list[object]]) -> None:
+    for (module_name, name), items in lists.items():
+        module = sys.modules.get(module_name)
+        if module is not None and module.__dict__[name] != items:
+            module.__dict__[name][:] = items
+            if module_name == "warnings":
+                module._filters_mutated()
+
+
+def _read_world() -> dict[str, object]:
+    """What the program may have changed before it asks for a module."""
+    os = sys.modules.get("os")
+    warnings = sys.modules.get("warnings")
+    filters = tuple(map(id, warnings.filters)) if warnings is not None else ()
+    try:
+        cwd = posix.getcwd()
+    except OSError:
+        cwd = ""
+    return {
+        "cwd": cwd,
+        "path": list(sys.path),
+        "meta": [id(finder) for finder in sys.meta_path],
+        "hooks": [id(hook) for hook in sys.path_hooks],
+        "filters": filters,
+        "limit": sys.getrecursionlimit(),
+        "env": dict(os.environ._data) if os is not None else {},
+        "trace": sys.gettrace() is not None or sys.getprofile() is not None or _is_monitored(),
+    }
+
+
+def _is_monitored() -> bool:
+    """Whether a tool of `sys.monitoring` (Python 3.12) watches: coverage, debuggers."""
+    monitoring = getattr(sys, "monitoring", None)
+    if monitoring is None:
+        return False
+    return any(monitoring.get_tool(number) is not None for number in range(6))
+
+
+def list_late(before) -> list[str]:  # type: ignore[no-untyped-def]
+    """Return the names that a run imported beyond `before`, in order: what the next stash may hold.
+
+    Only modules of distributions and of the standard library: the program's own may register
+    themselves with each other, and are initialised in the order in which the program does it.
+    And only what the ordinary loaders made: a module that somebody's hook compiled (pytest rewrites
+    assertions, for one) would be another module if it were imported ahead.
+    """
+    ordinary = (
+        "SourceFileLoader ExtensionFileLoader SourcelessFileLoader NamespaceLoader _NamespaceLoader "
+        "BuiltinImporter FrozenImporter"
+    )
+    found = []
+    for name, module in list(sys.modules.items()):
+        if name in before or type(name) is not str:
+            continue
+        file = getattr(module, "__file__", None)
+        if type(file) is str and not is_external(file):
+            continue
+        spec = getattr(module, "__spec__", None)
+        loader = getattr(spec, "loader", None)
+        if getattr(spec, "name", None) != name or loader is None:
+            continue
+        kind = loader if isinstance(loader, type) else type(loader)
+        if kind.__module__.startswith(("_frozen_importlib", "importlib")) and kind.__name__ in ordinary:
+            found.append(name)
+    return found
+
+
+def is_external(path: str) -> bool:
+    """Whether a file belongs to an installed distribution or to the standard library."""
+    if "/site-packages/" in path or "/dist-packages/" in path:
+        return True
+    standard = getattr(sys.modules.get("os"), "__file__", None) or ""
+    return bool(standard) and path.startswith(standard.rpartition("/")[0] + "/")

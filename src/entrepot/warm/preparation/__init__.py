@@ -1,0 +1,1 @@
+"""How is a program brought to the point where it can wait for its runs?"""

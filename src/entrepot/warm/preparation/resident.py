@@ -1,0 +1,94 @@
+"""Bring this process to the point where the program waits: observed, in order, and no further.
+
+    code = begin(main, source, filename, package, plan, load, wait)      then run `code` in `main`
+    stash = begin_base(plan, load, wait)                                 no entry point: modules only
+
+With an entry point its leading statements run first, because the caller runs `code`; where they end,
+a call put into the code imports ahead what earlier runs went on to import, takes the observer
+away and calls `wait(report, stash)`. That returns in each run, which then goes on with the rest of
+the program, in the same frame.
+
+`plan` is `verdict.Plan.to_wire()`. An exception of the leading statements leaves the code like any
+other: the preparation has failed (the observer's log says where) and the process must end.
+
+Resident: `load` gives the namespaces of the resident files this one needs, because nothing of
+entrepot may stay in `sys.modules`.
+"""
+
+import sys
+
+
+def begin(main, source, filename: str, package: str, plan, load, wait):  # type: ignore[no-untyped-def] # noqa: ARG001
+    """Arm the observer and return the entry point's code, which stops once on its way.
+
+    Raises:
+        SyntaxError, ValueError: as `compile` does for the entry point.
+    """
+    observer, stash = _make(plan, load)
+
+    def stop() -> None:
+        report = _settle(observer, stash, plan)
+        report.update(leading=entry.leading, line=entry.line, reason=entry.reason)
+        wait(report, stash)
+        stash.serve()
+
+    entry = load("warm/entry/resident.py")["compile_entry"](
+        source, filename, stop, avoid=frozenset(plan["avoid"]), at_most=plan["at_most"], package=package
+    )
+    if not filename.startswith("<"):
+        # The caller has read it a moment ago; a change since then is too young to make a record.
+        observer.tell("F", "S\1" + filename)
+        observer.tell("f", "")
+    observer.arm()
+    return entry.code
+
+
+def begin_base(plan, load, wait):  # type: ignore[no-untyped-def]
+    """Import ahead what the plan names, then wait; in the run, let imports ask the stash first."""
+    observer, stash = _make(plan, load)
+    observer.arm()
+    report = _settle(observer, stash, plan)
+    wait(report, stash)
+    stash.serve()
+    return stash
+
+
+def _make(plan, load) -> tuple:  # type: ignore
+    observing, renewing = load("trace/resident.py"), load("warm/renewal/resident.py")
+    observer = observing["Observer"](observing["mark_native"])
+    observer.avoid.update(plan["avoid"])
+    observer.probes = frozenset(plan["probes"])
+
+    def on_avoided(name: str) -> None:
+        # The chain that wanted it is in the log; the next plan avoids it from its beginning.
+        observer.tell("Z", name)
+        observer.tell("!", "")
+
+    observer.on_avoided = on_avoided
+    stash = load("warm/late/resident.py")["Stash"]
+    return observer, stash(observer, renewing["renew"], observing["read_registers"])
+
+
+def _settle(observer, stash, plan) -> dict[str, object]:  # type: ignore[no-untyped-def]
+    """Fill the stash, take the observer away, hide the stash."""
+    stash.fill(plan["late"])
+    watched = sys.argv
+    observer.disarm()
+    stash.hide()
+    stash.observer = None
+    return {
+        "waiting": list(stash.waiting),
+        "failed": dict(stash.failed),
+        "misfits": dict(stash.misfits),
+        "keeps_argv": find_keepers(watched) if watched is not sys.argv else [],
+    }
+
+
+def find_keepers(watched) -> list[str]:  # type: ignore[no-untyped-def]
+    """Return the names of modules that took `sys.argv` itself (`from sys import argv`)."""
+    found = []
+    for name, module in list(sys.modules.items()):
+        names = getattr(module, "__dict__", None)
+        if type(names) is dict and any(value is watched for value in list(names.values())):
+            found.append(name)
+    return found

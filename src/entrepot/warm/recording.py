@@ -1,0 +1,183 @@
+"""Make the record of a preparation that ended well.
+
+`make_record` turns what was observed into the inputs to be compared before each run. A file that
+was changed within a tick of the clock before it was read, or while the preparation ran, makes no
+record at all: its times prove nothing, and preparing once more will do.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from entrepot.trace.log import Seen
+from entrepot.warm import eligible
+from entrepot.warm.files import FileInput, get_mask, is_external, is_same, make_digest, read_seen
+from entrepot.warm.fingerprint import Record, Surroundings, digest_env
+from entrepot.warm.observation import START, Observation
+
+# The standard library's own start reads nothing but the variables that always count.
+_STANDARD = os.path.dirname(os.__file__) + "/"
+UNKNOWN_LIMIT = (-2, -2)  # never that of a run
+# Read by libc itself, where no call can be seen: the time zone, the users' names.
+ALWAYS = ("/etc/localtime", "/etc/passwd")
+
+_WORD = re.compile(rb"[A-Za-z_][A-Za-z0-9_]{2,}")
+
+
+def find_start_variables(seen: Observation, env: Mapping[str, str]) -> set[str]:
+    """Return the variables that the code run by `site` may read, before the observer can watch `os.environ`.
+
+    That code is what .pth files, sitecustomize and what they import say; any word in it that has the
+    look of a variable counts, whether it is set or not.
+    """
+    words: set[str] = set()
+    for (path, _), asked in seen.files.items():
+        read = asked.get("o") or asked.get("y")
+        if seen.readers.get(path) != START or read is None or not read.mode:
+            continue
+        if path.endswith((".pth", ".py", ".pyc")) and not path.startswith(_STANDARD):
+            try:
+                with open(path, "rb") as file:
+                    words.update(word.decode() for word in _WORD.findall(file.read(1 << 20)))
+            except OSError:
+                continue
+    return {word for word in words if word in env or (word.isupper() and "_" in word)}
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """No record: a file changed while, or just before, it was read. Preparing once more will do."""
+
+    path: str
+
+
+def make_record(
+    seen: Observation, run: Surroundings, extra_files: Iterable[str] = (), *, keeps_argv: bool = False
+) -> Record | Unsettled:
+    """Make the record of a preparation that ended well.
+
+    `extra_files` are libraries found mapped into the process; `keeps_argv` says that a module has
+    taken `sys.argv` itself (`from sys import argv`), which then belongs to these arguments.
+    """
+    if seen.young:
+        return Unsettled(seen.young)
+    files: list[FileInput] = []
+    _add_package_searches(seen)
+    bytecode: dict[str, set[str]] = {}
+    for (path, follow), asked in sorted(seen.files.items()):
+        folder, name = os.path.split(path)
+        if (
+            name.endswith(".pyc")
+            and folder.endswith("/__pycache__")
+            and asked.keys() == {"o"}
+            and is_external(path)
+        ):
+            bytecode.setdefault(folder, set()).add(name)
+            continue
+        files += _make_inputs(path, follow, asked, tuple(sorted(seen.tails.get(path, ()))))
+    for folder, found in sorted(bytecode.items()):
+        if any(
+            seen.files[(f"{folder}/{name}", True)]["o"].ctime_ns != read_seen(f"{folder}/{name}").ctime_ns
+            for name in found
+        ):
+            return Unsettled(folder)
+        names = tuple(sorted(found))
+        files.append(
+            FileInput(
+                folder, "bytecode", True, read_seen(folder), make_digest(folder, "bytecode", names), names
+            )
+        )
+    seen.env.update(find_start_variables(seen, run.env))
+    known = {item.path for item in files}
+    for path in (*ALWAYS, *extra_files):
+        if path not in known:
+            files.append(FileInput(path, "whole", True, read_seen(path)))
+    for item in files:
+        # Strictly: what the digests above were made from must be what the modules read.
+        if not is_same(item.seen, read_seen(item.path, item.follow), get_mask(item.how)):
+            return Unsettled(item.path)
+    return Record(
+        files=tuple(files),
+        env={name: run.env.get(name) for name in sorted(seen.env)},
+        env_names=digest_env(run.env) if seen.env_all else "",
+        cwd=run.cwd if seen.cwd else None,
+        argv=run.argv if seen.argv or keeps_argv else None,
+        limits={number: run.limits.get(number, UNKNOWN_LIMIT) for number in seen.limits},
+        affinity=run.affinity,
+        host=run.host if seen.host else None,
+        day=run.day if seen.day else None,
+        env_set=_net_changes(seen.env_set),
+        modules=tuple(dict.fromkeys(seen.order)),
+        reasons=dict(seen.reasons),
+        readers={key: who for key, who in seen.readers.items() if who != START},
+        families={name: value for name, value in run.env.items() if eligible.counts_always(name)},
+    )
+
+
+def _add_package_searches(seen: Observation) -> None:
+    """A directory that was found for a name is a package by what it holds: __init__ in all its forms."""
+    for path, tails in list(seen.tails.items()):
+        for tail in tails:
+            inner = os.path.join(path, tail)
+            if not os.path.isdir(inner):
+                continue
+            seen.tails.setdefault(inner, set()).add("__init__")
+            seen.files.setdefault((inner, True), {}).setdefault("f", read_seen(inner))
+
+
+def _make_inputs(path: str, follow: bool, asked: dict[str, Seen], tails: tuple[str, ...]) -> list[FileInput]:
+    """Choose how the file is compared: the strictest of what was asked."""
+    first = next(iter(asked.values()))
+    is_dir = stat.S_ISDIR(first.mode)
+    made: list[FileInput] = []
+    if not follow:
+        if "p" in asked:
+            return _make_path_inputs(path)
+        if "k" in asked or stat.S_ISLNK(first.mode):
+            return [FileInput(path, "whole", False, first)]
+        return [FileInput(path, "kind", False, first)]
+    if "s" in asked:
+        made.append(FileInput(path, "whole", True, asked["s"]))
+        if not is_dir:
+            return made
+    if is_dir or "f" in asked or "l" in asked or "h" in asked:
+        if "l" in asked:
+            made.append(FileInput(path, "listing", True, asked["l"], digest=make_digest(path, "listing")))
+        if "h" in asked:
+            made.append(FileInput(path, "start", True, asked["h"], digest=make_digest(path, "start")))
+        if "f" in asked:
+            made.append(
+                FileInput(
+                    path, "search", True, asked["f"], digest=make_digest(path, "search", tails), names=tails
+                )
+            )
+        if not made:
+            made.append(FileInput(path, "permission" if "a" in asked else "kind", True, first))
+        elif "a" in asked:
+            made.append(FileInput(path, "permission", True, asked["a"]))
+        return made
+    if "o" in asked or "y" in asked:
+        return [
+            FileInput(
+                path, "content", True, asked.get("o") or asked["y"], digest=make_digest(path, "content")
+            )
+        ]
+    return [FileInput(path, "permission" if "a" in asked else "kind", True, first)]
+
+
+def _make_path_inputs(path: str) -> list[FileInput]:
+    """`realpath` asked of every part of a path whether it is a link, and where to."""
+    made, part = [], ""
+    for name in path.strip("/").split("/"):
+        part += "/" + name
+        now = read_seen(part, follow=False)
+        made.append(FileInput(part, "whole" if stat.S_ISLNK(now.mode) else "kind", False, now))
+    return made
+
+
+def _net_changes(changes: list[tuple[str, str | None]]) -> tuple[tuple[str, str | None], ...]:
+    return tuple(dict(changes).items())

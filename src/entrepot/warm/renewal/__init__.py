@@ -1,0 +1,1 @@
+"""What must a shared module have anew in each run?"""

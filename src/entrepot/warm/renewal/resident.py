@@ -1,0 +1,87 @@
+"""Give shared modules what they took from clock and chance, as if they had just been initialised.
+
+    renew("random", module)      for one module, when a run gets it
+    renew_all(sys.modules)       for all that a run starts with
+
+Every name in `RENEWALS` has a line in the tables of `eligible.py` and the other way round: a
+module that takes time or randomness at import is shared only because it is put right here.
+
+Resident: uses the module that it renews and what that module has imported, nothing else.
+"""
+
+import posix
+import time
+
+
+def _random(module) -> None:  # type: ignore[no-untyped-def]
+    module._inst.seed()
+
+
+def _numpy_mtrand(module) -> None:  # type: ignore[no-untyped-def]
+    # The global generator keeps its identity; the legacy seeding wants 624 words of entropy.
+    words = [int.from_bytes(posix.urandom(4), "little") for _ in range(8)]
+    module._rand.seed(words)
+
+
+def _process(module) -> None:  # type: ignore[no-untyped-def]
+    current = module._current_process
+    if type(current).__name__ == "_MainProcess":
+        current._config["authkey"] = module.AuthenticationString(posix.urandom(32))
+    try:
+        module.ORIGINAL_DIR = posix.getcwd()
+    except OSError:
+        module.ORIGINAL_DIR = None
+
+
+def _logging(module) -> None:  # type: ignore[no-untyped-def]
+    # 3.13 keeps nanoseconds, before that seconds.
+    module._startTime = time.time_ns() if isinstance(module._startTime, int) else time.time()
+
+
+def _sympy_random(module) -> None:  # type: ignore[no-untyped-def]
+    module.rng.seed()
+    module._assumptions_rng.seed()
+
+
+def _sympy_symbol(module) -> None:  # type: ignore[no-untyped-def]
+    dummy = module.Dummy
+    # Dummies that sympy itself made at import keep their numbers: hashes of expressions contain them.
+    dummy._prng.seed()
+    dummy._base_dummy_index = dummy._prng.randint(10**6, 9 * 10**6)
+
+
+def _f2py_rules(module) -> None:  # type: ignore[no-untyped-def]
+    if "SOURCE_DATE_EPOCH" in module.os.environ:
+        return
+    before = module.time.asctime(module.time.gmtime(module.generationtime))
+    module.generationtime = int(time.time())
+    now = module.time.asctime(module.time.gmtime(module.generationtime))
+    module.module_rules["modulebody"] = module.module_rules["modulebody"].replace(before, now)
+
+
+RENEWALS = {
+    "random": _random,
+    "numpy.random.mtrand": _numpy_mtrand,
+    "multiprocessing.process": _process,
+    "logging": _logging,
+    "sympy.core.random": _sympy_random,
+    "sympy.core.symbol": _sympy_symbol,
+    "numpy.f2py.rules": _f2py_rules,
+}
+
+
+def renew(name: str, module: object) -> None:
+    """Put one module right. One that is not as we know it is left alone."""
+    renewal = RENEWALS.get(name)
+    if renewal is None or module is None:
+        return
+    try:
+        renewal(module)
+    except (AttributeError, KeyError, TypeError):
+        pass  # another version of the library: it has no such thing to renew
+
+
+def renew_all(modules) -> None:  # type: ignore[no-untyped-def]
+    """Put right every module of a run that needs it."""
+    for name in RENEWALS:
+        renew(name, modules.get(name))

@@ -1,0 +1,386 @@
+"""In an interpreter: come to the point where the program waits, become an image, and be the program.
+
+`image_preload.c` runs this text in a namespace of its own, when Python is about to run its program and
+no Python frame is there yet, and calls `begin(kind, subject)`. It gives back the code of the program
+(or None: Python goes on by itself; or a FUNCTION to call). Somewhere in the middle, at the program's
+first statement that does more than prepare, `wait` is called: there the image is written, and there
+every run that takes the image over continues, in a process of its own that the kernel has made for it:
+arguments, environment, descriptors and signals are the new ones, and Python is told of them here.
+
+At the end `finish` does what `Py_FinalizeEx` does for the program's own objects, and leaves the others.
+
+Resident: imports nothing that a bare interpreter has not loaded; nothing of it stays in `sys.modules`.
+"""
+
+import sys
+
+HAD_GC = "gc" in sys.modules
+
+import _signal  # type: ignore[import-not-found] # noqa: E402
+import gc  # noqa: E402
+import marshal  # noqa: E402
+import posix  # noqa: E402
+
+if not HAD_GC:
+    del sys.modules["gc"]
+
+TYPE_CHECKING = False  # typing is not loaded in a bare interpreter
+if TYPE_CHECKING:
+    from typing import Any
+
+FUNCTION = None  # with FIRST and SECOND: what to call instead of running code
+del FUNCTION
+
+RUN: "dict[str, Any]" = {"stash": None, "modules": frozenset(), "late": None, "settings": {}}
+LOADED: "dict[str, Any]" = {}
+
+
+def load(relative: str) -> "Any":
+    """Return the namespace of another resident file, run once."""
+    if relative not in LOADED:
+        path = RESIDENT.rpartition("/warm/")[0] + "/" + relative  # type: ignore[name-defined] # noqa: F821
+        names = {"__name__": relative, "__builtins__": __builtins__}
+        LOADED[relative] = names
+        exec(compile(read_file(path), path, "exec", dont_inherit=True), names)
+    return LOADED[relative]
+
+
+def read_file(path: str) -> bytes:
+    """Return a file's bytes."""
+    fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    parts = []
+    while part := posix.read(fd, 1 << 20):
+        parts.append(part)
+    posix.close(fd)
+    return b"".join(parts)
+
+
+def receive() -> "Any":
+    """Return one value from the keeper: eight bytes of length, then marshalled plain values."""
+    size = int.from_bytes(read_exactly(8), "little")
+    return marshal.loads(read_exactly(size))
+
+
+def read_exactly(size: int) -> bytes:
+    """Read so many bytes; end the process if the keeper is gone."""
+    data = b""
+    while len(data) < size:
+        part = posix.read(CONTROL, size - len(data))  # type: ignore[name-defined] # noqa: F821
+        if not part:
+            posix._exit(75)
+        data += part
+    return data
+
+
+def send(value: "Any") -> None:
+    """Tell the keeper a value."""
+    data = marshal.dumps(value, 2)
+    data = len(data).to_bytes(8, "little") + data
+    while data:
+        data = data[posix.write(CONTROL, data) :]  # type: ignore[name-defined] # noqa: F821
+
+
+def begin(kind: str, subject: str) -> "Any":
+    """Prepare, wait, and return the program's code, or None if Python itself goes on."""
+    posix.access("\1entrepot\1P", 0)
+    settings = receive()
+    RUN["settings"] = settings
+    plan = settings["plan"]
+    names = sys.modules["__main__"].__dict__
+    filename = "<string>"
+    source: str | bytes = subject
+    if kind == "file":
+        filename = subject
+        if not settings["base"]:
+            source = read_file(filename)
+            set_main(names, filename)
+    preparation = load("warm/preparation/resident.py")
+    load("warm/renewal/resident.py")
+    posix.access("\1entrepot\1R", 0)
+    if kind in ("file", "command") and not settings["base"]:
+        return preparation["begin"](names, source, filename, "", plan, load, wait)
+    preparation["begin_base"](plan, load, wait)
+    if kind == "file":
+        filename = sys.argv[0]
+        set_main(names, filename)
+        return compile(read_file(filename), filename, "exec", dont_inherit=True)
+    if kind == "command":
+        return compile(subject, filename, "exec", dont_inherit=True)
+    if kind == "module":
+        runpy = __import__("runpy")
+        globals().update(FUNCTION=runpy._run_module_as_main, FIRST=subject, SECOND=sys.argv[0] == "-m")
+    return None
+
+
+def set_main(names: "dict[str, Any]", filename: str) -> None:
+    """Set what Python sets in `__main__` for a file."""
+    loader = sys.modules["_frozen_importlib_external"].SourceFileLoader
+    path = filename if filename.startswith("/") else None
+    names["__file__"] = path or posix.getcwd() + "/" + strip_dot(filename)
+    names["__cached__"] = None
+    names["__loader__"] = loader("__main__", names["__file__"])
+
+
+def strip_dot(filename: str) -> str:
+    """Return a relative path as Python joins it to the current directory."""
+    while filename.startswith("./"):
+        filename = filename[2:].lstrip("/")
+    return filename
+
+
+def ended() -> None:
+    """After a file has run to its end, Python forgets where it came from."""
+    names = sys.modules["__main__"].__dict__
+    if "__cached__" in names and "__file__" in names:
+        names.pop("__file__", None)
+        names.pop("__cached__", None)
+
+
+def wait(report: "dict[str, Any]", stash: "Any") -> None:
+    """Become an image. Returns in each run that takes it over, and never here."""
+    send(report)
+    answer = receive()
+    if answer.get("dump") is None:
+        posix._exit(0)
+    RUN["stash"] = stash
+    RUN["late"] = answer["late"].decode("utf-8", "surrogateescape") + "/" + answer["name"]
+    gc.collect()
+    if answer["quick"]:
+        gc.freeze()
+    RUN["modules"] = frozenset(sys.modules)
+    environment = [*posix.environ.items()]
+    child = fork_quietly()
+    if child:
+        status = posix.waitpid(child, 0)[1]
+        if status:
+            send({"error": f"ended with status {status}"})
+        posix._exit(0)
+    result = dump(answer["dump"])  # type: ignore[name-defined] # noqa: F821
+    if result == 1:
+        try:
+            take_up(answer, dict(environment))
+        except Exception:
+            start_cold()
+        return
+    send({"error": result if result != 0 else ""})
+    posix._exit(0)
+
+
+def fork_quietly() -> int:
+    """Fork without the warning about threads (3.12): the child, which alone goes on, has none of them."""
+    filters = sys.modules["_warnings"].filters if "_warnings" in sys.modules else None
+    if filters is None:
+        filters = __import__("_warnings").filters
+    filters.insert(0, ("ignore", None, DeprecationWarning, None, 0))
+    changed = (
+        getattr(sys.modules["_warnings"], "_filters_mutated", None)
+        or sys.modules["_warnings"]._filters_mutated_lock_held
+    )
+    changed()
+    child = posix.fork()
+    del filters[0]
+    changed()
+    globals().pop("__warningregistry__", None)
+    return child
+
+
+def start_cold() -> None:
+    """Something is not as it must be, and nothing of the run has been used up: begin again, plainly."""
+    items = [item.partition(b"=") for item in read_file("/proc/self/environ").split(b"\0") if b"=" in item]
+    arguments = read_file("/proc/self/cmdline").split(b"\0")[:-1]
+    posix.execve("/proc/self/exe", arguments, {name: value for name, _, value in items})
+
+
+def take_up(answer: "dict[str, Any]", started_with: "dict[bytes, bytes]") -> None:
+    """Tell Python what the kernel already has right: this run's arguments, environment, streams, signals."""
+    ignored = set_quick(answer["quick"])  # type: ignore[name-defined] # noqa: F821
+    take_environment(started_with, answer["env_set"])
+    take_arguments(answer)
+    take_signals(ignored)
+    for number, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
+        take_stream(number, name)
+    for finder in sys.path_importer_cache.values():
+        if hasattr(finder, "_path_mtime"):
+            setattr(finder, "_path_mtime", -1)  # noqa: B010 (a FileFinder's, which reads its folder anew)
+    threading = sys.modules.get("threading")
+    if threading is not None:
+        threading._main_thread._set_native_id()
+    LOADED["warm/renewal/resident.py"]["renew_all"](sys.modules)
+
+
+def take_environment(started_with: "dict[bytes, bytes]", env_set: "Any") -> None:
+    """Set the environment that this process was started with, in its order, and what modules set in it."""
+    items = [item.partition(b"=") for item in read_file("/proc/self/environ").split(b"\0") if b"=" in item]
+    given: dict[bytes, bytes] = {}
+    for name, _, value in items:
+        given.setdefault(name, value)
+    environ = sys.modules["os"].environ
+    if b"LC_CTYPE" not in given and started_with.get(b"LC_CTYPE") == b"C.UTF-8":
+        given[b"LC_CTYPE"] = b"C.UTF-8"  # Python's own doing in the C locale (PEP 538)
+    data = environ._data
+    for name in list(data):
+        posix.unsetenv(name)
+    data.clear()
+    posix.environ.clear()
+    for name, value in given.items():
+        if name:
+            posix.putenv(name, value)
+    posix.environ.update(given)
+    data.update(given)
+    for name, value in env_set:
+        if value is None:
+            environ.pop(name, None)
+        else:
+            environ[name] = value
+
+
+def take_arguments(answer: "dict[str, Any]") -> None:
+    """Set `sys.argv` and `sys.orig_argv` (and `sys.path[0]` where the image serves every script)."""
+    given = [
+        part.decode(sys.getfilesystemencoding(), "surrogateescape")
+        for part in read_file("/proc/self/cmdline").split(b"\0")
+    ]
+    given.pop()
+    before = len(sys.orig_argv) - len(sys.argv)
+    first = sys.argv[0]
+    if answer["base"]:
+        first = given[before]
+        if not (sys.flags.safe_path or sys.flags.isolated):
+            sys.path[0] = sys.modules["os"].path.dirname(sys.modules["os"].path.realpath(first))
+    sys.argv[:] = [first, *given[before + 1 :]]
+    sys.orig_argv[:] = given
+
+
+def take_signals(ignored: int) -> None:
+    """Let Python know which signals whoever started this run ignores, and which it no longer does."""
+    for number in range(1, 65):
+        if number in (9, 19, 32, 33):
+            continue
+        is_ignored = bool(ignored >> (number - 1) & 1)
+        try:
+            known = _signal.getsignal(number)
+            if is_ignored and known != _signal.SIG_IGN:
+                _signal.signal(number, _signal.SIG_IGN)
+            elif (
+                not is_ignored
+                and known == _signal.SIG_IGN
+                and number not in (_signal.SIGPIPE, _signal.SIGXFSZ)
+            ):
+                _signal.signal(number, _signal.SIG_DFL)
+        except (OSError, ValueError):
+            pass
+
+
+def take_stream(number: int, name: str) -> None:
+    """Make a standard stream anew, in the same object: modules may have kept it."""
+    stream = getattr(sys, f"__{name}__")
+    try:
+        posix.fstat(number)
+    except OSError:
+        stream = None
+    if stream is None:
+        setattr(sys, name, None)
+        setattr(sys, f"__{name}__", None)
+        return
+    writes = number > 0
+    encoding, errors = stream.encoding, stream.errors
+    buffer = stream.buffer
+    buffered = hasattr(buffer, "raw")
+    # A new one: a FileIO remembers whether its file can seek.
+    raw = sys.modules["_io"].FileIO(number, "wb" if writes else "rb", closefd=False)
+    raw.name = f"<{name}>"
+    terminal = raw.isatty()
+    if buffered:
+        size = posix.fstat(number).st_blksize
+        buffer.__init__(raw, size if size > 1 else 8192)
+    else:
+        buffer = raw
+    stream.__init__(buffer, encoding, errors, "\n", buffered and (terminal or number == 2), not buffered)
+    stream.mode = "w" if writes else "r"
+
+
+def finish() -> int:
+    """End the program as `Py_FinalizeEx` does; return -1 if its output could not be written."""
+    result = 0
+    modules = sys.modules
+    threading = modules.get("threading")
+    if threading is not None:
+        try:
+            threading._shutdown()
+        except BaseException as error:
+            tell_unraisable(error, threading)
+    __import__("atexit")._run_exitfuncs()
+    report_late()
+    if flush("stdout"):
+        result = -1
+    flush("stderr")
+    gc.collect()
+    clear(modules["__main__"].__dict__)
+    for name, module in reversed(list(modules.items())):
+        if (
+            name not in RUN["modules"]
+            and name != "__main__"
+            and isinstance(getattr(module, "__dict__", None), dict)
+            and RUN["stash"] is not None
+            and name not in RUN["stash"].taken
+        ):
+            clear(module.__dict__)
+    gc.collect()
+    if flush("stdout"):
+        result = -1
+    flush("stderr")
+    return result
+
+
+def report_late() -> None:
+    """Write down what the program went on to import, for the next image."""
+    if RUN["late"] is None or RUN["stash"] is None:
+        return
+    stash = RUN["stash"]
+    names = LOADED["warm/late/resident.py"]["list_late"](RUN["modules"])
+    expected = {*stash.waiting, *stash.taken, *RUN["settings"]["plan"]["avoid"]}
+    if expected.issuperset(names):
+        return
+    try:
+        fd = posix.open(
+            f"{RUN['late']}.{posix.getpid()}", posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL, 0o600
+        )
+        posix.write(fd, "\n".join(names).encode("utf-8", "surrogateescape"))
+        posix.close(fd)
+        wake = RUN["late"].rpartition("/late/")[0] + "/wake"
+        fd = posix.open(wake, posix.O_WRONLY | posix.O_NONBLOCK | posix.O_CLOEXEC)
+        posix.write(fd, b"!")
+        posix.close(fd)
+    except OSError:
+        pass
+
+
+def flush(name: str) -> bool:
+    """Flush a standard stream; return whether that failed."""
+    stream = getattr(sys, name, None)
+    if stream is None or getattr(stream, "closed", False):
+        return False
+    try:
+        stream.flush()
+    except BaseException as error:
+        if name == "stdout":
+            tell_unraisable(error, stream)
+        return True
+    return False
+
+
+def tell_unraisable(error: BaseException, origin: object) -> None:
+    """Print an exception that nobody can catch, as the interpreter does."""
+    names = {"exc_type": type(error), "exc_value": error, "exc_traceback": error.__traceback__}
+    hook: Any = sys.unraisablehook
+    hook(type("UnraisableHookArgs", (), {**names, "err_msg": None, "object": origin}))
+
+
+def clear(names: "dict[str, Any]") -> None:
+    """Forget a namespace in the order that the interpreter does: private names first."""
+    for name in list(names):
+        if type(name) is str and name[:1] == "_" and name[:2] != "__":
+            names[name] = None
+    for name in list(names):
+        if type(name) is str and name != "__builtins__" and (name[:1] != "_" or name[:2] == "__"):
+            names[name] = None
