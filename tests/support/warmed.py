@@ -11,8 +11,10 @@ import subprocess
 import sys
 import time
 
-CLIENT = os.path.join(os.path.dirname(__file__), "..", "..", "src", "entrepot", "warm", "_client")
-WAIT_S = 40
+BESIDE = os.path.join(os.path.dirname(sys.executable), "entrepot")
+NATIVE = os.path.join(os.path.dirname(__file__), "..", "..", "src", "entrepot", "warm", "_client")
+CLIENT = BESIDE if os.path.exists(BESIDE) else NATIVE
+WAIT_S = 15
 
 
 def main() -> None:
