@@ -24,7 +24,9 @@ def main() -> None:
         os.environ.pop("LC_CTYPE", None)  # this interpreter's own doing (PEP 538)
     end = time.monotonic() + WAIT_S
     while True:
-        done = subprocess.run([CLIENT, "run", "--prepare", *arguments], stdin=subprocess.DEVNULL, capture_output=True)
+        done = subprocess.run(
+            [CLIENT, "run", "--prepare", *arguments], stdin=subprocess.DEVNULL, capture_output=True
+        )
         if done.returncode != 1 or time.monotonic() > end:
             break
         time.sleep(0.05)
