@@ -26,6 +26,7 @@ from entrepot.errors import EntrepotError
 # Command -> the module that has it, in the order of the help.
 COMMANDS = {
     "run": "entrepot.commands.run",
+    "warm": "entrepot.commands.warm",
     "why": "entrepot.commands.why",
     "graph": "entrepot.commands.graph",
     "chain": "entrepot.commands.chain",

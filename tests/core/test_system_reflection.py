@@ -179,8 +179,9 @@ def test_a_picklers_class_of_the_host_does_not_know_systems(systems: list[System
 def test_a_hosts_pickle_of_a_system_that_is_gone_says_so(draw: Draw):
     """And tells how to make one that lasts."""
     system = System(path=[draw({"models_gone.py": "class A: pass"})])
-    data = pickle.dumps(system.import_module("models_gone").A)
-    del system
+    gone = system.import_module("models_gone").A
+    data = pickle.dumps(gone)
+    del system, gone
     gc.collect()
 
     with pytest.raises(LookupError, match=r"models_gone\.A was pickled from a System"):

@@ -11,8 +11,10 @@ import subprocess
 import sys
 import time
 
-CLIENT = os.path.join(os.path.dirname(__file__), "..", "..", "src", "entrepot", "warm", "_client")
-WAIT_S = 40
+BESIDE = os.path.join(os.path.dirname(sys.executable), "entrepot")
+NATIVE = os.path.join(os.path.dirname(__file__), "..", "..", "src", "entrepot", "warm", "_client")
+CLIENT = BESIDE if os.path.exists(BESIDE) else NATIVE
+WAIT_S = 15
 
 
 def main() -> None:
@@ -22,7 +24,9 @@ def main() -> None:
         os.environ.pop("LC_CTYPE", None)  # this interpreter's own doing (PEP 538)
     end = time.monotonic() + WAIT_S
     while True:
-        done = subprocess.run([CLIENT, "run", "--prepare", *arguments], stdin=subprocess.DEVNULL, capture_output=True)
+        done = subprocess.run(
+            [CLIENT, "run", "--prepare", *arguments], stdin=subprocess.DEVNULL, capture_output=True
+        )
         if done.returncode != 1 or time.monotonic() > end:
             break
         time.sleep(0.05)

@@ -68,7 +68,7 @@ class _Turns:
         self._guard = RLock()
 
     def enter(self, installation: "Installation") -> bool:
-        """Put an installation on the stack; False where its system is the active one already."""
+        """Install a system above what the thread has installed; False where it is the active one already."""
         thread = get_ident()
         with self._guard:
             active = self.stack[-1] if self.stack else None
@@ -89,8 +89,16 @@ class _Turns:
         return True
 
     def _push(self, installation: "Installation") -> None:
+        # Under the guard: nobody may enter a system that is half installed.
+        if self.stack:
+            self.stack[-1]._suspend()
         installation._users = 1
         self.stack.append(installation)
+        try:
+            installation._install()
+        except BaseException:
+            self.leave(installation)
+            raise
 
     def leave(self, installation: "Installation") -> None:
         """Take an installation, or one of its users, off the stack, and let the one below go on."""
@@ -153,16 +161,7 @@ class Installation:
         Raises:
             RuntimeError: another thread has a system installed and keeps it.
         """
-        if not _turns.enter(self):
-            self._is_guest = True
-            return self._system
-        try:
-            if len(_turns.stack) > 1:
-                _turns.stack[-2]._suspend()
-            self._install()
-        except BaseException:
-            _turns.leave(self)
-            raise
+        self._is_guest = not _turns.enter(self)
         return self._system
 
     def __exit__(self, *error: object) -> None:

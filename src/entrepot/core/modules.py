@@ -15,7 +15,7 @@ from time import perf_counter
 
 from entrepot.core import events, finders, frames, names
 from entrepot.core.loaders import ExtensionFileLoader
-from entrepot.core.locks import ModuleLocks, is_initializing
+from entrepot.core.locks import DeadlockError, ModuleLocks, is_initializing
 from entrepot.core.spec import make_module, set_attributes, warn_fallback
 from entrepot.core.verbose import say
 
@@ -65,24 +65,43 @@ class Importer:
         """
         module = self.state.modules.get(name, _MISSING)
         if module is _MISSING or is_initializing(module):
-            self.locks.enter(name)
             try:
-                module = self.state.modules.get(name, _MISSING)
-                if module is _MISSING:
-                    return self._find_and_load_locked(name)
+                parent = name.rpartition(".")[0]
+                if parent and parent not in self.state.modules:
+                    # Before the child's lock is taken: the parent's code may want the child.
+                    self.find_and_load(parent)
+                module = self._get_or_load(name)
             except BaseException as error:
                 if self.tell is not None:
                     self.tell(events.Failed(name, *find_importer(), error))
                 raise
-            finally:
-                self.locks.leave(name)
+            if module is not _MISSING:
+                return module
             # Another thread may be running it.
             self.locks.wait_for(name)
+            module = self.state.modules.get(name, _MISSING)
+            if module is _MISSING:
+                # It has failed there: perhaps not here.
+                return self.find_and_load(name)
         if self.tell is not None:
             self.tell(events.FromCache(name, *find_importer(), module))
         if module is None:
             raise ModuleNotFoundError(f"import of {name} halted; None in sys.modules", name=name)
         return module
+
+    def _get_or_load(self, name: str) -> "Any":
+        """Load a module that is not in the cache, under its lock; `_MISSING` where it is there."""
+        try:
+            self.locks.enter(name)
+        except DeadlockError:
+            # Whoever runs it waits for this thread: half initialised it is all there is.
+            if name in self.state.modules:
+                return _MISSING
+            raise
+        try:
+            return _MISSING if name in self.state.modules else self._find_and_load_locked(name)
+        finally:
+            self.locks.leave(name)
 
     def _find_and_load_locked(self, name: str) -> "Any":
         parent, _, child = name.rpartition(".")

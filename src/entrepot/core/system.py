@@ -72,7 +72,7 @@ class System:
         self._path_hooks: list[Any] = [ZipImporter, finders.FileFinder.path_hook(*self._loader_details())]
         self._path_importer_cache: dict[str, Any] = {}
         self._installation: Installation | None = None
-        self._listeners: list[Callable[[events.Event], None]] = []
+        self._listeners: list[Listening] = []
         self._importer: Importer = _SystemImporter(self)
         if "importlib.abc" in sys.modules:
             adopt.register_ours(sys.modules["importlib.abc"])
@@ -264,10 +264,12 @@ class System:
     def _tell(self, event: events.Event) -> None:
         for listener in list(self._listeners):
             try:
-                listener(event)
+                listener.callback(event)
             except Exception as error:
                 text = "Exception ignored in a listener of entrepot.System"
-                sys.unraisablehook(_Unraisable((type(error), error, error.__traceback__, text, listener)))
+                sys.unraisablehook(
+                    _Unraisable((type(error), error, error.__traceback__, text, listener.callback))
+                )
 
 
 class _SystemImporter(Importer):
@@ -337,16 +339,16 @@ class Listening:
 
     def __init__(self, system: System, callback: "Callable[[events.Event], None]") -> None:
         self._system = system
-        self._callback = callback
-        system._listeners.append(callback)
+        self.callback = callback
+        system._listeners.append(self)
         system._importer.tell = system._tell
         _tap(system)
 
     def close(self) -> None:
         """Stop listening. Closing twice does nothing."""
         system = self._system
-        if self._callback in system._listeners:
-            system._listeners.remove(self._callback)
+        if self in system._listeners:
+            system._listeners.remove(self)
             if not system._listeners:
                 system._importer.tell = None
                 _untap(system)

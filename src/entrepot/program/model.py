@@ -34,7 +34,6 @@ from entrepot.program.searchpath import SearchPath, find_roots, find_search_path
 from entrepot.program.source import Source, parse_source
 from entrepot.program.statements import Statement
 
-
 # A tree takes thirty times the memory of its text.
 MOST_TREES = 16
 

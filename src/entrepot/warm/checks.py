@@ -176,6 +176,9 @@ def is_valid(store: str, request: Request, name: str, key: str) -> bool:
     write_whole(os.path.join(store, files), fresh.pack_files())
     write_record(os.path.join(store, f"{name}.record"), fresh)
     write_checks(store, request, key, os.path.basename(image.path), files, fresh)
+    for entry in list_folder(store):
+        if entry.startswith(f"{name}.") and entry.endswith(".files") and entry != files:
+            remove(os.path.join(store, entry))
     return True
 
 

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -134,6 +135,7 @@ __attribute__((noreturn)) static void finish(Object *resident, Object *result) {
         } else {
             interrupted = error && python.PyErr_GivenExceptionMatches(error, *python.interrupt);
             python.PyErr_Print();
+            call_ignoring(python.PyDict_GetItemString(resident, "ended"));
             status = 1;
         }
     }
@@ -242,6 +244,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
         control = atol(prepare);
         strcpy(resident_path, strchr(prepare, ':') + 1);
         unsetenv("ENTREPOT_PREPARE");
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* nothing is left of a keeper that is killed */
         stop_brk();
         preparing = 1;
         if (!find_python(&python) || python.PySys_AddAuditHook(on_audit, NULL)) _exit(74);

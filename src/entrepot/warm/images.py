@@ -14,6 +14,7 @@ Does not know: clients at work. One that has just chosen an image which is forgo
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 from dataclasses import dataclass
@@ -131,3 +132,20 @@ def get_memory_limit() -> int:
     if told.isdigit():
         return int(told) << 20
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
+
+
+def get_keeper(store: str) -> int | None:
+    """Return the process id of the keeper at work on a store: the one that holds the lock."""
+    path = os.path.join(store, "keeper")
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        text = os.pread(fd, 20, 0)
+        return int(text) if text.isdigit() else None
+    finally:
+        os.close(fd)
+    return None
