@@ -158,7 +158,8 @@ class Entries:
     def iter_modules(self, prefix=""):
         start = self.package + "."
         for name in sorted(self.finder.modules):
-            if name.startswith(start) and "." not in name[len(start) :]:
+            is_folder = self.finder.modules[name][1] is None  # pkgutil does not list those
+            if name.startswith(start) and "." not in name[len(start) :] and not is_folder:
                 yield prefix + name[len(start) :], self.finder.modules[name][2]
 
 

@@ -31,7 +31,7 @@ def render_start() -> list[str]:
     path = os.path.join(os.path.dirname(__file__), "joined_start.py")
     with open(path, encoding="utf-8") as stream:
         source = stream.read()
-    source = source[source.index("\nimport sys\n") + 1 :]
+    source = source[source.index('"""', 3) + 3 :].lstrip()
     return [
         "    # Under the import system's own name Python leaves these frames out of tracebacks.",
         f"    code = {quote(source)}",

@@ -144,6 +144,8 @@ class _Graph:
                 self.rebound.add(occurrence.name)
             if node == self.home[occurrence.name]:
                 continue
+            if is_main_guard(self.statements[occurrence.statement].node):
+                self.pinned.add(self.home[occurrence.name])  # an entry point
             users.setdefault(occurrence.name, set()).add(node)
             found.append((node, occurrence.name))
             self.arrows[node].add(self.home[occurrence.name])
@@ -203,13 +205,19 @@ class _Graph:
 
     def find_blamed(self, clusters: list[list[str]], error: Refused) -> set[str]:
         """Return the names whose statements a refusal points at; a whole group when it names none."""
-        lines = {int(number) for number in re.findall(r"line (\d+)", str(error))} | {error.line or 0}
+        behind = re.search(r"leave line (\d+) behind", str(error))
+        lines = {int(behind[1])} if behind else {error.line or 0}
         grouped = {name for cluster in clusters for name in cluster}
         blamed: set[str] = set()
         for statement in self.statements:
             last = statement.node.end_lineno or statement.line
             if any(statement.line <= line <= last for line in lines):
-                blamed |= statement.binds & grouped
+                used = {
+                    o.name
+                    for o in self.file.names.occurrences
+                    if o.statement == statement.index and o.home is self.file.names.module
+                }
+                blamed |= (statement.binds or used) & grouped
         words = set(re.findall(r"\w+", error.reason)) & grouped
         return blamed or words or set(clusters[-1])
 
@@ -228,7 +236,7 @@ class _Graph:
         total = sum(self.size.values()) or 1
 
         def is_small(one: set[int], two: set[int]) -> bool:
-            return self._lines(one | two) <= total * LARGEST
+            return self._lines(one | two) <= max(total * LARGEST, 60)
 
         return is_small
 
@@ -370,7 +378,10 @@ def _name_groups(graph: _Graph, clusters: Iterable[list[str]], module: str) -> l
         counted = Counter(word for name in names for word in set(words_of(name)))
         common = [(word, count) for word, count in counted.most_common(3) if count >= max(2, len(names) // 4)]
         word = common[0][0] if common else max(names, key=lambda n: graph.size[n]).strip("_").lower()
-        plural = word if word.endswith("s") else word + "s"
+        conditional = {n for s in graph.statements if isinstance(s.node, ast.If | ast.Try) for n in s.binds}
+        if len(conditional & set(names)) * 2 > len(names):
+            word, common = "compat", [("compat", 0)]  # what differs from one Python to another
+        plural = word if word == "compat" or word.endswith("s") else word + "s"
         name = plural if common else word
         name = f"{module}_{name}" if "." not in module else name
         while name in taken:
@@ -396,18 +407,12 @@ def _reasons(graph: _Graph, cluster: set[str], common: list[tuple[str, int]]) ->
     found.append(
         f"use each other {inside} times; use the rest {outward} times, and are used by it {inward} times"
     )
-    if common:
+    if common and common[0][1]:
         found.append(", ".join(f"{count} names say “{word}”" for word, count in common[:2]))
     shared = sorted(graph.rebound & cluster)
     if shared:
         found.append(f"share {', '.join(shared)}, which they change")
-    bases = sorted(
-        {
-            n
-            for u, n in graph.hard
-            if u in cluster and n in cluster and n[:1] != u[:1] or (u in cluster and n in cluster)
-        }
-    )
+    bases = sorted({name for user, name in graph.hard if user in cluster and name in cluster})
     if bases:
         found.append(f"are built on {', '.join(bases[:4])}")
     return found
