@@ -218,7 +218,9 @@ def scan_lexically(data: bytes, target: Target) -> list[Statement] | None:
     last += 1
     blocks = _INDENTED.search(data, 0, last + 256) is not None
     end = data.find(b"\n", last)
-    careful = _INLINE.search(data, 0, end if end > 0 else len(data)) is not None
+    if end < 0:
+        end = len(data)
+    careful = _INLINE.search(data, 0, end) is not None
     skip = _SKIPS[blocks, careful].match
     scope = _Blocks(target)
     statements: list[Statement] = []
@@ -235,11 +237,9 @@ def scan_lexically(data: bytes, target: Target) -> list[Statement] | None:
                 scope.leave_all()
                 statements.append((line, 0, *parsed, EAGER))
                 at = match.end()
-                if at > last:
-                    return statements
                 continue
         stop = skip(data, at).end()  # type: ignore[union-attr]
-        if stop >= last or stop >= len(data):
+        if stop >= end:
             return statements
         if data[stop] != 10:
             return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import os
 import sys
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
 from entrepot.program.bindings import Bindings
@@ -254,9 +255,11 @@ class Checker:
             parent, _, leaf = name.rpartition(".")
             if parent:
                 # Below a package it hides nothing; beside a script it does when that is run.
+                if leaf not in _STDLIB or parent in self.program.raw.files:
+                    continue
                 beside = [n for n in self.imports if n.rpartition(".")[0] == parent and n != name]
                 scripts = [n for n in beside if any(row.module == name for row in self.imports[n])]
-                if parent not in self.program.raw.files and leaf in _STDLIB and scripts:
+                if scripts:
                     text = f"{os.path.basename(path)} hides the standard library's {leaf} from {scripts[0]}"
                     yield self.make("EP301", name, 1, 0, text)
                 continue
@@ -411,7 +414,9 @@ class Checker:
         for name, module in self.program.modules.items():
             if not module.is_package or module.kind != "source":
                 continue
-            inside = [n for n in self.program.names if n.startswith(name + ".")]
+            # Names are sorted; "/" follows "." there.
+            names = self.program.names
+            inside = names[bisect_left(names, name + ".") : bisect_left(names, name + "/")]
             if len(inside) < 5:
                 continue
             numbers = {self.program.raw.ids[n] for n in inside}
