@@ -213,10 +213,13 @@ def test_modules_with_a_name_of_one_letter(draw: Draw):
 
 def test_a_library_that_says_where_its_class_belongs(draw: Draw):
     """`__module__` set to a text leads to the only system that has such a module."""
-    files = {"lib/__init__.py": "from lib._a import A", "lib/_a.py": "class A: pass\nA.__module__ = 'lib'"}
+    files = {
+        "told_lib/__init__.py": "from told_lib._a import A",
+        "told_lib/_a.py": "class A: pass\nA.__module__ = 'told_lib'",
+    }
     system = System(path=[draw(files)])
 
-    lib = system.import_module("lib")
+    lib = system.import_module("told_lib")
 
     assert inspect.getmodule(lib.A) is lib
     assert pickle.loads(pickle.dumps(lib.A())).__class__ is lib.A

@@ -1,4 +1,4 @@
-"""Run a program warm: `python warmed.py ARGUMENTS...` is `entrepot run ARGUMENTS...` with its image made first.
+"""Run a program warm: `python warmed.py ARGUMENTS...` is `entrepot run ARGUMENTS...`, its image made first.
 
 The image is made by the run's own environment, directory and limits, without running the program. Where
 entrepot never has one (stdin, unusual options) the run is as it is. WARMED_STRICT=1: fail if it is not warm.
@@ -20,7 +20,9 @@ WAIT_S = 15
 def main() -> None:
     """Prepare, then become the run."""
     arguments = ["--python", sys.executable, *sys.argv[1:]]
-    if b"\0LC_CTYPE=" not in open("/proc/self/environ", "rb").read():
+    with open("/proc/self/environ", "rb") as file:
+        given = file.read()
+    if b"\0LC_CTYPE=" not in given:
         os.environ.pop("LC_CTYPE", None)  # this interpreter's own doing (PEP 538)
     end = time.monotonic() + WAIT_S
     while True:
@@ -32,8 +34,8 @@ def main() -> None:
         time.sleep(0.05)
     if done.returncode and os.environ.get("WARMED_STRICT"):
         sys.exit(f"warmed.py: {done.stdout.decode()}")
-    with open(os.environ.get("WARMED_LOG", os.devnull), "a") as file:
-        file.write(f"{done.returncode} {done.stdout.decode().strip()} {arguments[2:]!r:.100}\n")
+    with open(os.environ.get("WARMED_LOG", os.devnull), "a") as log:
+        log.write(f"{done.returncode} {done.stdout.decode().strip()} {arguments[2:]!r:.100}\n")
     os.execv(CLIENT, [CLIENT, "run", *arguments])
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from entrepot.warm import eligible
 from entrepot.warm.fingerprint import Record, Surroundings
 from entrepot.warm.knowledge import Knowledge, learn, read_knowledge, remember_plan, write_knowledge
+from entrepot.warm.late import resident
 from entrepot.warm.lookup import make_name, parse_key
 from entrepot.warm.observation import Module, Observation
 from entrepot.warm.record_file import read_record, write_record
@@ -142,3 +144,15 @@ def test_a_key_can_be_taken_apart() -> None:
     assert entry is not None
     assert (entry.options, entry.path) == (("-O",), "/work/main.py")
     assert make_name(["a"]) != make_name(["b"])
+
+
+def test_resident_code_knows_the_same_families_of_variables() -> None:
+    """The stash cannot import the table, so it has a copy; the two agree."""
+    assert resident.FAMILIES == eligible.FAMILIES
+
+
+def test_a_module_that_could_not_be_had_is_left_to_the_run() -> None:
+    """A run that found its world changed says so, and the next image is made without the module."""
+    known = learn(Knowledge(late=("numpy", "json")), ["!numpy", "json"])
+    assert "numpy" in known.avoid
+    assert known.make_plan().late == ("json",)

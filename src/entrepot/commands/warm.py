@@ -54,8 +54,8 @@ def show_status(store: str, form: str) -> int:
         return 0
     print(f"{'modules':>8} {'MiB':>6} {'age':>8} {'idle':>8} {'hits':>6}  program")
     for row in rows:
-        memory = f"{row['memory_bytes'] / 2**20:.1f}"
-        age, idle = format_time(float(str(row["age_s"]))), format_time(float(str(row["idle_s"])))
+        memory = f"{float(row['memory_bytes']) / 2**20:.1f}"
+        age, idle = format_time(float(row["age_s"])), format_time(float(row["idle_s"]))
         print(f"{row['modules']:>8} {memory:>6} {age:>8} {idle:>8} {row['hits']:>6}  {row['program']}")
     total = sum(image.size_bytes for image in images)
     print(f"{len(rows)} images, {total / 2**20:.1f} MiB (memory that all runs of an image share)")

@@ -1,16 +1,15 @@
 """Pickling what is of a system, from inside the system and from the host.
 
 A pickle names classes and functions: "module, qualified name". The pickler in C looks them up in
-the interpreter's `sys.modules`, whoever calls it.
+the interpreter's cache, whoever calls it, and imports into it what is missing.
 
-Inside a system, `pickle` is a view (`make_view`). `dumps` lets the C pickler try, and where a class is
-the system's, the pickler in Python does it, which asks the system; the bytes are those that plain
-Python makes. `loads` is the C unpickler with the system's `find_class`.
+Inside a system, `pickle` is a view (`make_view`). `dumps` is the C pickler as long as it meets nothing of
+the system's own; then the pickler in Python does it, which asks the system. The bytes are those that
+plain Python makes. `loads` is the C unpickler with the system's `find_class`.
 
 In the host, a pickle of a system's class has to say which system. While systems have modules, the
-host's `pickle.dump` and `dumps` let the C pickler try as ever; where it cannot, because a class is a
-system's, they write a reference to the system (`owners.get_global`) in its place. Any unpickler of the
-process can read that.
+host's `pickle.dump` and `dumps` write a reference to the system (`owners.get_global`) in the place of
+such a class. Any unpickler of the process can read that.
 """
 
 import sys
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
 
 _function: "Any" = type(lambda: None)
 _builtin_function: "Any" = type(len)
+# What a pickle has by name.
+_GLOBALS = (type, _function, _builtin_function)
 _before: "dict[str, Any]" = {}
 _ours: "dict[str, Any]" = {}
 
@@ -56,20 +57,13 @@ def detach() -> None:
 
 
 def _make_host_functions(pickle: "dict[str, Any]") -> "dict[str, Any]":
-    c_dumps = _with_import(_call, _import_of_host)
-    plain_dumps, error_type, own_pickler = pickle["dumps"], pickle["PicklingError"], _make_pickler(pickle)
+    pickler = _make_pickler(pickle)
 
     def dumps(
         obj: object, protocol: "int | None" = None, *, fix_imports: bool = True, buffer_callback: "Any" = None
     ) -> bytes:
-        if buffer_callback is None:
-            try:
-                return c_dumps(plain_dumps, obj, protocol, fix_imports=fix_imports)  # type: ignore[no-any-return]
-            except (error_type, AttributeError):
-                # 3.11 to 3.13 differ in which, where a class is not to be found.
-                pass
         file = _BytesIO()
-        own_pickler(file, protocol, fix_imports=fix_imports, buffer_callback=buffer_callback).dump(obj)
+        pickler(file, protocol, fix_imports=fix_imports, buffer_callback=buffer_callback).dump(obj)
         return file.getvalue()
 
     def dump(
@@ -80,10 +74,7 @@ def _make_host_functions(pickle: "dict[str, Any]") -> "dict[str, Any]":
         fix_imports: bool = True,
         buffer_callback: "Any" = None,
     ) -> None:
-        if buffer_callback is not None:
-            own_pickler(file, protocol, fix_imports=fix_imports, buffer_callback=buffer_callback).dump(obj)
-        else:
-            file.write(dumps(obj, protocol, fix_imports=fix_imports))
+        pickler(file, protocol, fix_imports=fix_imports, buffer_callback=buffer_callback).dump(obj)
 
     for made in (dump, dumps):
         made.__doc__ = pickle[made.__name__].__doc__
@@ -99,7 +90,7 @@ def _make_pickler(pickle: "dict[str, Any]") -> "Any":
     class Pickler(base):  # type: ignore[misc]
         def reducer_override(self, obj: "Any") -> "Any":
             """Return what stands for a class or function of a system."""
-            if isinstance(obj, (type, _function, _builtin_function)):
+            if isinstance(obj, _GLOBALS):
                 return _refer(obj, obj.__qualname__)
             kind = type(obj)
             if owners.find_owner(getattr(kind, "__module__", None)) is not None:
@@ -117,13 +108,6 @@ def _refer(thing: "Any", qualname: str) -> "Any":
         return NotImplemented
     system, module = home
     return owners.get_global, (system._number, module, qualname)
-
-
-def _import_of_host(name: str, *rest: object) -> "Any":
-    """Refuse to look a system's module up in the host, which might import another of that name."""
-    if owners.find_owner(name) is not None:
-        raise ImportError(f"{name} is a system's module", name=name)
-    return __import__(name, *rest)  # type: ignore[arg-type]
 
 
 def make_view(system: "System", view: "Any") -> None:
@@ -152,25 +136,33 @@ def make_view(system: "System", view: "Any") -> None:
         namespace.update(_make_fast_functions(system, namespace))
 
 
+class _IsOfSystem(Exception):
+    """A class of a system was met, of which the C pickler cannot write the name."""
+
+
 def _make_fast_functions(system: "System", namespace: "dict[str, Any]") -> "dict[str, Any]":
     """Return the functions and the unpickler that do with the C half what it can do."""
     c_half: Any = sys.modules["_pickle"]
     slow_dumps = namespace["_dumps"]
 
-    def import_in_host(name: str, *rest: object) -> "Any":
-        if system.modules.get(name, system) is not sys.modules.get(name):
-            raise ImportError(f"{name} is not what it is in the host", name=name)
-        return __import__(name, *rest)  # type: ignore[arg-type]
-
-    c_dumps = _with_import(_call, import_in_host)
+    class FastPickler(c_half.Pickler):  # type: ignore[misc]
+        def reducer_override(self, obj: "Any") -> "Any":
+            """Give up where the C pickler would ask the host for what is the system's."""
+            thing = obj if isinstance(obj, _GLOBALS) else type(obj)
+            name = getattr(thing, "__module__", None)
+            if name is not None and system.modules.get(name) is not sys.modules.get(name):
+                raise _IsOfSystem
+            return NotImplemented
 
     def dumps(
         obj: object, protocol: "int | None" = None, *, fix_imports: bool = True, buffer_callback: "Any" = None
     ) -> bytes:
         if buffer_callback is None:
             try:
-                return c_dumps(c_half.dumps, obj, protocol, fix_imports=fix_imports)  # type: ignore[no-any-return]
-            except (c_half.PicklingError, AttributeError):
+                file = _BytesIO()
+                FastPickler(file, protocol, fix_imports=fix_imports).dump(obj)
+                return file.getvalue()
+            except _IsOfSystem:
                 pass
         return slow_dumps(  # type: ignore[no-any-return]
             obj, protocol, fix_imports=fix_imports, buffer_callback=buffer_callback
@@ -240,16 +232,6 @@ def _rebuild_class(original: type, namespace: "dict[str, Any]") -> "Any":
         if key not in ("__dict__", "__weakref__")
     }
     return type(original.__name__, original.__bases__, members)
-
-
-def _call(function: "Any", *args: object, **kwargs: object) -> "Any":
-    return function(*args, **kwargs)
-
-
-def _with_import(function: "Any", import_: "Any") -> "Any":
-    """Return a function such that C code which it calls imports by another `__import__`."""
-    builtins = {**sys.modules["builtins"].__dict__, "__import__": import_}
-    return _function(function.__code__, {"__builtins__": builtins}, function.__name__)
 
 
 frames.disguise()

@@ -6,6 +6,8 @@ leading dots, and binds what it returns.
 """
 
 import sys
+from _functools import partial  # type: ignore[import-not-found]
+from _weakref import ref
 
 from entrepot.core import bindings, frames, names
 from entrepot.core.locks import is_initializing
@@ -203,9 +205,46 @@ def make_statement(importer: "Importer") -> "Any":
             result = show_unbound(state.modules, result, name, fromlist, sys._getframe(2))
         if importer.tell is not None:
             bindings.tell_bound(importer, sys._getframe(2), name, level)
+        if type(fromlist) is list and not fromlist and globals is locals and level == 0:
+            # Nobody but the interpreter's PyImport_Import asks so.
+            _show_to_c(importer, name, entry)
         return result
 
-    return frames.without_frame(__import__, "Import a module, as `builtins.__import__` does.")
+    entry = frames.without_frame(__import__, "Import a module, as `builtins.__import__` does.")
+    return partial(entry)
+
+
+# What `sys.modules` shows for a moment, by the function whose end ends the moment.
+_moments: "dict[int, Any]" = {}
+
+
+def _show_to_c(importer: "Importer", name: str, entry: "Any") -> None:
+    """Let compiled code that imports by PyImport_Import find a module of a system.
+
+    That function calls the `__import__` of the running code's builtins, then looks into `sys.modules`,
+    then lets go of the `__import__`. So the module is there until the `__import__` that was called is
+    gone: another takes its place in the builtins now, and nobody else has it.
+    """
+    if importer.builtins is None or importer.state.modules is sys.modules:
+        return
+    module = importer.state.modules.get(name, _MISSING)
+    called = importer.builtins["__import__"]
+    before = sys.modules.get(name, _MISSING)
+    if module is before or module is _MISSING or type(called) is not partial:
+        return
+
+    def give_back(reference: object) -> None:
+        _moments.pop(id(reference), None)
+        if sys.modules.get(name, _MISSING) is module:
+            if before is _MISSING:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = before
+
+    reference = ref(called, give_back)
+    _moments[id(reference)] = reference
+    importer.builtins["__import__"] = partial(entry)
+    sys.modules[name] = module
 
 
 frames.disguise()

@@ -64,8 +64,8 @@ class System:
         # The text of a module's name -> its own string object (`owners`), and the one for all.
         self._names: dict[str, tuple[str, str]] = {}
         self._known_as = 0
-        # Its `find_distributions` is its own, because the importlib_metadata package deletes it.
-        own = {"_state": self, "find_distributions": vars(finders.PathFinder)["find_distributions"]}
+        # `find_distributions` is in its own dict, where the importlib_metadata package deletes it.
+        own = {"_state": self, "find_distributions": staticmethod(self._find_distributions)}
         own["__module__"] = finders.PathFinder.__module__
         self._path_finder: Any = type("PathFinder", (finders.PathFinder,), own)
         self._meta_path: list[Any] = [loaders.BuiltinImporter, loaders.FrozenImporter, self._path_finder]
@@ -194,6 +194,11 @@ class System:
         return Listening(self, callback)
 
     # How it does it.
+
+    def _find_distributions(self, *args: "Any", **kwargs: "Any") -> "Any":
+        """Find distributions by this system's `importlib.metadata`, whose plugins load into the system."""
+        metadata = self.import_module("importlib.metadata")
+        return metadata.MetadataPathFinder.find_distributions(*args, **kwargs)
 
     def _loader_details(self) -> "list[tuple[Any, list[str]]]":
         details = loaders.file_loaders()

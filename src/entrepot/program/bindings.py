@@ -69,9 +69,10 @@ class Bindings:
         return any(binding.when not in (TYPING, NEVER) for binding in self.names.get(name, ()))
 
 
-def read_bindings(tree: ast.Module, target: Target) -> Bindings:
-    """Collect what the top level of a module binds."""
+def read_bindings(tree: ast.Module, target: Target, *, has_globals: bool = True) -> Bindings:
+    """Collect what the top level of a module binds. has_globals: some function may say `global`."""
     reader = _Reader(target)
+    reader.has_globals = has_globals
     reader.read_body(tree.body, EAGER)
     return reader.found
 
@@ -80,6 +81,7 @@ class _Reader:
     def __init__(self, target: Target) -> None:
         self.target = target
         self.found = Bindings()
+        self.has_globals = True
 
     def bind(self, name: str, kind: str, node: ast.AST, when: str, **fetched: object) -> None:
         line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
@@ -201,6 +203,8 @@ class _Reader:
 
     def read_globals(self, node: ast.stmt, when: str) -> None:
         """A function that says `global x` and assigns binds x in the module."""
+        if not self.has_globals:
+            return
         wanted = {name for part in ast.walk(node) if isinstance(part, ast.Global) for name in part.names}
         if wanted:
             for part in ast.walk(node):

@@ -149,6 +149,7 @@ _IMPORT = re.compile(
     + _END
 )
 # fmt: on
+_NEXT = re.compile(rb"\n(" + _IMPORT.pattern + rb")(?!;)").match
 _ITEM = re.compile(rb"\s*+(" + _NAME + rb")(?:\s++as\s++(" + _NAME + rb"))?\s*+(?:,|\Z)")
 _MODULE_ITEM = re.compile(rb"\s*+(" + _DOTTED + rb")(?:\s++as\s++(" + _NAME + rb"))?\s*+(?:,|\Z)")
 _DROP = re.compile(rb"#[^\n]*+|\\\r?\n")
@@ -205,7 +206,7 @@ def scan_lexically(data: bytes, target: Target) -> list[Statement] | None:
     """Return the import statements of a file's bytes, in order, or None where it takes a parser."""
     if data.startswith(b"\xef\xbb\xbf"):
         data = data[3:]
-    if _CALLS.search(data):
+    if (b"import_module" in data or b"__import__" in data or b"__path__" in data) and _CALLS.search(data):
         return None
     last = find_last_candidate(data)
     if last < 0:
@@ -216,15 +217,29 @@ def scan_lexically(data: bytes, target: Target) -> list[Statement] | None:
     data = b"\n" + data
     last += 1
     blocks = _INDENTED.search(data, 0, last + 256) is not None
-    careful = _INLINE.search(data) is not None
+    end = data.find(b"\n", last)
+    if end < 0:
+        end = len(data)
+    careful = _INLINE.search(data, 0, end) is not None
     skip = _SKIPS[blocks, careful].match
     scope = _Blocks(target)
     statements: list[Statement] = []
     at = 0
     counted = line = 0
     while True:
+        match = _NEXT(data, at)
+        if match is not None and match[1] in _parsed:
+            # The usual line: at the margin, alone, and seen before.
+            parsed = _parsed[match[1]]
+            if parsed is not None:
+                line += data.count(b"\n", counted, match.start(1))
+                counted = match.start(1)
+                scope.leave_all()
+                statements.append((line, 0, *parsed, EAGER))
+                at = match.end()
+                continue
         stop = skip(data, at).end()  # type: ignore[union-attr]
-        if stop >= last or stop >= len(data):
+        if stop >= end:
             return statements
         if data[stop] != 10:
             return None
@@ -267,9 +282,10 @@ def scan_lexically(data: bytes, target: Target) -> list[Statement] | None:
             place = len(indent) + start - begin
             statements.append((line, place, *parsed, statement_when))
             at = match.end()
-            more = _AFTER.match(data, at)
-            if more is None:
+            if data[at : at + 1] != b";":
                 break
+            more = _AFTER.match(data, at)
+            assert more is not None
             start = more.end()
             if not _MORE.match(data, start):
                 if data[start : start + 4] == b"lazy" or data[start : start + 1] == b"\\":
@@ -333,6 +349,11 @@ class _Blocks:
         self.stack: list[tuple[int, str]] = []
         # Column -> the verdicts of the if/elif so far, or None for another statement's branches.
         self.chains: dict[int, list[Verdict] | None] = {}
+
+    def leave_all(self) -> None:
+        """A statement at the margin ends every block."""
+        if self.stack:
+            self.stack.clear()
 
     def find_when(self, column: int) -> str | None:
         """Return when a statement at a column runs; None where that is not sure."""

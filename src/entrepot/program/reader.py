@@ -12,6 +12,7 @@ was kept is compared by its hash, for an edit could follow within the clock's gr
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import marshal
 import os
@@ -59,6 +60,8 @@ class Raw:
         self.fetch_scans: Callable[[], dict[str, Scan]] = dict
         self.was_kept = False
         self.target = Target()
+        # Whoever has parsed all files (the survey does) can give what it read.
+        self.find_known_bindings: Callable[[str], Bindings | None] = lambda _name: None
         self._data: dict[str, bytes] = {}
         self._bindings: dict[str, Bindings] = {}
 
@@ -88,10 +91,13 @@ class Raw:
     def read_bindings(self, name: str) -> Bindings:
         """Return what a module's top level binds; nothing where it cannot be parsed."""
         if name not in self._bindings:
-            found = Bindings()
-            with contextlib.suppress(SourceError, SyntaxError, RecursionError):
-                tree = parse_tree(parse_source(self.read_bytes(name), name).text).tree
-                found = read_bindings(tree, self.target)
+            found = self.find_known_bindings(name)
+            if found is None:
+                found = Bindings()
+                with contextlib.suppress(SourceError, SyntaxError, RecursionError):
+                    source = parse_source(self.read_bytes(name), name)
+                    has_globals = "global " in source.text
+                    found = read_bindings(parse_tree(source.text).tree, self.target, has_globals=has_globals)
             self._bindings[name] = found
         return self._bindings[name]
 
@@ -112,6 +118,19 @@ def read_tree(
     folder: str, roots: list[str], target: Target, *, is_strict: bool, is_kept: bool, processes: int
 ) -> Raw:
     """Read the modules of a tree."""
+    was_collecting = gc.isenabled()
+    # Hundreds of thousands of tuples, none of them in a circle.
+    gc.disable()
+    try:
+        return _read_tree(folder, roots, target, is_strict=is_strict, is_kept=is_kept, processes=processes)
+    finally:
+        if was_collecting:
+            gc.enable()
+
+
+def _read_tree(
+    folder: str, roots: list[str], target: Target, *, is_strict: bool, is_kept: bool, processes: int
+) -> Raw:
     tree = walk_tree(folder, roots)
     key = store.make_key(SCANNER_VERSION, folder, roots, target, is_strict)
     kept: Any = store.read(key, "graph") if is_kept else None

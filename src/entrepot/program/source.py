@@ -134,9 +134,12 @@ def read_bytes(path: str) -> bytes:
             if status.st_size > LARGEST_BYTES:
                 raise SourceError(path=path, line=1, reason=f"is larger than {LARGEST_BYTES} bytes")
             parts = []
-            while part := os.read(descriptor, max(status.st_size + 1, 65536)):
+            left = status.st_size
+            # A read may give less than was asked for; what is added meanwhile belongs to the next reading.
+            while left > 0 and (part := os.read(descriptor, left)):
                 parts.append(part)
-            return b"".join(parts)
+                left -= len(part)
+            return parts[0] if len(parts) == 1 else b"".join(parts)
         finally:
             os.close(descriptor)
     except (OSError, ValueError) as error:

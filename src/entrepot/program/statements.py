@@ -52,7 +52,7 @@ def scan_tree(tree: ast.Module, target: Target) -> Scan:
     if found.calls:
         found.add_calls()
     found.statements.sort(key=lambda statement: statement[:2])
-    return Scan(tuple(found.statements), (), tuple(found.unfollowed))
+    return Scan(tuple(found.statements), (), tuple(sorted(found.unfollowed)))
 
 
 class _Collector:

@@ -57,6 +57,8 @@ def walk_tree(folder: str, roots: list[str]) -> Tree:
         except OSError as error:
             problems.append((here, 1, f"folder cannot be read: {error.strerror}"))
             continue
+        if here != folder and any(entry.name == "pyvenv.cfg" for entry in listing):
+            continue
         plain: list[os.DirEntry[str]] = []
         found_any = False
         for entry in listing:
@@ -81,8 +83,6 @@ def walk_tree(folder: str, roots: list[str]) -> Tree:
                         seen.add(real)
                     if depth >= DEEPEST:
                         problems.append((entry.path, 1, f"folders nested deeper than {DEEPEST} are not read"))
-                        continue
-                    if os.path.exists(entry.path + "/pyvenv.cfg"):
                         continue
                     stack.append((entry.path, f"{prefix}{name}.", depth + 1))
         for entry in plain:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import builtins
 import os
 import sys
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
+from entrepot.program.bindings import Bindings
 from entrepot.program.conditions import AT_IMPORT, AT_RUN, GUARDED, LAZY, NEVER, TYPING
 from entrepot.program.graph import find_reached
 from entrepot.program.model import Import, Program
@@ -19,7 +21,7 @@ from entrepot.survey.affected import is_test
 from entrepot.survey.cycles import find_import_cycles
 from entrepot.survey.facts import read_all_facts
 from entrepot.survey.findings import Finding, Fix
-from entrepot.survey.local import Facts
+from entrepot.survey.local import Facts, unpack_bindings
 
 _STDLIB = frozenset(sys.stdlib_module_names)
 # Imported for what they do.
@@ -49,11 +51,16 @@ class Checker:
     def __init__(self, program: Program, *, is_kept: bool = True, processes: int = 2) -> None:
         self.program = program
         self.facts = read_all_facts(program, is_kept=is_kept, processes=processes)
+        program.raw.find_known_bindings = self._find_bindings
         self.paths = {name: module.path for name, module in program.modules.items()}
         self.imports = {
             name: module.imports() for name, module in program.modules.items() if module.kind == "source"
         }
         self._names: dict[str, tuple[frozenset[str], bool]] = {}
+
+    def _find_bindings(self, name: str) -> Bindings | None:
+        facts = self.facts.get(name)
+        return unpack_bindings(facts) if facts is not None else None
 
     def find_all(self) -> list[Finding]:
         """Return every finding, in order of place."""
@@ -110,7 +117,7 @@ class Checker:
                 yield self.make(code, name, line, column, message, (), edits)
 
     def _check_cycles(self) -> Iterator[Finding]:
-        for cycle in find_import_cycles(self.program):
+        for cycle in find_import_cycles(self.program, lambda module: self.facts[module.name].early):
             chain = " -> ".join(cycle.path)
             related = [
                 (self.paths[importer], line, f"{importer} imports {imported}")
@@ -204,7 +211,8 @@ class Checker:
                         and before[one][0] != target
                         and not self._is_same(before[one][0], target, one)
                     ):
-                        text = f"star imports of {before[one][0]} (line {before[one][1]}) and {target} both bring {one}"
+                        other, place = before[one]
+                        text = f"star imports of {other} (line {place}) and {target} both bring {one}"
                         yield self.make("EP202", name, line, column, text)
                     elif one in _BUILTIN_NAMES and not earlier:
                         yield self.make(
@@ -247,9 +255,11 @@ class Checker:
             parent, _, leaf = name.rpartition(".")
             if parent:
                 # Below a package it hides nothing; beside a script it does when that is run.
+                if leaf not in _STDLIB or parent in self.program.raw.files:
+                    continue
                 beside = [n for n in self.imports if n.rpartition(".")[0] == parent and n != name]
                 scripts = [n for n in beside if any(row.module == name for row in self.imports[n])]
-                if parent not in self.program.raw.files and leaf in _STDLIB and scripts:
+                if scripts:
                     text = f"{os.path.basename(path)} hides the standard library's {leaf} from {scripts[0]}"
                     yield self.make("EP301", name, 1, 0, text)
                 continue
@@ -307,7 +317,8 @@ class Checker:
         have = row.module
         while have and have not in self.program.raw.ids:
             have = have.rpartition(".")[0]
-        return f"{row.module} does not exist; {have} does, without {row.module[len(have) + 1 :].partition('.')[0]}"
+        part = row.module[len(have) + 1 :].partition(".")[0]
+        return f"{row.module} does not exist; {have} does, without {part}"
 
     def _check_names(self) -> Iterator[Finding]:
         for name, rows in self.imports.items():
@@ -373,12 +384,12 @@ class Checker:
                 what = f"{module}.{fetched}".strip(".") if fetched else module
                 top = module.partition(".")[0]
                 # Where the import itself may do something, leaving it out would change the run.
-                is_own_attribute = fetched and is_partial
-                is_safe = (level == 0 and top in _STDLIB - _EFFECTS and top not in self.program.raw.ids) or (
-                    is_own_attribute and f"{self._absolute(name, level, module)}.{fetched}" not in self.program.raw.ids
-                    and self._absolute(name, level, module) in self.facts
-                    and fetched in self.facts[self._absolute(name, level, module)].names
-                )  # fmt: skip
+                is_safe = level == 0 and top in _STDLIB - _EFFECTS and top not in self.program.raw.ids
+                if fetched and is_partial:
+                    source = self._absolute(name, level, module)
+                    is_submodule = f"{source}.{fetched}" in self.program.raw.ids
+                    known = self.facts.get(source)
+                    is_safe |= not is_submodule and known is not None and fetched in known.names
                 text = f"{bound} is imported and not used" + (f" ({what})" if what != bound else "")
                 yield self.make("EP501", name, line, column, text, (), edits if is_safe else None)
 
@@ -403,7 +414,9 @@ class Checker:
         for name, module in self.program.modules.items():
             if not module.is_package or module.kind != "source":
                 continue
-            inside = [n for n in self.program.names if n.startswith(name + ".")]
+            # Names are sorted; "/" follows "." there.
+            names = self.program.names
+            inside = names[bisect_left(names, name + ".") : bisect_left(names, name + "/")]
             if len(inside) < 5:
                 continue
             numbers = {self.program.raw.ids[n] for n in inside}

@@ -16,16 +16,17 @@ only running can decide (both branches are taken to run; a failure inside a `try
 
 from __future__ import annotations
 
-import ast
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from entrepot.program.conditions import AT_IMPORT, GUARDED
 from entrepot.program.graph import find_chains, find_cycles, find_reached, invert
 from entrepot.program.model import Module, Program
 from entrepot.program.resolve import get_absolute
 from entrepot.program.source import SourceError
+from entrepot.survey.local import list_early_uses
 
 # Beyond these, the first so many modules of a cycle are tried as the first one.
 MOST_STARTS = 40
@@ -69,12 +70,25 @@ class _Step(NamedTuple):
     names: tuple[str, ...] = ()
 
 
-def find_import_cycles(program: Program) -> list[Cycle]:
-    """Return every cycle of imports that happen at import time, parents' included."""
+def read_early_uses(module: Module) -> list[Any]:
+    """Return a module's uses of imported things at import time, from its text."""
+    try:
+        return list_early_uses(module.tree(), module.bindings())
+    except (SourceError, SyntaxError):
+        return []
+
+
+def find_import_cycles(
+    program: Program, list_early: Callable[[Module], list[Any]] = read_early_uses
+) -> list[Cycle]:
+    """Return every cycle of imports that happen at import time.
+
+    list_early: how to get a module's early uses; whoever has read all files gives what it has.
+    """
     graph = program.get_graph(AT_IMPORT)
     found = []
     cycles = find_cycles(graph)
-    table = _Table(program, {number for members in cycles for number in members})
+    table = _Table(program, {number for members in cycles for number in members}, list_early)
     for members in cycles:
         inside = set(members)
         small: list[list[int]] = [[] for _ in program.names]
@@ -134,14 +148,18 @@ def _try_each(program: Program, modules: tuple[str, ...], table: _Table) -> tupl
 class _Table(dict[str, list[_Step]]):
     """The steps of each module, listed when first asked for; none where it reaches no cycle."""
 
-    def __init__(self, program: Program, cyclic: set[int]) -> None:
+    def __init__(self, program: Program, cyclic: set[int], list_early: Callable[[Module], list[Any]]) -> None:
         super().__init__()
+        self.list_early = list_early
         self.program = program
         reaching = find_reached(invert(program.get_graph(AT_IMPORT, with_ancestors=True)), cyclic)
         self.live = {program.names[number] for number in reaching}
 
     def __missing__(self, name: str) -> list[_Step]:
-        steps = _list_steps(self.program, self.program.modules[name]) if name in self.live else []
+        steps: list[_Step] = []
+        if name in self.live:
+            module = self.program.modules[name]
+            steps = _list_steps(self.program, module, self.list_early(module))
         self[name] = steps
         return steps
 
@@ -233,13 +251,17 @@ class _Run:
         return name not in self.bound[module] and (bindings.binds(name) or not bindings.stars)
 
 
-def _list_steps(program: Program, module: Module) -> list[_Step]:
+def _list_steps(program: Program, module: Module, early: list[Any]) -> list[_Step]:
     """Return what a module's top level does that matters to a cycle, in the order of its text."""
     resolved: dict[tuple[int, int], list[tuple[str, tuple[str, ...], str, str]]] = {}
     for one in program.resolve_module(module.name):
         if one.when in AT_IMPORT:
             place = (one.line, one.column)
             resolved.setdefault(place, []).append((one.module, one.names, one.form, one.when))
+    bases = {
+        statement[:2]: get_absolute(module.name, module.is_package, statement[3], statement[4])
+        for statement in module.statements()
+    }
     steps: list[_Step] = []
     for place, targets in resolved.items():
         for target, names, form, when in targets:
@@ -247,34 +269,23 @@ def _list_steps(program: Program, module: Module) -> list[_Step]:
             if form == "star":
                 steps.append(_Step("star", target, "", place[0], guarded))
             elif form == "from":
-                base = _find_base(module, place[0], place[1]) or target
+                base = bases.get(place) or target
                 taken = base if f"{base}.{names[0] if names else ''}" == target else target
                 steps.append(_Step("take", taken, "", place[0], guarded, names))
             else:
                 steps.append(_Step("import", target, "", place[0], guarded))
-    try:
-        tree = module.tree()
-    except (SourceError, SyntaxError):
-        return steps
     for name, bindings in module.bindings().names.items():
         for binding in bindings:
             if binding.when in AT_IMPORT:
                 line = binding.line if binding.kind == "import" else binding.end_line
                 steps.append(_Step("bind", "", name, line, False))
-    steps += _list_uses(program, module, tree)
+    steps += _list_uses(program, module, early)
     order = {"use": 0, "import": 1, "take": 1, "star": 1, "bind": 2}
     return sorted(steps, key=lambda step: (step.line, order[step.kind]))
 
 
-def _find_base(module: Module, line: int, column: int) -> str | None:
-    for statement in module.statements():
-        if statement[:2] == (line, column):
-            return get_absolute(module.name, module.is_package, statement[3], statement[4])
-    return None
-
-
-def _list_uses(program: Program, module: Module, tree: ast.Module) -> list[_Step]:
-    """Return the uses, at import time, of attributes of modules in the cycle."""
+def _list_uses(program: Program, module: Module, early: list[Any]) -> list[_Step]:
+    """Return the uses, at import time, of attributes of the program's modules."""
     aliases: dict[str, str] = {}
     for name, bindings in module.bindings().names.items():
         last = bindings[-1]
@@ -284,42 +295,14 @@ def _list_uses(program: Program, module: Module, tree: ast.Module) -> list[_Step
         target = f"{base}.{last.fetched}" if last.fetched else base if last.is_as else name
         if target in program.raw.ids:
             aliases[name] = target
-    if not aliases:
-        return []
     steps = []
-    stack: list[tuple[ast.AST, bool]] = [(node, False) for node in reversed(tree.body)]
-    while stack:
-        node, is_guarded = stack.pop()
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            later: list[ast.AST] = [*node.decorator_list, *node.args.defaults]
-            later += [default for default in node.args.kw_defaults if default is not None]
-            stack += [(part, is_guarded) for part in later]
-            continue
-        if isinstance(node, (ast.Lambda, ast.AnnAssign)):
-            if isinstance(node, ast.AnnAssign) and node.value is not None:
-                stack.append((node.value, is_guarded))
-            continue
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            stack += [(part, is_guarded) for part in node.orelse]
-            continue
-        if isinstance(node, ast.Try) and node.handlers:
-            stack += [(part, True) for part in node.body]
-            stack += [(part, is_guarded) for part in (*node.handlers, *node.orelse, *node.finalbody)]
-            continue
-        if isinstance(node, ast.Attribute):
-            parts = [node.attr]
-            value = node.value
-            while isinstance(value, ast.Attribute):
-                parts.append(value.attr)
-                value = value.value
-            if isinstance(value, ast.Name) and value.id in aliases:
-                target = aliases[value.id]
-                for part in reversed(parts):
-                    if f"{target}.{part}" not in program.raw.ids:
-                        steps.append(_Step("use", target, part, node.lineno, is_guarded))
-                    target = f"{target}.{part}"
-                    if target not in program.raw.ids:
-                        break
-                continue
-        stack += [(child, is_guarded) for child in ast.iter_child_nodes(node)]
+    for root, parts, line, is_guarded in early:
+        target = aliases.get(root, "")
+        for part in parts:
+            if target not in program.raw.ids:
+                break
+            inner = f"{target}.{part}"
+            if inner not in program.raw.ids:
+                steps.append(_Step("use", target, part, line, is_guarded))
+            target = inner
     return steps

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from entrepot.program.bindings import Bindings, read_bindings
+from entrepot.program.bindings import Binding, Bindings, read_bindings
 from entrepot.program.conditions import AT_IMPORT, EAGER, LAZY, NEVER, TYPING, Target
 from entrepot.program.newer import parse_tree
 from entrepot.program.source import Source
 
 # ruff: noqa: E501 (tables)
-LOCAL_VERSION = 1
+LOCAL_VERSION = 2
 _BUILTINS = frozenset(name for name in dir(builtins) if name[0] != "_")
 # Short strings that may be annotations, `cast("X", ...)`, names for getattr.
 _WORDS = re.compile(r"[^\W\d]\w*")
@@ -70,12 +70,17 @@ class Facts:
     excused: dict[int, Any] = field(default_factory=dict)
     stars: list[Any] = field(default_factory=list)
     line_count: int = 0
+    # The bindings as plain tuples (see `unpack_bindings`), and attributes used at import time:
+    # (root, [parts], line, is guarded).
+    raw_names: dict[str, Any] = field(default_factory=dict)
+    all_from: list[Any] = field(default_factory=list)
+    early: list[Any] = field(default_factory=list)
 
 
 def read_facts(source: Source, target: Target, is_init: bool) -> Facts:
     """Read one file. Raises SyntaxError."""
     tree = parse_tree(source.text).tree
-    bindings = read_bindings(tree, target)
+    bindings = read_bindings(tree, target, has_globals="global " in source.text)
     facts = Facts(line_count=source.line_count)
     facts.excused = _read_comments(source)
     facts.names = sorted(name for name in bindings.names if bindings.binds(name) or bindings.names[name])
@@ -88,7 +93,71 @@ def read_facts(source: Source, target: Target, is_init: bool) -> Facts:
     _find_builtins(bindings, facts)
     _find_work(tree, bindings, facts)
     _find_uses(tree, bindings, facts)
+    facts.raw_names = {
+        name: [
+            (b.name, b.kind, b.line, b.column, b.end_line, b.level, b.module, b.fetched, b.when, b.is_as)
+            for b in several
+        ]
+        for name, several in bindings.names.items()
+    }
+    facts.all_from = list(bindings.all_from)
+    facts.early = list_early_uses(tree, bindings)
     return facts
+
+
+def unpack_bindings(facts: Facts) -> Bindings:
+    """Make the bindings again that `read_facts` packed."""
+    return Bindings(
+        {name: [Binding(*row) for row in rows] for name, rows in facts.raw_names.items()},
+        [(star[0], star[1], star[2], star[3], star[4]) for star in facts.stars],
+        facts.all_names,
+        facts.all_line,
+        [(level, module) for level, module in facts.all_from],
+        facts.all_known or bool(facts.all_from),
+        facts.is_dynamic,
+    )
+
+
+def list_early_uses(tree: ast.Module, bindings: Bindings) -> list[Any]:
+    """Return the attributes of imported things that are used while the module is imported."""
+    roots = {
+        name
+        for name, several in bindings.names.items()
+        if several[-1].kind == "import" and several[-1].when in AT_IMPORT
+    }
+    found: list[Any] = []
+    if not roots:
+        return found
+    stack: list[tuple[ast.AST, bool]] = [(node, False) for node in reversed(tree.body)]
+    while stack:
+        node, is_guarded = stack.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            later: list[ast.AST] = [*node.decorator_list, *node.args.defaults]
+            later += [default for default in node.args.kw_defaults if default is not None]
+            stack += [(part, is_guarded) for part in later]
+            continue
+        if isinstance(node, (ast.Lambda, ast.AnnAssign)):
+            if isinstance(node, ast.AnnAssign) and node.value is not None:
+                stack.append((node.value, is_guarded))
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            stack += [(part, is_guarded) for part in node.orelse]
+            continue
+        if isinstance(node, ast.Try) and node.handlers:
+            stack += [(part, True) for part in node.body]
+            stack += [(part, is_guarded) for part in (*node.handlers, *node.orelse, *node.finalbody)]
+            continue
+        if isinstance(node, ast.Attribute):
+            parts = [node.attr]
+            value = node.value
+            while isinstance(value, ast.Attribute):
+                parts.append(value.attr)
+                value = value.value
+            if isinstance(value, ast.Name) and value.id in roots:
+                found.append((value.id, parts[::-1], node.lineno, is_guarded))
+                continue
+        stack += [(child, is_guarded) for child in ast.iter_child_nodes(node)]
+    return found
 
 
 def _read_comments(source: Source) -> dict[int, Any]:

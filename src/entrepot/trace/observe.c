@@ -65,6 +65,8 @@ static _Atomic int listening; /* write down */
 static _Atomic int armed;     /* effects end the process */
 static pid_t owner;           /* children are not observed */
 static int quiet;
+static int touched;               /* in a run: something was done that a second beginning would do twice */
+static uint64_t variables[1024]; /* those that C code has read, by hash: asked for with 'g' */
 static uint64_t mask_before; /* the signal mask when armed */
 static __thread int inside;   /* our own calls */
 static __thread int searching;
@@ -112,6 +114,7 @@ static void note_caller(char kind, const char *what, void *address) {
 #define ASKED(kind, what) do { if (on()) note_caller(kind, what, __builtin_return_address(0)); } while (0)
 
 static void effect(const char *what, const char *detail) {
+    if (!listening) touched = 1;
     if (!on()) return;
     note('!', what, detail ? detail : "");
     if (armed && !quiet && is_owner()) syscall(SYS_exit_group, 77);
@@ -180,10 +183,23 @@ static void note_search(const char *what) {
     note_file('f', path[0] ? path : ".", 1);
 }
 
+static unsigned hash_name(const char *name) {
+    uint64_t hash = 0xcbf29ce484222325ull;
+    while (*name) hash = (hash ^ (unsigned char)*name++) * 0x100000001b3ull;
+    return (unsigned)(hash ^ hash >> 32) & 0xffff;
+}
+
+/* 0: an ordinary path; 1: a marker, answered with yes; 2: a marker, answered with no. */
 static int is_marker(const char *path) {
     if (path[0] != 1 || strncmp(path, MARK, sizeof MARK - 1)) return 0;
     const char *word = path + sizeof MARK - 1;
     if (!log_base) return 1;
+    switch (*word) { /* questions, answered at any time */
+    case 'g': return variables[hash_name(word + 1) >> 6] >> (hash_name(word + 1) & 63) & 1 ? 1 : 2;
+    case 't': return touched ? 2 : 1;
+    case 'y': touched = 0; return 1;
+    default: break;
+    }
     switch (*word) {
     case 'A':
         listening = armed = 1;
@@ -241,11 +257,12 @@ static int is_quiet(const char *path) {
 static int is_bytecode(const char *path) { return path && strstr(path, ".pyc") != NULL; }
 
 static void saw_open(int dir, const char *path, int flags) {
-    if (!on() || !path) return;
+    if (!path || inside) return;
     if ((flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC | O_APPEND))) {
         if (is_bytecode(path) || is_quiet(path)) return;
         effect("writes a file", path);
     }
+    if (!on()) return;
     if (!strcmp(path, "/dev/urandom") || !strcmp(path, "/dev/random")) note('r', "urandom", "");
     saw_at(flags & O_DIRECTORY ? 'l' : 'o', dir, path);
 }
@@ -358,13 +375,15 @@ STATVFS(statvfs, struct statvfs)
 STATVFS(statvfs64, struct statvfs64)
 KEEP(access);
 PUBLIC int access(const char *path, int mode) {
-    if (is_marker(path)) return 0;
+    int answer = is_marker(path);
+    if (answer == 2) errno = ENOENT;
+    if (answer) return answer == 1 ? 0 : -1;
     saw('a', path);
     return REAL(access)(path, mode);
 }
 KEEP(faccessat);
 PUBLIC int faccessat(int dir, const char *path, int mode, int flags) {
-    if (is_marker(path)) return 0;
+    if (is_marker(path) == 1) return 0;
     saw_at('a', dir, path);
     return REAL(faccessat)(dir, path, mode, flags);
 }
@@ -404,14 +423,18 @@ XATTR(getxattr)
 XATTR(lgetxattr)
 
 /* ---- surroundings, read ---- */
+static void note_variable(const char *name) {
+    variables[hash_name(name) >> 6] |= 1ull << (hash_name(name) & 63);
+    note('c', name, NULL);
+}
 KEEP(getenv);
 PUBLIC char *getenv(const char *name) {
-    if (on()) note('c', name, NULL);
+    if (on()) note_variable(name);
     return REAL(getenv)(name);
 }
 KEEP(secure_getenv);
 PUBLIC char *secure_getenv(const char *name) {
-    if (on()) note('c', name, NULL);
+    if (on()) note_variable(name);
     return REAL(secure_getenv)(name);
 }
 KEEP(getcwd);
@@ -606,7 +629,8 @@ PUBLIC ssize_t read(int fd, void *buf, size_t n) {
 }
 KEEP(write);
 PUBLIC ssize_t write(int fd, const void *buf, size_t n) {
-    if (on() && armed && (fd < 1 || fd > 2)) {
+    if (!listening && (fd == 1 || fd == 2)) touched = 1;
+    else if (!inside && (armed || !touched) && (fd < 1 || fd > 2)) {
         char link[64], path[4096];
         snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
         ssize_t got = syscall(SYS_readlink, link, path, sizeof path - 1);
@@ -716,12 +740,12 @@ PUBLIC void *sem_open(const char *name, int flags, ...) {
 /* ---- inside the process, but a run must do it itself, or a fork does not carry it ---- */
 KEEP(sigaction);
 PUBLIC int sigaction(int signum, const struct sigaction *restrict act, struct sigaction *restrict old) {
-    if (act && armed) effect("sets a signal handler", "sigaction");
+    if (act && (armed || !listening)) effect("sets a signal handler", "sigaction");
     return REAL(sigaction)(signum, act, old);
 }
 KEEP(signal);
 PUBLIC __sighandler_t signal(int signum, __sighandler_t handler) {
-    if (armed) effect("sets a signal handler", "signal");
+    if (armed || !listening) effect("sets a signal handler", "signal");
     return REAL(signal)(signum, handler);
 }
 KEEP(pthread_create);

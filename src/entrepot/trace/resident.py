@@ -143,6 +143,7 @@ class Observer:
         "stack",
         "statements",
         "tell",
+        "variables",
     )
 
     def __init__(self, tell, *, statements: bool = False) -> None:  # type: ignore[no-untyped-def]
@@ -150,6 +151,7 @@ class Observer:
         self.statements = statements
         self.stack: list[str] = []  # names of the modules being initialised, outermost first
         self.edges: dict[str, dict[str, None]] = {}  # module -> what it asked for, in order, cached or not
+        self.variables: set[str] = set()  # that Python code has looked up; "*" when it looked at all
         self.avoid: dict[str, str] = {}  # modules that must not be initialised here
         self.probes: frozenset[str] = frozenset()  # modules that may act outside, because they clean up
         self.on_avoided: object = (
@@ -389,7 +391,13 @@ class Observer:
         os = sys.modules.get("os")
         if os is not None:
             data = WatchedEnvironment(os.environ._data)
-            data.tell = self.tell
+            variables, tell_on = self.variables, self.tell
+
+            def tell(kind: str, name: str) -> None:
+                variables.add(name if kind == "V" else "*")
+                tell_on(kind, name)
+
+            data.tell = tell
             owners = [os.environ]
             if "environb" in os.__dict__:
                 owners.append(os.environb)

@@ -244,7 +244,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
         control = atol(prepare);
         strcpy(resident_path, strchr(prepare, ':') + 1);
         unsetenv("ENTREPOT_PREPARE");
-        prctl(PR_SET_PDEATHSIG, SIGKILL); /* nothing is left of a keeper that is killed */
+        syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* unobserved: nothing is left of a keeper that is killed */
         stop_brk();
         preparing = 1;
         if (!find_python(&python) || python.PySys_AddAuditHook(on_audit, NULL)) _exit(74);

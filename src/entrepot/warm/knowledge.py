@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from entrepot.warm.verdict import Plan
@@ -54,9 +54,16 @@ class Knowledge:
             return True
 
 
-def learn(known: Knowledge, imported: Iterable[str]) -> Knowledge:
-    """Return the knowledge after a run that imported these modules late, in this order."""
-    names = tuple(dict.fromkeys(imported))
+def learn(known: Knowledge, imported: Sequence[str]) -> Knowledge:
+    """Return the knowledge after a run that imported these modules late, in this order.
+
+    A name with `!` before it could not be had as it was prepared: it is left to the run from now on.
+    """
+    names = tuple(name for name in dict.fromkeys(imported) if not name.startswith("!"))
+    missed = {name[1:] for name in imported if name.startswith("!")}
+    if missed:
+        why = "is imported after the program changed what it depends on"
+        known = replace(known, avoid={**known.avoid, **dict.fromkeys(sorted(missed), why)})
     now = frozenset(names)
     unused = {name: known.unused.get(name, 0) + 1 for name in known.late if name not in now}
     kept = tuple(name for name in known.late if name not in now and unused[name] < KEPT_RUNS)

@@ -168,18 +168,11 @@ def wait(report: "dict[str, Any]", stash: "Any") -> None:
 
 def fork_quietly() -> int:
     """Fork without the warning about threads (3.12): the child, which alone goes on, has none of them."""
-    filters = sys.modules["_warnings"].filters if "_warnings" in sys.modules else None
-    if filters is None:
-        filters = __import__("_warnings").filters
+    filters = __import__("_warnings").filters
+    # Nobody is told that the list has changed: a program can see the count of its changes.
     filters.insert(0, ("ignore", None, DeprecationWarning, None, 0))
-    changed = (
-        getattr(sys.modules["_warnings"], "_filters_mutated", None)
-        or sys.modules["_warnings"]._filters_mutated_lock_held
-    )
-    changed()
     child = posix.fork()
     del filters[0]
-    changed()
     globals().pop("__warningregistry__", None)
     return child
 

@@ -26,6 +26,12 @@ import _frozen_importlib
 import posix
 import sys
 
+# Variables that libraries read where nobody sees it: those of eligible.py (a test keeps them the same).
+FAMILIES = (
+    "PYTHON", "LC_", "LANG", "TZ", "LD_", "OMP_", "KMP_", "GOMP_", "MKL_", "OPENBLAS_", "GOTO_", "BLIS_",
+    "VECLIB_", "NUMEXPR_", "CUDA_", "NVIDIA_", "MALLOC_", "GLIBC_TUNABLES", "NLSPATH", "LOCPATH", "OPENSSL_",
+    "SSL_CERT_",
+)  # fmt: skip
 _LISTS = (("sys", "path"), ("sys", "meta_path"), ("sys", "path_hooks"), ("warnings", "filters"))
 
 
@@ -51,9 +57,11 @@ class Stash:
         self.renew = renew  # called with the name and the module of each one handed over
         self.waiting: dict[str, Late] = {}
         self.snapshots: dict[str, dict[str, object]] = {}
+        self.start_cold: object = None  # begins the run again, without the store; set where that can be done
         self.failed: dict[str, str] = {}  # name -> why it could not be imported
         self.misfits: dict[str, str] = {}  # name -> what it changes that cannot wait with it
         self.taken: list[str] = []
+        self.final: list[str] = []  # handed over although something was not as it had been
         self.missed: dict[str, str] = {}  # name -> why it was not handed over in this run
         self.env_names: frozenset[str] | None = None  # None: any change of the environment counts
         self.warned: set[str] = set()  # modules to which a warning was charged, shown or not
@@ -83,6 +91,7 @@ class Stash:
             except Exception as error:
                 self.failed[name] = f"{type(error).__name__}: {error}"
         self.observer.on_finish = None
+        self.env_names = frozenset(self.observer.variables)
         for name in list(sys.modules):
             if name not in before:
                 late = Late(name, sys.modules[name])
@@ -208,7 +217,9 @@ class Stash:
         """Let imports ask here first, until nothing is left."""
         if not self.waiting:
             return
+        SERVED.append(self)
         self._start = _read_world()
+        _ask("y")
         self._found: dict[str, bool] = {}
         real = _frozen_importlib._find_and_load  # type: ignore[attr-defined]
         waiting, modules, take = self.waiting, sys.modules, self._take
@@ -231,21 +242,43 @@ class Stash:
                 return True
             if name not in self.waiting:
                 return False
-        late = self.waiting[name]
+        group = self._find_group(name)
         reason = ""
         if parent and parent in self.waiting and sys.modules.get(parent) is not self.waiting[parent].module:
             reason = f"{parent} was imported anew"
-        group = self._find_group(name)
         reason = reason or self._find_obstacle(group)
         if reason:
             self.missed[name] = reason
-            self.drop(name)
-            return False
+            if not self._is_final(name):
+                self.drop(name)
+                return False
         for member in group:
             self._hand_over(self.waiting[member])
-        del late
         self.taken += group
         return True
+
+    def _is_final(self, name: str) -> bool:
+        """Whether giving up a module would have an extension initialised twice, which most refuse.
+
+        As long as the run has done nothing that can be seen, it begins again, cold. After that the
+        extension is handed over as it is; the next image is made without it.
+        """
+        if not any(_is_extension(self.waiting[other].module) for other in self._find_users(name)):
+            return False
+        if self.start_cold is not None and _is_untouched():
+            self.start_cold()  # type: ignore[operator]
+        self.final.append(name)
+        return True
+
+    def _find_users(self, name: str) -> set[str]:
+        users, todo = set(), [name]
+        while todo:
+            name = todo.pop()
+            if name in users or name not in self.waiting:
+                continue
+            users.add(name)
+            todo += [other for other, late in self.waiting.items() if name in late.needs]
+        return users
 
     def _find_group(self, name: str) -> list[str]:
         """Return a module and what its initialisation imported, in the order of sys.modules."""
@@ -337,7 +370,11 @@ class Stash:
         return ""
 
     def _counts(self, name: bytes) -> bool:
-        return self.env_names is None or _text(name) in self.env_names
+        text = _text(name)
+        names = self.env_names
+        if names is None or "*" in names or text in names or text.startswith(FAMILIES):
+            return True
+        return not _ask("?") or _ask("g" + text)  # read by C code
 
     def _hand_over(self, late: Late) -> None:
         sys.modules[late.name] = late.module  # type: ignore[assignment]
@@ -356,6 +393,25 @@ class Stash:
                 items.insert(min(place, len(items)), item)
             if module_name == "warnings":
                 sys.modules["warnings"]._filters_mutated()
+
+
+def _ask(question: str) -> bool:
+    """Put a question to `observe.c`, which is still in the process; no, where it is not."""
+    try:
+        return posix.access("\1entrepot\1" + question, 0)
+    except (UnicodeError, ValueError):
+        return False
+
+
+def _is_untouched() -> bool:
+    """Whether this run has done nothing yet that doing it again would double."""
+    return _ask("?") and _ask("t")
+
+
+def _is_extension(module: object) -> bool:
+    """Whether a module is a distribution's extension. The standard library's bear a second time."""
+    file = getattr(module, "__file__", None)
+    return type(file) is str and file.endswith(".so") and "/lib-dynload/" not in file
 
 
 def _has_dict(module: object) -> bool:
@@ -438,19 +494,23 @@ def _is_monitored() -> bool:
     return any(monitoring.get_tool(number) is not None for number in range(6))
 
 
+SERVED: list[Stash] = []  # the stash of this run
+
+
 def list_late(before) -> list[str]:  # type: ignore[no-untyped-def]
     """Return the names that a run imported beyond `before`, in order: what the next stash may hold.
 
     Only modules of distributions and of the standard library: the program's own may register
     themselves with each other, and are initialised in the order in which the program does it.
     And only what the ordinary loaders made: a module that somebody's hook compiled (pytest rewrites
-    assertions, for one) would be another module if it were imported ahead.
+    assertions, for one) would be another module if it were imported ahead. A name with ! before it must
+    not wait in the next stash.
     """
     ordinary = (
         "SourceFileLoader ExtensionFileLoader SourcelessFileLoader NamespaceLoader _NamespaceLoader "
         "BuiltinImporter FrozenImporter"
     )
-    found = []
+    found = ["!" + name for stash in SERVED for name in stash.final]
     for name, module in list(sys.modules.items()):
         if name in before or type(name) is not str:
             continue

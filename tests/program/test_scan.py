@@ -1,0 +1,211 @@
+"""The import scanner finds exactly what a parser finds, and says when each import runs."""
+
+# ruff: noqa: E501 (programs drawn in a line)
+from __future__ import annotations
+
+import ast
+import os
+import random
+import sysconfig
+import textwrap
+import warnings
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from entrepot.program.conditions import Target
+from entrepot.program.lexical import scan_lexically
+from entrepot.program.newer import parse_tree
+from entrepot.program.scan import scan_bytes
+from entrepot.program.statements import scan_tree
+
+TARGET = Target((3, 13), "linux", "posix")
+
+
+def scan(text: str | bytes):
+    data = textwrap.dedent(text).encode() if isinstance(text, str) else text
+    return scan_bytes(data, "a.py", TARGET)
+
+
+def whens(text: str) -> dict[str, str]:
+    return {names[0][0] if form == "import" else module: when for *_, form, _, module, names, when in
+            [(s[0], s[1], *s[2:]) for s in scan(text).statements]}  # fmt: skip
+
+
+def test_each_block_says_when_its_imports_run():
+    """Eager, guarded, conditional, lazy, typing, main and never are told apart."""
+    found = whens("""
+        import a
+        try:
+            import b
+        except ImportError:
+            import c
+        if x:
+            import d
+        def f():
+            import e
+        if TYPE_CHECKING:
+            import g
+        else:
+            import h
+        if __name__ == "__main__":
+            import i
+        if sys.version_info >= (3, 12):
+            import j
+        elif y:
+            import k
+        if sys.platform == "win32":
+            import l
+        class C:
+            import m
+        with suppress(ImportError):
+            import n
+    """)
+    assert found == {
+        "a": "eager", "b": "guarded", "c": "conditional", "d": "conditional", "e": "lazy", "g": "typing",
+        "h": "eager", "i": "main", "j": "eager", "k": "never", "l": "never", "m": "eager", "n": "guarded",
+    }  # fmt: skip
+
+
+def test_text_that_only_looks_like_an_import_is_none():
+    """Strings, comments and brackets hold no statements."""
+    found = scan('''
+        """
+        import a
+        """
+        # import b
+        x = (yield
+             from_x)
+        y = f"""
+        import c {x!r:>{10}}
+        """
+        z = "\\
+        import d"
+        import real
+    ''')
+    assert [s[5] for s in found.statements] == [(("real", None),)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "lazy import a\nlazy from b import c\nimport d\n",
+        "try:\n    import a\nexcept A, B:\n    import b\n",
+        'x = f"{y["a"]}"\nimport a\n',
+        'x = f"{\'\\n\'.join(y)}" "tail"\nimport a\ndef f[T: int](x: T): import b\n',
+        "type X[T] = int\nclass C[T]:\n    import a\n",
+        "def f():\n    x = t'{y}'\n    from . import z\n",
+    ],
+)
+def test_newer_syntax_is_read_on_every_python(text):
+    """PEP 695, 701, 750, 758 and 810 are read by a Python that does not know them."""
+    found = scan(text)
+    assert not found.problems
+    strict = scan_bytes(text.encode(), "a.py", TARGET, is_strict=True)
+    assert strict.problems == ()
+    assert strict.statements == found.statements
+    assert found.statements
+
+
+def test_lazy_imports_are_lazy():
+    """PEP 810's statement happens later."""
+    assert [s[6] for s in scan("lazy import a\nimport b\n").statements] == ["lazy", "eager"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"import a\nx = (\nimport b\n", b"import a\n\0\n", b"\xff\nimport a\n", b"# coding: nonsense\nimport a\n",
+     b"(" * 5000 + b"\nimport a\nimport importlib\nimportlib.import_module(x)\n"],
+)  # fmt: skip
+def test_a_broken_file_keeps_its_imports_and_tells_its_problem(data):
+    """Broken input is a finding; what can be read is read."""
+    found = scan_bytes(data, "a.py", TARGET, is_strict=True)
+    assert found.problems
+    assert any(s[5] == (("a", None),) for s in found.statements)
+
+
+def test_calls_with_a_literal_are_imports_and_others_are_told():
+    """`import_module("x")` and `__import__("x")` lead somewhere; computed names are said."""
+    found = scan("""
+        import importlib
+        importlib.import_module("a.b")
+        importlib.import_module(".c", __package__)
+        __import__("d")
+        importlib.import_module(name)
+        __path__.append("x")
+    """)
+    assert [(s[3], s[4]) for s in found.statements if s[2] == "call"] == [(0, "a.b"), (1, "c"), (0, "d")]
+    assert [line for line, _, _ in found.unfollowed] == [6, 7]
+
+
+LINES = st.sampled_from(
+    ["import a", "from b import (c,\n  d)", "x = '''", "'''", 'y = """import q', '"""', "if x:", "else:", "try:",
+     "except E:", "def f():", "    import e", "        from . import g", "    pass", "# it's", "z = [", "]", "w = f'{a}'",
+     "from h import i; import j", "k = 1; import l", "class C:", "\\", "m = (a if b\nelse c)", "    try:", "finally:",
+     "    x = r'\\'", "if TYPE_CHECKING:", "elif y:", "for i in x:", "\f", "import é", "from .. import *  # c", "match x:"]
+)  # fmt: skip
+
+
+@given(st.lists(LINES, max_size=14), st.sampled_from(["\n", "\r\n"]))
+@settings(max_examples=400, deadline=None)
+def test_whatever_parses_is_scanned_like_its_tree(lines, newline):
+    """The lexical scan agrees with the tree on any text that parses, or declines."""
+    data = (newline.join(lines) + newline).replace("\n", newline if newline == "\n" else "\n").encode()
+    compare(data)
+
+
+def compare(data: bytes) -> bool:
+    """Compare one text; False where it does not parse or the scan declines."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(data)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        scan_bytes(data, "a.py", TARGET)  # must not raise
+        return False
+    found = scan_lexically(data, TARGET)
+    if found is None:
+        return False
+    assert tuple(found) == scan_tree(tree, TARGET).statements
+    return True
+
+
+@pytest.mark.slow
+def test_mutants_of_real_files_are_scanned_like_their_trees():
+    """Real files with pieces cut, doubled or moved: no difference to the tree (ENTREPOT_FUZZ raises the count)."""
+    random.seed(os.environ.get("ENTREPOT_FUZZ_SEED", "7"))
+    folder = sysconfig.get_path("stdlib")
+    names = sorted(name for name in os.listdir(folder) if name.endswith(".py"))
+    for _ in range(int(os.environ.get("ENTREPOT_FUZZ", "600"))):
+        with open(os.path.join(folder, random.choice(names)), "rb") as file:
+            lines = file.read().splitlines(keepends=True)[:300]
+        for _ in range(random.randint(0, 3)):
+            at, to = random.randrange(len(lines) + 1), random.randrange(len(lines) + 1)
+            piece = lines[at : at + random.randint(1, 4)]
+            lines[to:to] = random.choice([piece, [], [b"import zz\n"], [b"    import zz\n"], [b"'''\n"]])
+            del lines[at : at + random.randint(0, 2)]
+        compare(b"".join(lines))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", ["asyncio", "email", "test", "idlelib", "unittest"])
+def test_the_standard_library_is_scanned_like_its_trees(folder):
+    """No statement, line, name or time differs from the tree on real files."""
+    root = os.path.join(sysconfig.get_path("stdlib"), folder)
+    count = 0
+    for name in sorted(os.listdir(root))[:120]:
+        if name.endswith(".py"):
+            with open(os.path.join(root, name), "rb") as file:
+                count += compare(file.read())
+    assert count > 5
+
+
+def test_newer_syntax_keeps_the_places_of_everything():
+    """After rewriting, names stand where they stood."""
+    text = 'x = f"é{y["k"]} {zed!r}"; after = 1\n'
+    tree = parse_tree(text).tree
+    found = {node.id: node.col_offset for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    raw = text.encode()
+    assert found["after"] == raw.index(b"after")
+    assert found["zed"] == raw.index(b"zed")

@@ -1,0 +1,202 @@
+"""`check`: each code on a small program, and what is told of it."""
+
+# ruff: noqa: E501 (programs drawn in a line)
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from entrepot.cli import main
+from entrepot.program.model import Program
+from entrepot.survey.checks import find_all
+from entrepot.survey.cycles import find_import_cycles
+from entrepot.survey.findings import CODES
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("ENTREPOT_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+CASES = {
+    "EP001": {"a.py": "x = (\n"},
+    "EP002": {"a.py": "", "a/__init__.py": ""},
+    "EP003": {"a.py": "import importlib\nimportlib.import_module(x)\n"},
+    "EP101": {"a.py": "from b import x\ny = 1\n", "b.py": "from a import y\nx = 1\n"},
+    "EP102": {"a.py": "import b\ny = 1\n", "b.py": "from a import y\n"},
+    "EP103": {"a.py": "import b\n", "b.py": "import a\n"},
+    "EP201": {"a.py": "from b import *\n", "b.py": "x = 1\n"},
+    "EP202": {"a.py": "from b import *\nfrom c import *\n", "b.py": "x = 1\n", "c.py": "x = 2\n"},
+    "EP203": {"a.py": "from json import load\nfrom marshal import load\nload\n"},
+    "EP301": {"random.py": ""},
+    "EP302": {"a.py": "list = 1\n"},
+    "EP401": {"a.py": "import nothere_at_all\n"},
+    "EP402": {"p/__init__.py": "from ... import x\n"},
+    "EP403": {"p/__init__.py": "", "p/q.py": "", "a.py": "import p\np.q.x\n"},
+    "EP404": {"a.py": "from b import nothing\n", "b.py": "x = 1\n"},
+    "EP501": {"a.py": "import json\n"},
+    "EP502": {"a.py": "import json\nimport json\njson\n"},
+    "EP503": {"p/__init__.py": "", "p/_q.py": "", "a.py": "from p._q import x\n"},
+    "EP601": {"a.py": "print('x')\n"},
+    "EP602": {
+        "p/__init__.py": "from . import a, b, c, d, e\n",
+        **{f"p/{name}.py": "" for name in "abcde"},
+    },
+    "EP701": {"a.py": ""},
+    "EP702": {"a.py": "from b import *\n", "b.py": "x = 1\n"},
+    "EP703": {"a.py": "__all__ = ['absent']\n"},
+    "EP704": {"p/__init__.py": "", "p/q/r.py": ""},
+}
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_each_code_is_found(draw, code):
+    """The smallest program that has it, has it."""
+    findings, _ = find_all(Program.read(draw(CASES[code])))
+    assert code in {finding.code for finding in findings}
+
+
+def test_a_clean_program_has_nothing_to_tell(draw, capsys):
+    """No finding, status 0."""
+    root = draw(
+        {
+            "main.py": "import cart\ncart.go()\n",
+            "cart.py": "import json\n\n\ndef go():\n    return json.dumps(1)\n",
+        }
+    )
+    assert main(["check", str(root)]) == 0
+    assert "All checks passed!" in capsys.readouterr().out
+
+
+def test_what_is_said_of_cycles_is_what_running_shows(draw):
+    """For each module imported first in a fresh interpreter, failure or success is as told."""
+    root = draw(
+        {
+            "a.py": "import b\nfrom c import z\ny = 1\n",
+            "b.py": "from a import y\nx = 1\n",
+            "c.py": "import a\nz = 1\n",
+            "p/__init__.py": "from .m import f\n",
+            "p/m.py": "import p.n\ndef f(): pass\n",
+            "p/n.py": "from p import m\n",
+        }
+    )
+    told = {failure.first for cycle in find_import_cycles(Program.read(root)) for failure in cycle.failures}
+    real = set()
+    for name in ("a", "b", "c", "p", "p.m", "p.n"):
+        done = subprocess.run(
+            [sys.executable, "-c", f"import {name}"], cwd=root, capture_output=True, check=False
+        )
+        if done.returncode:
+            real.add(name)
+    assert told == real
+
+
+def test_fix_keeps_behaviour_and_bytes(draw, capsys):
+    """Unused standard imports go; everything else stays, comments and line ends included."""
+    root = draw(
+        {
+            "a.py": b"import json, os  # kept\r\nimport re\r\nfrom sys import (argv,\r\n    path)\r\nprint(os, path)\r\n"
+        }
+    )
+    main(["check", str(root), "--fix", "--select", "EP501"])
+    assert (root / "a.py").read_bytes() == (
+        b"import os  # kept\r\nfrom sys import (path)\r\nprint(os, path)\r\n"
+    )
+
+
+def test_imports_that_may_do_something_are_not_fixed(draw):
+    """Importing a module of the program for its effects stays."""
+    root = draw({"a.py": "import effects\n", "effects.py": "print(1)\n"})
+    main(["check", str(root), "--fix"])
+    assert (root / "a.py").read_text() == "import effects\n"
+
+
+def test_suppressions_and_baseline(draw, capsys):
+    """A line can be excused, today's findings can be known, and excuses without use are told."""
+    root = draw({"a.py": "import json  # entrepot: ignore[EP501] for users\nimport re  # noqa: F401\nimport os\n"
+                         "x = 1  # entrepot: ignore[EP501]\n"})  # fmt: skip
+    assert main(["check", str(root), "--format", "json"]) == 1
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["code"], row["line"]) for row in rows] == [("EP501", 3), ("EP901", 4)]
+    assert main(["check", str(root), "--write-baseline"]) == 0
+    assert main(["check", str(root)]) == 0
+    (root / "a.py").write_text("import csv\n" + (root / "a.py").read_text())
+    capsys.readouterr()
+    assert main(["check", str(root), "--format", "json"]) == 1
+    assert [row["line"] for row in json.loads(capsys.readouterr().out)] == [1]
+
+
+@pytest.mark.parametrize("form", ["text", "json", "github", "sarif"])
+def test_formats(draw, capsys, form):
+    """Each format has the code, the file and the line."""
+    root = draw({"a.py": "y = 1\nfrom b import *\n", "b.py": "x = 1\n"})
+    assert main(["check", str(root), "--format", form]) == 1
+    out = capsys.readouterr().out
+    assert "EP201" in out
+    assert "a.py" in out
+    if form == "sarif":
+        log = json.loads(out)
+        region = log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["region"]
+        assert log["version"] == "2.1.0"
+        assert region["startLine"] == 2
+    if form == "github":
+        assert out.startswith("::warning file=")
+
+
+def test_import_linter_configuration_is_understood(draw, capsys):
+    """Layers, forbidden and independence break on chains, and ignored imports do not count."""
+    files = {
+        "shop/__init__.py": "", "shop/high.py": "import shop.mid\n", "shop/mid.py": "import shop.low\n",
+        "shop/low.py": "import shop.aux\n", "shop/aux.py": "import shop.high\n",
+        ".importlinter": """
+            [importlinter]
+            root_package = shop
+            [importlinter:contract:1]
+            name = layered
+            type = layers
+            containers = shop
+            layers =
+                high
+                mid
+                low
+            [importlinter:contract:2]
+            name = apart
+            type = forbidden
+            source_modules = shop.low
+            forbidden_modules = shop.mid
+            ignore_imports =
+                shop.aux -> shop.high
+        """,
+    }  # fmt: skip
+    root = draw(files)
+    assert main(["check", str(root), "--select", "EP801", "--format", "json"]) == 1
+    rows = json.loads(capsys.readouterr().out)
+    assert len(rows) == 1
+    assert "layered" in rows[0]["message"]
+    assert "shop.low -> shop.aux -> shop.high" in rows[0]["message"]
+
+
+def test_interfaces_as_tach_has_them(draw, capsys):
+    """Only what a package offers may be imported from outside."""
+    root = draw({"core/__init__.py": "get = secret = 1\n", "a.py": "from core import get\nfrom core import secret\n",
+                 "tach.toml": '[[interfaces]]\nexpose = ["get"]\nfrom = ["core"]\n'})  # fmt: skip
+    assert main(["check", str(root), "--select", "EP802", "--format", "json"]) == 1
+    assert [row["line"] for row in json.loads(capsys.readouterr().out)] == [2]
+
+
+def test_wrong_codes_are_wrong_usage(draw):
+    """A code that does not exist is status 2."""
+    assert main(["check", str(draw({"a.py": ""})), "--select", "NOPE"]) == 2
+
+
+def test_every_code_is_documented():
+    """docs/check.md has a section for each code."""
+    import os
+
+    page = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "check.md")
+    with open(page, encoding="utf-8") as file:
+        text = file.read()
+    assert [code for code in CODES if f"## {code} " not in text] == []
