@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 from entrepot.errors import Refused
 from entrepot.program.symbols import AT_CALL, AT_IMPORT, BINDING, DECLARE, LOAD, NEVER, Occurrence
+from entrepot.refactor.effects import Effects
 from entrepot.refactor.exports import Exports, read_namespace
 from entrepot.refactor.project import Project
 from entrepot.refactor.statements import (
@@ -301,6 +302,7 @@ def _check_whole(cut: Cut, wanted: dict[str, str]) -> None:
 def _follow(cut: Cut, wanted: dict[str, str]) -> None:
     """Take along the statements that only finish what moves: `f.calls = 0`, `@f.register`."""
     plain = {n for s in cut.statements if s.is_import for n in s.binds}
+    effects = Effects(cut.statements)
     for statement in cut.statements:
         if cut.place[statement.index] or is_main_guard(statement.node):
             continue
@@ -308,6 +310,9 @@ def _follow(cut: Cut, wanted: dict[str, str]) -> None:
         if root is None or root not in wanted or (statement.binds and statement.binds != {"_"}):
             continue
         key = wanted[root]
+        made = min(s.index for s in cut.statements if root in s.binds)
+        if any(effects.is_loud(s.node) for s in cut.statements[made : statement.index] if not cut.place[s.index]):
+            continue  # something runs in between: this stays where it was
         used = {
             o.name
             for o in cut.file.names.occurrences
