@@ -180,6 +180,22 @@ def test_builtins_set_in_the_block_are_for_the_systems_modules(draw: Draw):
     assert not hasattr(builtins, "_mark")
 
 
+def test_modules_of_a_system_over_sys_path_are_the_interpreters(draw: Draw, monkeypatch: pytest.MonkeyPatch):
+    """What `System()` has imported while installed has the interpreter's builtins, and asks it later."""
+    root = draw({"owned.py": "def late():\n    import later_on\n    return later_on", "later_on.py": ""})
+    monkeypatch.syspath_prepend(str(root))
+    system = System()
+    with system.installed():
+        owned = importlib.import_module("owned")
+    assert "owned" not in sys.modules
+
+    later = owned.late()
+
+    assert sys.modules.pop("later_on") is later
+    assert "later_on" not in system.modules
+    assert owned.__builtins__["__import__"] is builtins.__import__
+
+
 def test_c_answers_statements_while_nobody_listens(root: Path):
     """Installed, the interpreter's own `__import__` is untouched: what is in the cache costs what it did."""
     system = System(path=[root])

@@ -84,6 +84,24 @@ def test_compiled_code_that_imports_by_name_finds_the_systems_modules(draw: Draw
         assert sys.modules == before
 
 
+def test_compiled_code_that_asks_the_interpreter_directly(draw: Draw):
+    """PyImport_ImportModuleLevel, which Cython uses, sees the system's modules only while it is installed."""
+    text = """
+        import ctypes
+        def ask(name):
+            function = ctypes.pythonapi.PyImport_ImportModuleLevel
+            function.restype = ctypes.py_object
+            return function(name, None, None, None, 0)
+    """
+    system = System(path=[draw({"asks.py": text, "unheard_of.py": ""})])
+    asks = system.import_module("asks")
+
+    with pytest.raises(ModuleNotFoundError, match="unheard_of"):
+        asks.ask(b"unheard_of")
+    with system.installed():
+        assert asks.ask(b"unheard_of") is sys.modules["unheard_of"]
+
+
 def make_distribution(draw: Draw, version: str) -> Path:
     return draw(
         {

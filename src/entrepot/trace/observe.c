@@ -668,7 +668,7 @@ ACTS(chroot, int, (const char *path), (path), "changes the root directory", path
 int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long);
 KEEP(prctl);
 PUBLIC int prctl(int what, unsigned long a, unsigned long b, unsigned long c, unsigned long d) {
-    if (what == 1 || what == 4 || what == 15 || what == 36) effect("changes how the system treats it", "prctl");
+    if ((what == 1 || what == 4 || what == 15 || what == 36) && (armed || !listening)) effect("changes how the system treats it", "prctl");
     return REAL(prctl)(what, a, b, c, d);
 }
 KEEP(syscall);

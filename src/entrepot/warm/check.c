@@ -50,7 +50,8 @@ int entrepot_check(const char *block, size_t size) {
     int index = 0, found = -1;
     for (; at < end; index++) {
         const struct entry *e = (const void *)at;
-        if (e->bytes < sizeof *e || at + e->bytes > end) { found = index; break; }
+        if ((size_t)(end - at) < sizeof *e || e->bytes < sizeof *e + e->path_bytes + 1u || e->bytes > (size_t)(end - at) ||
+            e->path[e->path_bytes]) { found = index; break; }
         at += e->bytes;
         const char *slash = memrchr(e->path, '/', e->path_bytes);
         const char *name = e->path;

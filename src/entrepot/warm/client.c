@@ -29,6 +29,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "image.h"
+
 #ifndef ENTREPOT_VERSION
 #define ENTREPOT_VERSION "0"
 #endif
@@ -387,7 +389,8 @@ static int check_fields(const struct Run *run, const char *data, size_t size, co
 static const char *find_path(const char *block, size_t size, int index) {
     const char *at = block;
     while (index-- > 0 && at + 64 < block + size) at += *(const uint32_t *)at;
-    return at + 64 < block + size ? at + 64 : "?";
+    const char *path = at + 64, *end = block + size;
+    return path < end && memchr(path, 0, (size_t)(end - path)) ? path : "?";
 }
 
 /* Return the path of an image that this run may take over, or NULL. */
@@ -408,7 +411,8 @@ static const char *find_image(const struct Run *run, int store, const char *name
         return NULL;
     }
     struct stat st;
-    if (fstatat(store, image, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode) || st.st_uid != geteuid()) return NULL;
+    if (fstatat(store, image, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || (uint64_t)st.st_size < TAIL)
+        return NULL;
     snprintf(path, sizeof path, "%s/%s", store_path, image);
     return path;
 }
