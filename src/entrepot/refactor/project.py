@@ -59,6 +59,9 @@ class Project:
         self._raw: dict[str, bytes] = {}
         self._files: dict[str, SourceFile] = {}
         self._names: dict[str, str] = {}
+        self._found: dict[tuple[str, str | None], str | None] = {}
+        # Folders that a path entry could name, the last resort of a search.
+        self._tops = [f for f in sorted(self._folders) if os.path.join(f, "__init__.py") not in self._known]
         self._imported: set[str] | None = None
 
     # -- files -----------------------------------------------------------------------------
@@ -157,6 +160,12 @@ class Project:
 
         A folder without `__init__.py` (a namespace package) has no file: None.
         """
+        key = (name, os.path.dirname(importer) if importer is not None else None)
+        if key not in self._found:
+            self._found[key] = self._find_module(name, importer)
+        return self._found[key]
+
+    def _find_module(self, name: str, importer: str | None) -> str | None:
         relative = name.replace(".", os.sep)
         for root in self._roots(importer, name):
             for candidate in (
@@ -185,9 +194,7 @@ class Project:
                 seen.append(folder)
         yield from seen
         if name.split(".")[0] not in sys.stdlib_module_names:
-            for folder in sorted(self._folders):
-                if folder not in seen and os.path.join(folder, "__init__.py") not in self._known:
-                    yield folder
+            yield from (folder for folder in self._tops if folder not in seen)
 
     def resolve_from(self, node: ast.ImportFrom, path: str) -> str | None:
         """Return the absolute name that a from-import takes from, or None outside a package."""

@@ -329,7 +329,8 @@ class _Renaming:
                         if there is not None:
                             imported.add(there)
             elif isinstance(node, ast.Constant) and isinstance(node.value, str) and self.old in node.value:
-                texts.append(node.value if len(node.value) < 300 else "")
+                if self.old in node.value.split("."):
+                    texts.append(node.value)
         chained = any(link[0] == self.old for o in file.names.occurrences for link in o.chain)
         return sources, chained or bool(texts), imported, "\n".join(texts)
 
