@@ -211,7 +211,8 @@ class Installation:
             # The program may have set another list.
             setattr(self._state, name, getattr(sys, name))
         if system._has_own_path:
-            system._path = sys.path
+            added = self._state.added if self._state is not None else []
+            system._path[:] = [entry for entry in sys.path if entry not in added]
             system.builtins["__import__"] = self._own_import
         system._installation = None
         if "find_distributions" not in vars(finders.PathFinder):
@@ -228,13 +229,17 @@ class Installation:
         """Put the system's modules into the interpreter's cache, and hide what is not shared."""
         system = self._system
         modules = sys.modules
+        shadowed: set[str] = set()
         if system._has_own_path:
+            # Asked once for each name, and not for every compiled module that is initialised.
+            tops = {name.partition(".")[0] for name in modules} if self._adopts else set()
+            shadowed = {top for top in tops if _is_standard_name(top) and system._is_shadowed(top)}
             for name, module in self._modules_before.items():
-                if not system._is_shared(name, module):
+                if name.partition(".")[0] in shadowed or not system._is_shared(name, module):
                     modules.pop(name, None)
         for name, module in system._modules.items():
             # The interpreter's own sys, importlib, pickle, ... serve while it is installed.
-            if not _is_standard_name(name) and name != "__main__":
+            if name != "__main__" and (not _is_standard_name(name) or name.partition(".")[0] in shadowed):
                 modules[name] = module
         if system._has_own_path:
             # What is put into it (gettext's `_`, a test's patch) is for the system's modules.
@@ -320,12 +325,14 @@ class _State:
 
     def __init__(self, system: "System") -> None:
         self.path = system._path
+        self.added: list[str] = []
         if system._has_own_path:
             # The standard library is shared, so it must be found; the system's own path comes first.
             self.path = list(system._path)
-            self.path += [
+            self.added = [
                 entry for entry in sys.path if _is_standard_folder(entry) and entry not in self.path
             ]
+            self.path += self.added
             self.meta_path = [
                 finders.PathFinder if finder is system._path_finder else finder
                 for finder in system._meta_path
