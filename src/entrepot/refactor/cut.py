@@ -311,7 +311,9 @@ def _follow(cut: Cut, wanted: dict[str, str]) -> None:
             continue
         key = wanted[root]
         made = min(s.index for s in cut.statements if root in s.binds)
-        if any(effects.is_loud(s.node) for s in cut.statements[made : statement.index] if not cut.place[s.index]):
+        if any(
+            effects.is_loud(s.node) for s in cut.statements[made : statement.index] if not cut.place[s.index]
+        ):
             continue  # something runs in between: this stays where it was
         used = {
             o.name
