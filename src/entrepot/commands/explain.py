@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 SUMMARY = "run a program and, when it ends in an error about names or imports, say what is wrong"
 _USAGE = "usage: entrepot explain [--] (SCRIPT | -m MODULE | -c CODE) [ARGS...]"
+HELP = f"{_USAGE}\n\n{SUMMARY[0].upper()}{SUMMARY[1:]}.\n"
 
 
 def main_argv(argv: Sequence[str]) -> int:
     """Run the program, print the explanation on stderr, and return the program's exit status."""
     if argv and argv[0] in ("-h", "--help"):
-        print(f"{_USAGE}\n\n{SUMMARY[0].upper()}{SUMMARY[1:]}.")
+        print(HELP, end="")
         return 0
     program = list(argv[1:] if argv[:1] == ["--"] else argv)
     if not program:

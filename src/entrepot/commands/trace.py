@@ -26,43 +26,53 @@ class BadRecord(ProgramError):  # noqa: N818
         )
 
 
+HELP = """\
+usage: entrepot trace [OPTIONS] SCRIPT | -m MODULE | -c CODE  [ARGS...]
+
+Run a program and show what it imported, when, why, and what that did.
+
+  --format FORMAT       tree (default), story, json, mermaid, graph or html
+  -o, --out FILE        write it to a file (default: stdout, after the program's own output)
+  --sort order|time     tree: as it happened (default), or slowest first
+  --min-ms MS           tree: leave out what took less
+  --cached              tree: count the imports answered from the cache
+  --all                 story and mermaid: also what installed modules did
+  --output              instead: label each line of output with who wrote it
+  --compare OLD.json    show what changed since an earlier record
+  --budget 300ms        exit with status 1 when imports took longer
+  --max-modules N       exit with status 1 when more modules were initialised
+  --python PATH         the interpreter to run it with
+  -h, --help            this text
+
+Options come before the program; the program's own follow it. The exit status is the program's.
+"""
+
+
 def make_parser() -> argparse.ArgumentParser:
-    """Return the parser: options come before the program, everything behind it is the program's."""
+    """Return the parser of what stands before the program."""
     parser = argparse.ArgumentParser(
-        prog="entrepot trace",
-        description=SUMMARY[0].upper() + SUMMARY[1:] + ".",
-        usage="entrepot trace [options] (SCRIPT | -m MODULE | -c CODE) [ARGS...]",
+        prog="entrepot trace", usage=HELP.splitlines()[0].removeprefix("usage: ")
     )
-    parser.add_argument("--format", choices=FORMATS, default="tree", help="how to show it (default: tree)")
-    parser.add_argument("-o", "--out", metavar="FILE", help="write it to a file (default: stdout)")
-    parser.add_argument(
-        "--sort", choices=("order", "time"), default="order", help="tree: as it happened, or slowest first"
-    )
-    parser.add_argument(
-        "--min-ms", type=float, default=0.0, metavar="MS", help="tree: leave out what took less"
-    )
-    parser.add_argument(
-        "--cached", action="store_true", help="tree: count the imports answered from the cache"
-    )
-    parser.add_argument(
-        "--all", action="store_true", help="story and mermaid: also what installed modules did"
-    )
-    parser.add_argument("--output", action="store_true", help="label each line of output with who wrote it")
-    parser.add_argument("--compare", metavar="OLD.json", help="show what changed since an earlier record")
-    parser.add_argument(
-        "--budget", type=parse_duration, metavar="300ms", help="exit 1 when imports took longer"
-    )
-    parser.add_argument(
-        "--max-modules", type=int, metavar="N", help="exit 1 when more modules were initialised"
-    )
-    parser.add_argument("--python", metavar="PATH", help="the interpreter to run it with")
-    parser.add_argument("program", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    parser.add_argument("--format", choices=FORMATS, default="tree")
+    parser.add_argument("-o", "--out")
+    parser.add_argument("--sort", choices=("order", "time"), default="order")
+    parser.add_argument("--min-ms", type=float, default=0.0)
+    parser.add_argument("--cached", action="store_true")
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--output", action="store_true")
+    parser.add_argument("--compare")
+    parser.add_argument("--budget", type=parse_duration)
+    parser.add_argument("--max-modules", type=int)
+    parser.add_argument("--python")
     return parser
 
 
 def main_argv(argv: Sequence[str]) -> int:
     """Run `entrepot trace` with its arguments and return the exit status: the program's, or 1."""
     own, program = split_arguments(list(argv))
+    if "-h" in own or "--help" in own:
+        print(HELP, end="")
+        return 0
     parser = make_parser()
     args = parser.parse_args(own)
     if not program:

@@ -133,9 +133,7 @@ def without_frame(step: "Callable[..., Any]", doc: str) -> "Any":
             return failure
 
     entry = type(step.__name__, (), {"__new__": new, "__slots__": (), "__doc__": doc})
-    failure_type: Any = type(
-        "Failure", (entry,), {"__slots__": ("fail",), "__init__": FAIL}
-    )
+    failure_type: Any = type("Failure", (entry,), {"__slots__": ("fail",), "__init__": FAIL})
     return entry
 
 
