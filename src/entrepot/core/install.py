@@ -11,6 +11,7 @@ On the way out everything is given back: state, functions, classes, the interpre
 import builtins
 import sys
 from _thread import RLock, allocate_lock, get_ident
+from _weakref import ref
 
 from entrepot.core import (
     archives,
@@ -32,6 +33,7 @@ from entrepot.core.modules import Importer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from entrepot.core.system import System
@@ -147,7 +149,9 @@ class Installation:
         self._users = 0
         self._state: _State | None = None
         self._before: dict[str, Any] = {}
-        self._modules_before: dict[str, Any] = {}
+        # Not held by us: at the interpreter's end the program's modules must go when it lets go of them.
+        self._modules_before: dict[str, Callable[[], Any]] = {}
+        self._hidden: list[Any] = []
         self._path_before: list[str] = []
         self._path_suspended: list[str] | None = None
         self._patched: list[tuple[dict[str, Any], str, Any, Any]] = []
@@ -183,7 +187,7 @@ class Installation:
         system = self._system
         self._before = {name: getattr(sys, name) for name in _STATE}
         self._path_before = list(sys.path)
-        self._modules_before = dict(sys.modules)
+        self._modules_before = {name: _refer(module) for name, module in sys.modules.items()}
         self._importer.locks = system._importer.locks
         if self._state is None:
             self._state = _State(system)
@@ -234,12 +238,13 @@ class Installation:
             # Asked once for each name, and not for every compiled module that is initialised.
             tops = {name.partition(".")[0] for name in modules} if self._adopts else set()
             shadowed = {top for top in tops if _is_standard_name(top) and system._is_shadowed(top)}
-            for name, module in self._modules_before.items():
+            for name, module in list(modules.items()):
                 if name.partition(".")[0] in shadowed or not system._is_shared(name, module):
-                    modules.pop(name, None)
+                    self._hidden.append(modules.pop(name))
         for name, module in system._modules.items():
             # The interpreter's own sys, importlib, pickle, ... serve while it is installed.
             if name != "__main__" and (not _is_standard_name(name) or name.partition(".")[0] in shadowed):
+                self._hidden.append(modules.get(name))
                 modules[name] = module
         if system._has_own_path:
             # What is put into it (gettext's `_`, a test's patch) is for the system's modules.
@@ -249,7 +254,13 @@ class Installation:
         """Move what was imported meanwhile to the system's cache, and put the host's back."""
         system = self._system
         modules = sys.modules
-        before = self._modules_before
+        before = {
+            name: referred()
+            for name, referred in self._modules_before.items()
+            # What the program has removed and nobody has any more cannot be given back.
+            if type(referred) is not ref or referred() is not None
+        }
+        self._hidden.clear()
         for name, module in list(modules.items()):
             if before.get(name, _MISSING) is module:
                 continue
@@ -352,6 +363,15 @@ class _State:
         ]
         self.path_hooks = [_replace_hook(hook) for hook in sys.path_hooks]
         self.path_importer_cache = {}
+
+
+def _refer(module: "Any") -> "Callable[[], Any]":
+    """Return a function that gives a module back, if it is still there."""
+    try:
+        return ref(module)
+    except TypeError:
+        # Something else that stands in the cache; None, say.
+        return lambda: module
 
 
 def _is_of_importlib(finder: "Any") -> bool:
