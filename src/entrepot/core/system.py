@@ -77,7 +77,8 @@ class System:
         self._importer: Importer = _SystemImporter(self)
         if "importlib.abc" in sys.modules:
             adopt.register_ours(sys.modules["importlib.abc"])
-        if "__main__" in sys.modules:
+        if self._has_own_path and "__main__" in sys.modules:
+            # (A system over `sys.path` itself, made to be installed, would keep it alive at the end.)
             self._modules["__main__"] = sys.modules["__main__"]
         self._modules["sys"] = views.make_own(self, "sys")
         own_builtins = self._modules["builtins"] = views.make_own(self, "builtins")
@@ -297,6 +298,8 @@ class _SystemImporter(Importer):
         system: System = self.state
         if system._installation:
             return super()._find_and_load_locked(name)
+        if "__main__" in sys.modules:
+            system._modules.setdefault("__main__", sys.modules["__main__"])
         parent, _, child = name.rpartition(".")
         if parent and parent not in system._modules:
             self.find_and_load(parent)
