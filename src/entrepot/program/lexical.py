@@ -149,7 +149,10 @@ _IMPORT = re.compile(
     + _END
 )
 # fmt: on
-_NEXT = re.compile(rb"\n(" + _IMPORT.pattern + rb")(?!;)").match
+# From the end of one statement over blank lines and comments to one at the margin, alone on its line.
+_NEXT = re.compile(
+    rb"(?:(?:#[^\n]*+)?+\r?\n(?:[ \t]*+(?=[#\r\n]))?+)++(" + _IMPORT.pattern + rb")(?!;)"
+).match
 _ITEM = re.compile(rb"\s*+(" + _NAME + rb")(?:\s++as\s++(" + _NAME + rb"))?\s*+(?:,|\Z)")
 _MODULE_ITEM = re.compile(rb"\s*+(" + _DOTTED + rb")(?:\s++as\s++(" + _NAME + rb"))?\s*+(?:,|\Z)")
 _DROP = re.compile(rb"#[^\n]*+|\\\r?\n")
@@ -215,6 +218,8 @@ def scan_lexically(data: bytes, target: Target) -> list[Statement] | None:
         return None
     # A line break in front, so that the first line begins like the others; lines then count from it.
     data = b"\n" + data
+    if len(_parsed) > 100_000:
+        _parsed.clear()
     last += 1
     blocks = _INDENTED.search(data, 0, last + 256) is not None
     end = data.find(b"\n", last)
@@ -228,16 +233,22 @@ def scan_lexically(data: bytes, target: Target) -> list[Statement] | None:
     counted = line = 0
     while True:
         match = _NEXT(data, at)
-        if match is not None and match[1] in _parsed:
-            # The usual line: at the margin, alone, and seen before.
-            parsed = _parsed[match[1]]
-            if parsed is not None:
-                line += data.count(b"\n", counted, match.start(1))
-                counted = match.start(1)
-                scope.leave_all()
-                statements.append((line, 0, *parsed, EAGER))
-                at = match.end()
-                continue
+        if match is not None:
+            # The usual line; blocks end at the margin.
+            text = match[1]
+            if text in _parsed:
+                parsed = _parsed[text]
+            else:
+                parsed = _parsed[text] = _parse(match)
+            if parsed is None:
+                return None
+            begin = match.start(1)
+            line += data.count(b"\n", counted, begin)
+            counted = begin
+            scope.leave_all()
+            statements.append((line, 0, *parsed, EAGER))
+            at = match.end()
+            continue
         stop = skip(data, at).end()  # type: ignore[union-attr]
         if stop >= end:
             return statements
@@ -274,8 +285,7 @@ def scan_lexically(data: bytes, target: Target) -> list[Statement] | None:
                 parsed = _parsed[text]
             else:
                 parsed = _parse(match)
-                if len(_parsed) < 50_000:
-                    _parsed[text] = parsed
+                _parsed[text] = parsed
             if parsed is None:
                 return None
             statement_when = LAZY if lazy_end > start and when == EAGER else when
