@@ -153,8 +153,6 @@ _IMPORT = re.compile(
 _NEXT = re.compile(
     rb"(?:(?:#[^\n]*+)?+\r?\n(?:[ \t]*+(?=[#\r\n]))?+)++(" + _IMPORT.pattern + rb")(?!;)"
 ).match
-_ITEM = re.compile(rb"\s*+(" + _NAME + rb")(?:\s++as\s++(" + _NAME + rb"))?\s*+(?:,|\Z)")
-_MODULE_ITEM = re.compile(rb"\s*+(" + _DOTTED + rb")(?:\s++as\s++(" + _NAME + rb"))?\s*+(?:,|\Z)")
 _DROP = re.compile(rb"#[^\n]*+|\\\r?\n")
 _AFTER = re.compile(rb"[ \t]*+;[ \t]*+")
 _LAZY = re.compile(rb"lazy[ \t]++(?=(?:import|from)\b)")
@@ -309,7 +307,7 @@ def scan_lexically(data: bytes, target: Target) -> list[Statement] | None:
 def _parse(match: re.Match[bytes]) -> tuple[str, int, str, Names] | None:
     """Turn a matched statement into form, level, module and names; None where in doubt."""
     if match["modules"] is not None:
-        names = _split(_DROP.sub(b" ", match["modules"][6:]), _MODULE_ITEM)
+        names = _split(match["modules"][6:])
         if names is None or any(not _KEYWORDS.isdisjoint(name.split(".")) for name, _ in names):
             return None
         return "import", 0, "", names
@@ -320,27 +318,37 @@ def _parse(match: re.Match[bytes]) -> tuple[str, int, str, Names] | None:
     if match["star"]:
         return "star", level, module, (("*", None),)
     text = match["names"] if match["names"] is not None else match["list"]
-    names = _split(_DROP.sub(b" ", text), _ITEM)
-    return None if names is None else ("from", level, module, names)
+    names = _split(text)
+    if names is None or any("." in name for name, _ in names):
+        return None
+    return ("from", level, module, names)
 
 
 # None of these can be a name in a statement; where one stands, the text is something else.
 _KEYWORDS = frozenset({"import", "from", "as", "if", "in", "is", "for", "yield", "else", "and", "or", "not"})
 
 
-def _split(text: bytes, item: re.Pattern[bytes]) -> Names | None:
-    names = []
-    at = 0
-    end = len(text.rstrip())
-    while at < end:
-        match = item.match(text, at)
-        if match is None:
+def _split(text: bytes) -> Names | None:
+    """Split a list of names, each perhaps with `as`; None where it is anything else."""
+    if not text.isascii():
+        return None
+    if b"#" in text or b"\\" in text:
+        text = _DROP.sub(b" ", text)
+    names: list[tuple[str, str | None]] = []
+    parts = text.decode().split(",")
+    if not parts[-1].strip():
+        parts.pop()
+    for part in parts:
+        words = part.split()
+        if len(words) == 1:
+            name, bound = words[0], None
+        elif len(words) == 3 and words[1] == "as" and words[2].isidentifier() and words[2] not in _KEYWORDS:
+            name, bound = words[0], words[2]
+        else:
             return None
-        name, bound = match.groups()
-        names.append((name.decode(), bound.decode() if bound else None))
-        if name.decode() in _KEYWORDS or bound in (b"import", b"from", b"as"):
+        if name in _KEYWORDS or not name.replace(".", "").isidentifier():
             return None
-        at = match.end()
+        names.append((name, bound))
     return tuple(names) or None
 
 
