@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from entrepot import System
-from entrepot.core import install
+from entrepot.core import turns
 
 Draw = Callable[..., Path]
 OFFERED = [importlib, importlib.machinery, importlib.util, importlib.abc, pkgutil]
@@ -285,7 +285,7 @@ def test_a_thread_may_enter_what_another_has_installed(root: Path):
 
 def test_waiting_for_another_threads_block_has_an_end(root: Path, monkeypatch: pytest.MonkeyPatch):
     """Where another thread keeps a system installed, `installed()` says so instead of hanging."""
-    monkeypatch.setattr(install, "WAIT_S", 0.05)
+    monkeypatch.setattr(turns, "WAIT_S", 0.05)
     one, two = System(path=[root]), System(path=[root])
     errors: list[BaseException] = []
 
