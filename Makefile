@@ -45,7 +45,7 @@ docs: $(VENV)/.lint
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 check: format lint types arrows docs
-	$(PY) -m pytest -n $(WORKERS) -p randomly --run-slow
+	$(PY) -m pytest -n $(WORKERS) -p randomly --run-slow -ra
 
 bench: $(VENV)/.test
 	$(PY) bench/run.py

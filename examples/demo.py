@@ -25,7 +25,7 @@ def main():
     """Install the program if need be, run it both ways, compare, print what came out and how long it took."""
     install()
     plain = [str(PYTHON), *PROGRAM]
-    ours = [sys.executable, "-m", "entrepot", "run", "--python", str(PYTHON), *PROGRAM]
+    ours = [str(Path(sys.executable).with_name("entrepot")), "run", "--python", str(PYTHON), *PROGRAM]
     print("$ python", *PROGRAM, flush=True)
     expected, took = run(plain)
     sys.stdout.write(expected.stdout + expected.stderr)

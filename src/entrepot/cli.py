@@ -38,6 +38,9 @@ COMMANDS = {
     "expand": "entrepot.commands.expand",
     "join": "entrepot.commands.join",
     "undo": "entrepot.commands.undo",
+    "trace": "entrepot.commands.trace",
+    "names": "entrepot.commands.names",
+    "explain": "entrepot.commands.explain",
 }
 
 

@@ -48,7 +48,7 @@ class Bug(EntrepotError):  # noqa: N818 (whose fault it is, said plainly)
     """Something that entrepot got wrong. Please report it."""
 
 
-class Refused(ProgramError):
+class Refused(ProgramError):  # noqa: N818
     """An edit that would not keep the program as it is; nothing was written.
 
     `reason` says what stands in the way, `path` and `line` where, `way_out` what to do next.

@@ -21,7 +21,7 @@ import threading
 import types
 from typing import Any
 
-from entrepot.core import bytecode, finders, install, lazy, loaders, locks, modules, names, paths
+from entrepot.core import bytecode, finders, lazy, loaders, locks, modules, names, paths, replacements
 from entrepot.core import reload as reloading
 
 HALVES = ("_frozen_importlib", "_frozen_importlib_external")
@@ -30,7 +30,7 @@ _importer = modules.Importer(sys)
 
 def make_bootstrap() -> types.ModuleType:
     """Return a module like `importlib._bootstrap` with core's functions and classes."""
-    offered: dict[str, Any] = dict(install._inner_names(_importer))
+    offered: dict[str, Any] = dict(replacements._inner_names(_importer))
     offered.update(
         _setup=lambda sys_module, imp_module: None,
         _load_module_shim=loaders.load_by_name,
@@ -49,7 +49,7 @@ def make_bootstrap() -> types.ModuleType:
 
 def make_bootstrap_external() -> types.ModuleType:
     """Return a module like `importlib._bootstrap_external` with core's functions and classes."""
-    offered: dict[str, Any] = dict(install._outer_names())
+    offered: dict[str, Any] = dict(replacements._outer_names())
     offered.update(
         _set_bootstrap_module=lambda module: None,
         _install=_install,

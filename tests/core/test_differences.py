@@ -25,7 +25,7 @@ def test_every_test_that_the_page_names_is_there():
         assert f"def {name}(" in tests, name
     for path in re.findall(r"`(tests/[\w/.]+)`", page):
         assert (root / path).exists(), path
-    assert page.count("\n## ") == len(re.findall(r"^\*Test:\*", page, flags=re.MULTILINE))
+    assert page.count("\n## ") == len(re.findall(r"^\*Tests?:\*", page, flags=re.MULTILINE))
 
 
 def test_errors_of_the_import_system_have_no_frames_of_it(draw):

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import entrepot
+from both_ways import INSTALLED, PLAIN, run
 from entrepot.core import adopt, events, frames, loaders
 from entrepot.core.spec import ModuleSpec
 from outcome import outcome
@@ -236,6 +237,24 @@ class TestInstalled:
         assert "/later" in own.path
         assert "/later" not in sys.path
         assert repr(own).startswith("<System path=['/nowhere'")
+
+    def test_the_program_ends_as_under_cpython(self, draw: Draw):
+        """Its objects are finalised while what they use is still there: nothing of it is kept alive."""
+        text = """
+            import helper
+
+            class Last:
+                def __del__(self):
+                    print("gone", helper is not None)
+
+            thing = Last()
+        """
+        folder = draw({"main.py": text, "helper.py": ""})
+
+        python, ours = (run([*way, "main.py"], cwd=folder).text for way in (PLAIN, INSTALLED))
+
+        assert "gone True" in python
+        assert ours == python
 
 
 class TestClassesOfASystem:

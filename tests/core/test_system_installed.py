@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from entrepot import System
-from entrepot.core import install
+from entrepot.core import turns
 
 Draw = Callable[..., Path]
 OFFERED = [importlib, importlib.machinery, importlib.util, importlib.abc, pkgutil]
@@ -196,6 +196,34 @@ def test_modules_of_a_system_over_sys_path_are_the_interpreters(draw: Draw, monk
     assert owned.__builtins__["__import__"] is builtins.__import__
 
 
+@pytest.mark.parametrize("name", ["json", "wsgiref", "mailbox"])
+def test_what_shadows_the_standard_library_does_so_within_the_block(draw: Draw, name: str):
+    """A module of the path with a standard name, whether or not the host has the standard one."""
+    system = System(path=[draw({f"{name}.py": "mine = True", "a.py": f"import {name} as found"})])
+    before = look_at_host()
+
+    with system.installed():
+        assert importlib.import_module(name).mine
+    assert look_at_host() == before
+    assert system.import_module("a").found is system.modules[name]
+    with system.installed():
+        assert importlib.import_module(name) is system.modules[name]
+
+    assert look_at_host() == before
+
+
+def test_the_systems_path_is_its_own_after_the_block(root: Path):
+    """The standard library's folders are in sys.path within the block only; what the program adds stays."""
+    system = System(path=[root])
+    path = system.path
+
+    with system.installed():
+        sys.path.append("added")
+
+    assert system.path is path
+    assert path == [str(root), "added"]
+
+
 def test_c_answers_statements_while_nobody_listens(root: Path):
     """Installed, the interpreter's own `__import__` is untouched: what is in the cache costs what it did."""
     system = System(path=[root])
@@ -257,7 +285,7 @@ def test_a_thread_may_enter_what_another_has_installed(root: Path):
 
 def test_waiting_for_another_threads_block_has_an_end(root: Path, monkeypatch: pytest.MonkeyPatch):
     """Where another thread keeps a system installed, `installed()` says so instead of hanging."""
-    monkeypatch.setattr(install, "WAIT_S", 0.05)
+    monkeypatch.setattr(turns, "WAIT_S", 0.05)
     one, two = System(path=[root]), System(path=[root])
     errors: list[BaseException] = []
 

@@ -129,6 +129,16 @@ def test_a_package_of_the_path_shadows_with_its_children(draw: Draw):
         system.import_module("email.message")
 
 
+def test_built_in_and_frozen_modules_are_not_shadowed(draw: Draw):
+    """They are found before any path is searched."""
+    import os
+
+    system = System(path=[draw({"time.py": "mine = True", "os.py": "mine = True"})])
+
+    assert system.import_module("os") is os
+    assert not hasattr(system.import_module("time"), "mine")
+
+
 def test_a_namespace_folder_does_not_shadow_the_standard_library(draw: Draw):
     """A folder without __init__ called `test` or `json` gives way, as it does on sys.path."""
     system = System(path=[str(draw({"json/data.txt": ""}))])

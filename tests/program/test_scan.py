@@ -1,6 +1,5 @@
 """The import scanner finds exactly what a parser finds, and says when each import runs."""
 
-# ruff: noqa: E501 (programs drawn in a line)
 from __future__ import annotations
 
 import ast

@@ -15,7 +15,8 @@ from pathlib import Path
 RUN_INSTALLED = Path(__file__).with_name("run_installed.py")
 
 PLAIN = (sys.executable,)
-ENTREPOT = (sys.executable, "-m", "entrepot", "run", "--python", sys.executable)
+# Cold: a test leaves no keeper and no image behind. tests/commands/test_run_warm.py has a keeper of its own.
+ENTREPOT = (sys.executable, "-m", "entrepot", "run", "--cold", "--python", sys.executable)
 # Through -c, for which the interpreter takes the current folder as the script's: 3.13 compares it with
 # the places of modules to say "consider renaming".
 INSTALLED = (sys.executable, "-c", RUN_INSTALLED.read_text(encoding="utf-8"))

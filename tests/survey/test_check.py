@@ -1,6 +1,5 @@
 """`check`: each code on a small program, and what is told of it."""
 
-# ruff: noqa: E501 (programs drawn in a line)
 from __future__ import annotations
 
 import json

@@ -4,8 +4,6 @@ Each is tried where it is installed: `pip install --group libraries`, then
 `pytest --run-slow tests/warm/test_libraries.py`.
 """
 
-# ruff: noqa: E501  the programs are kept as they are
-
 from __future__ import annotations
 
 import importlib.util

@@ -113,6 +113,10 @@ def raiser(error: BaseException) -> "Callable[[], Any]":
     return partial(_FINISHED.throw, error)  # type: ignore[no-any-return]
 
 
+# As `__init__` of a class: raises what the attribute `fail` of a new instance raises, from C.
+FAIL = property(methodcaller("fail"))
+
+
 def without_frame(step: "Callable[..., Any]", doc: str) -> "Any":
     """Return a callable that does what `step` does and never shows in a traceback.
 
@@ -129,9 +133,7 @@ def without_frame(step: "Callable[..., Any]", doc: str) -> "Any":
             return failure
 
     entry = type(step.__name__, (), {"__new__": new, "__slots__": (), "__doc__": doc})
-    failure_type: Any = type(
-        "Failure", (entry,), {"__slots__": ("fail",), "__init__": property(methodcaller("fail"))}
-    )
+    failure_type: Any = type("Failure", (entry,), {"__slots__": ("fail",), "__init__": FAIL})
     return entry
 
 

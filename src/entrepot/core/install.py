@@ -10,28 +10,25 @@ On the way out everything is given back: state, functions, classes, the interpre
 
 import builtins
 import sys
-from _thread import RLock, allocate_lock, get_ident
+from _weakref import ref
 
 from entrepot.core import (
     archives,
     bindings,
-    bytecode,
     finders,
     frames,
     loaders,
-    names,
-    namespace,
     owners,
-    source,
-    spec,
     statement,
 )
 from entrepot.core.adopt import adopt, register
-from entrepot.core.lazy import LazyLoader
 from entrepot.core.modules import Importer
+from entrepot.core.replacements import OFFERING, ON_MODULES, find_replacements
+from entrepot.core.turns import turns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from entrepot.core.system import System
@@ -58,79 +55,6 @@ class _InstalledImporter(Importer):
         return spec
 
 
-class _Turns:
-    """Whose turn it is: one thread has systems installed, the innermost of its blocks the active one."""
-
-    def __init__(self) -> None:
-        self.stack: list[Installation] = []
-        self._thread: int | None = None
-        self._free = allocate_lock()
-        self._guard = RLock()
-
-    def enter(self, installation: "Installation") -> bool:
-        """Install a system above what the thread has installed; False where it is the active one already."""
-        thread = get_ident()
-        with self._guard:
-            active = self.stack[-1] if self.stack else None
-            if active is not None and active._system is installation._system:
-                active._users += 1
-                return False
-            if self._thread == thread:
-                self._push(installation)
-                return True
-        if not self._free.acquire(timeout=WAIT_S):
-            raise RuntimeError(
-                f"another thread has had a System installed for {WAIT_S:g} seconds: "
-                "only one can be the interpreter's at a time (a System works without being installed)"
-            )
-        with self._guard:
-            self._thread = thread
-            self._push(installation)
-        return True
-
-    def _push(self, installation: "Installation") -> None:
-        # Under the guard: nobody may enter a system that is half installed.
-        if self.stack:
-            self.stack[-1]._suspend()
-        installation._users = 1
-        self.stack.append(installation)
-        try:
-            installation._install()
-        except BaseException:
-            self.leave(installation)
-            raise
-
-    def leave(self, installation: "Installation") -> None:
-        """Take an installation, or one of its users, off the stack, and let the one below go on."""
-        with self._guard:
-            if installation._is_guest:
-                installation._is_guest = False
-                system = installation._system
-                hosts = [host for host in self.stack if host._system is system]
-                if not hosts:
-                    return
-                installation = hosts[-1]
-            installation._users -= 1
-            if installation._users or installation not in self.stack:
-                return
-            is_active = installation is self.stack[-1]
-            self.stack.remove(installation)
-            try:
-                if is_active and installation._system._installation is installation:
-                    installation._uninstall()
-            finally:
-                if self.stack and is_active:
-                    self.stack[-1]._resume()
-                elif not self.stack:
-                    self._thread = None
-                    self._free.release()
-
-
-# How long a thread waits for another's systems to be uninstalled.
-WAIT_S = 30.0
-_turns = _Turns()
-
-
 class Installation:
     """A system in the place of the interpreter's import system, within a `with` block.
 
@@ -147,7 +71,9 @@ class Installation:
         self._users = 0
         self._state: _State | None = None
         self._before: dict[str, Any] = {}
-        self._modules_before: dict[str, Any] = {}
+        # Not held by us: at the interpreter's end the program's modules must go when it lets go of them.
+        self._modules_before: dict[str, Callable[[], Any]] = {}
+        self._hidden: list[Any] = []
         self._path_before: list[str] = []
         self._path_suspended: list[str] | None = None
         self._patched: list[tuple[dict[str, Any], str, Any, Any]] = []
@@ -161,11 +87,11 @@ class Installation:
         Raises:
             RuntimeError: another thread has a system installed and keeps it.
         """
-        self._is_guest = not _turns.enter(self)
+        self._is_guest = not turns.enter(self)
         return self._system
 
     def __exit__(self, *error: object) -> None:
-        _turns.leave(self)
+        turns.leave(self)
 
     def _suspend(self) -> None:
         """Make room for another system, within this one's block."""
@@ -183,7 +109,7 @@ class Installation:
         system = self._system
         self._before = {name: getattr(sys, name) for name in _STATE}
         self._path_before = list(sys.path)
-        self._modules_before = dict(sys.modules)
+        self._modules_before = {name: _refer(module) for name, module in sys.modules.items()}
         self._importer.locks = system._importer.locks
         if self._state is None:
             self._state = _State(system)
@@ -211,7 +137,8 @@ class Installation:
             # The program may have set another list.
             setattr(self._state, name, getattr(sys, name))
         if system._has_own_path:
-            system._path = sys.path
+            added = self._state.added if self._state is not None else []
+            system._path[:] = [entry for entry in sys.path if entry not in added]
             system.builtins["__import__"] = self._own_import
         system._installation = None
         if "find_distributions" not in vars(finders.PathFinder):
@@ -228,13 +155,18 @@ class Installation:
         """Put the system's modules into the interpreter's cache, and hide what is not shared."""
         system = self._system
         modules = sys.modules
+        shadowed: set[str] = set()
         if system._has_own_path:
-            for name, module in self._modules_before.items():
-                if not system._is_shared(name, module):
-                    modules.pop(name, None)
+            # Asked once for each name, and not for every compiled module that is initialised.
+            tops = {name.partition(".")[0] for name in modules} if self._adopts else set()
+            shadowed = {top for top in tops if _is_standard_name(top) and system._is_shadowed(top)}
+            for name, module in list(modules.items()):
+                if name.partition(".")[0] in shadowed or not system._is_shared(name, module):
+                    self._hidden.append(modules.pop(name))
         for name, module in system._modules.items():
             # The interpreter's own sys, importlib, pickle, ... serve while it is installed.
-            if not _is_standard_name(name) and name != "__main__":
+            if name != "__main__" and (not _is_standard_name(name) or name.partition(".")[0] in shadowed):
+                self._hidden.append(modules.get(name))
                 modules[name] = module
         if system._has_own_path:
             # What is put into it (gettext's `_`, a test's patch) is for the system's modules.
@@ -244,7 +176,13 @@ class Installation:
         """Move what was imported meanwhile to the system's cache, and put the host's back."""
         system = self._system
         modules = sys.modules
-        before = self._modules_before
+        before = {
+            name: referred()
+            for name, referred in self._modules_before.items()
+            # What the program has removed and nobody has any more cannot be given back.
+            if type(referred) is not ref or referred() is not None
+        }
+        self._hidden.clear()
         for name, module in list(modules.items()):
             if before.get(name, _MISSING) is module:
                 continue
@@ -263,12 +201,12 @@ class Installation:
 
     def _patch(self) -> None:
         """Put this package's functions and classes in the place of importlib's, wherever it offers them."""
-        replacements = _find_replacements(self._importer)
+        replacements = find_replacements(self._importer)
         classes = {old: new for old, new in replacements.values() if isinstance(old, type) and old is not new}
-        self._adopted = {old: new for old, new in classes.items() if old.__name__ in _ON_MODULES}
+        self._adopted = {old: new for old, new in classes.items() if old.__name__ in ON_MODULES}
         if "importlib.abc" in sys.modules:
             register(sys.modules["importlib.abc"], classes)
-        for module_name in _OFFERING:
+        for module_name in OFFERING:
             module = sys.modules.get(module_name)
             if module is None:
                 continue
@@ -288,7 +226,7 @@ class Installation:
                 offered[name] = value
         # What importlib's submodules, imported meanwhile, took from the others.
         back = {id(new): old for _, _, old, new in self._patched}
-        for module_name in _OFFERING:
+        for module_name in OFFERING:
             module = sys.modules.get(module_name)
             if module is not None:
                 for name, value in list(module.__dict__.items()):
@@ -320,12 +258,14 @@ class _State:
 
     def __init__(self, system: "System") -> None:
         self.path = system._path
+        self.added: list[str] = []
         if system._has_own_path:
             # The standard library is shared, so it must be found; the system's own path comes first.
             self.path = list(system._path)
-            self.path += [
+            self.added = [
                 entry for entry in sys.path if _is_standard_folder(entry) and entry not in self.path
             ]
+            self.path += self.added
             self.meta_path = [
                 finders.PathFinder if finder is system._path_finder else finder
                 for finder in system._meta_path
@@ -345,6 +285,15 @@ class _State:
         ]
         self.path_hooks = [_replace_hook(hook) for hook in sys.path_hooks]
         self.path_importer_cache = {}
+
+
+def _refer(module: "Any") -> "Callable[[], Any]":
+    """Return a function that gives a module back, if it is still there."""
+    try:
+        return ref(module)
+    except TypeError:
+        # Something else that stands in the cache; None, say.
+        return lambda: module
 
 
 def _is_of_importlib(finder: "Any") -> bool:
@@ -372,129 +321,4 @@ def _is_standard_folder(entry: str) -> bool:
     return entry == folder or entry.startswith((folder + "/", folder + "\\")) or entry.endswith(".zip")
 
 
-# Where importlib's functions and classes are offered under their names.
-_OFFERING = (
-    "_frozen_importlib",
-    "_frozen_importlib_external",
-    "importlib",
-    "importlib.abc",
-    "importlib.machinery",
-    "importlib.util",
-    "pkgutil",
-    "runpy",
-    "zipimport",
-)
-
-
-# The classes of importlib whose instances, or which themselves, are found on modules.
-_ON_MODULES = frozenset(
-    [
-        "BuiltinImporter",
-        "ExtensionFileLoader",
-        "FrozenImporter",
-        "ModuleSpec",
-        "NamespaceLoader",
-        "SourceFileLoader",
-        "SourcelessFileLoader",
-    ]
-)
-
-
-def _find_replacements(importer: Importer) -> "dict[int, tuple[Any, Any]]":
-    """Return what takes the place of what: the id of each thing of importlib's, with it and ours."""
-    inner = sys.modules["_frozen_importlib"].__dict__
-    outer = sys.modules["_frozen_importlib_external"].__dict__
-    util = getattr(sys.modules.get("importlib.util"), "__dict__", {})
-    zipimport = getattr(sys.modules.get("zipimport"), "__dict__", {})
-    pairs = [
-        *[(inner.get(name), value) for name, value in _inner_names(importer).items()],
-        *[(outer.get(name), value) for name, value in _outer_names().items()],
-        (util.get("LazyLoader"), LazyLoader),
-        (zipimport.get("zipimporter"), archives.ZipImporter),
-    ]
-    return {id(old): (old, new) for old, new in pairs if old is not None}
-
-
-def _inner_names(importer: Importer) -> "dict[str, Any]":
-    """Return what stands for the names of `_frozen_importlib`, the C code's among them."""
-
-    def find_and_load(name: str, import_: object = None) -> "Any":
-        return importer.find_and_load(name)
-
-    def find_fromlist(
-        module: "Any", fromlist: "Any", import_: object = None, *, recursive: bool = False
-    ) -> "Any":
-        return statement.handle_fromlist(importer, module, fromlist, is_all=recursive)
-
-    return {
-        "_find_and_load": frames.without_frame(find_and_load, "Find and load a module."),
-        "_handle_fromlist": frames.without_frame(find_fromlist, "Import what a from list names."),
-        "_lock_unlock_module": importer.locks.wait_for,
-        "_gcd_import": frames.without_frame(importer.import_by_name, "Import a module by name."),
-        "__import__": _make_function(importer),
-        "_find_spec": frames.without_frame(importer.find_spec, "Find a module's spec."),
-        "_load": frames.without_frame(importer.load, "Load a module from its spec."),
-        "_load_unlocked": importer._load_locked,
-        "_exec": frames.without_frame(importer.run_again, "Run a module once more."),
-        "_resolve_name": names.resolve_relative,
-        "ModuleSpec": spec.ModuleSpec,
-        "module_from_spec": spec.make_module,
-        "spec_from_loader": spec.spec_from_loader,
-        "_spec_from_module": spec.spec_from_module,
-        "_init_module_attrs": spec.set_attributes,
-        "_module_repr": spec.describe_module,
-        "_module_repr_from_spec": spec.describe_spec,
-        "BuiltinImporter": loaders.BuiltinImporter,
-        "FrozenImporter": loaders.FrozenImporter,
-    }
-
-
-def _outer_names() -> "dict[str, Any]":
-    """Return what stands for the names of `_frozen_importlib_external`."""
-    return {
-        "PathFinder": finders.PathFinder,
-        "FileFinder": finders.FileFinder,
-        "FileLoader": loaders.FileLoader,
-        "SourceLoader": loaders.SourceLoader,
-        "SourceFileLoader": loaders.SourceFileLoader,
-        "SourcelessFileLoader": loaders.SourcelessFileLoader,
-        "ExtensionFileLoader": loaders.ExtensionFileLoader,
-        "NamespaceLoader": namespace.NamespaceLoader,
-        "_NamespacePath": namespace.NamespacePath,
-        "_LoaderBasics": loaders.Basics,
-        "cache_from_source": bytecode.cache_from_source,
-        "source_from_cache": bytecode.source_from_cache,
-        "decode_source": source.decode_source,
-        "spec_from_file_location": spec.spec_from_file_location,
-        "_get_supported_file_loaders": loaders.file_loaders,
-    }
-
-
-def _make_function(importer: Importer) -> "Any":
-    """Return `importlib.__import__`: the statement's work as a plain function."""
-
-    def __import__(
-        name: str, globals: "Any" = None, locals: "Any" = None, fromlist: "Any" = (), level: int = 0
-    ) -> "Any":
-        """Import a module, as the import statement asks for it."""
-        return statement.import_as_function(importer, name, globals, fromlist, level)
-
-    return __import__
-
-
 frames.disguise()
-
-
-def _call_as_importlib_does() -> None:
-    """Give our classes the `__module__` of importlib's: it is in their reprs, and programs look at it."""
-    for value in _outer_names().values():
-        if isinstance(value, type):
-            value.__module__ = "_frozen_importlib_external"
-    for value in (spec.ModuleSpec, loaders.BuiltinImporter, loaders.FrozenImporter):
-        value.__module__ = "_frozen_importlib"
-    LazyLoader.__module__ = "importlib.util"
-    archives.ZipImporter.__module__ = "zipimport"
-
-
-# After `disguise`, which tells by it whose a class is.
-_call_as_importlib_does()

@@ -9,6 +9,7 @@ the standard library) is one module object for both. `installed()` makes a syste
 interpreter's own for a while.
 """
 
+import _imp
 import sys
 
 from entrepot.core import adopt, events, finders, frames, loaders, owners, paths, reflection, statement, views
@@ -76,7 +77,8 @@ class System:
         self._importer: Importer = _SystemImporter(self)
         if "importlib.abc" in sys.modules:
             adopt.register_ours(sys.modules["importlib.abc"])
-        if "__main__" in sys.modules:
+        if self._has_own_path and "__main__" in sys.modules:
+            # (A system over `sys.path` itself, made to be installed, would keep it alive at the end.)
             self._modules["__main__"] = sys.modules["__main__"]
         self._modules["sys"] = views.make_own(self, "sys")
         own_builtins = self._modules["builtins"] = views.make_own(self, "builtins")
@@ -242,7 +244,7 @@ class System:
             return self._get_own(name)
         if STANDARD_LIBRARY not in self.share or top not in sys.stdlib_module_names:
             return _MISSING
-        if top not in sys.builtin_module_names and self._is_shadowed(top):
+        if self._is_shadowed(top):
             return _MISSING
         if name in views.OWN:
             return self._get_own(name)
@@ -250,6 +252,9 @@ class System:
 
     def _is_shadowed(self, top: str) -> bool:
         """Whether this system's path has a module of its own under a standard library's name."""
+        if top in sys.builtin_module_names or _imp.is_frozen(top):
+            # Found before any path is searched.
+            return False
         spec = self._path_finder.find_spec(top, None)
         if spec is None:
             return False
@@ -264,7 +269,14 @@ class System:
             return True
         if module is self._modules.get(name, _MISSING):
             return True
-        return STANDARD_LIBRARY in self.share and top in sys.stdlib_module_names
+        if STANDARD_LIBRARY not in self.share or top not in sys.stdlib_module_names:
+            return False
+        try:
+            file = object.__getattribute__(module, "__dict__").get("__file__")
+        except AttributeError:
+            return True
+        # A module of the path may have a standard one's name.
+        return file is None or not isinstance(file, str) or is_standard(file)
 
     def _tell(self, event: events.Event) -> None:
         for listener in list(self._listeners):
@@ -286,6 +298,8 @@ class _SystemImporter(Importer):
         system: System = self.state
         if system._installation:
             return super()._find_and_load_locked(name)
+        if "__main__" in sys.modules:
+            system._modules.setdefault("__main__", sys.modules["__main__"])
         parent, _, child = name.rpartition(".")
         if parent and parent not in system._modules:
             self.find_and_load(parent)

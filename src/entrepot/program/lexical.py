@@ -149,9 +149,10 @@ _IMPORT = re.compile(
     + _END
 )
 # fmt: on
-_NEXT = re.compile(rb"\n(" + _IMPORT.pattern + rb")(?!;)").match
-_ITEM = re.compile(rb"\s*+(" + _NAME + rb")(?:\s++as\s++(" + _NAME + rb"))?\s*+(?:,|\Z)")
-_MODULE_ITEM = re.compile(rb"\s*+(" + _DOTTED + rb")(?:\s++as\s++(" + _NAME + rb"))?\s*+(?:,|\Z)")
+# From the end of one statement over blank lines and comments to one at the margin, alone on its line.
+_NEXT = re.compile(
+    rb"(?:(?:#[^\n]*+)?+\r?\n(?:[ \t]*+(?=[#\r\n]))?+)++(" + _IMPORT.pattern + rb")(?!;)"
+).match
 _DROP = re.compile(rb"#[^\n]*+|\\\r?\n")
 _AFTER = re.compile(rb"[ \t]*+;[ \t]*+")
 _LAZY = re.compile(rb"lazy[ \t]++(?=(?:import|from)\b)")
@@ -215,6 +216,8 @@ def scan_lexically(data: bytes, target: Target) -> list[Statement] | None:
         return None
     # A line break in front, so that the first line begins like the others; lines then count from it.
     data = b"\n" + data
+    if len(_parsed) > 100_000:
+        _parsed.clear()
     last += 1
     blocks = _INDENTED.search(data, 0, last + 256) is not None
     end = data.find(b"\n", last)
@@ -228,16 +231,22 @@ def scan_lexically(data: bytes, target: Target) -> list[Statement] | None:
     counted = line = 0
     while True:
         match = _NEXT(data, at)
-        if match is not None and match[1] in _parsed:
-            # The usual line: at the margin, alone, and seen before.
-            parsed = _parsed[match[1]]
-            if parsed is not None:
-                line += data.count(b"\n", counted, match.start(1))
-                counted = match.start(1)
-                scope.leave_all()
-                statements.append((line, 0, *parsed, EAGER))
-                at = match.end()
-                continue
+        if match is not None:
+            # The usual line; blocks end at the margin.
+            text = match[1]
+            if text in _parsed:
+                parsed = _parsed[text]
+            else:
+                parsed = _parsed[text] = _parse(match)
+            if parsed is None:
+                return None
+            begin = match.start(1)
+            line += data.count(b"\n", counted, begin)
+            counted = begin
+            scope.leave_all()
+            statements.append((line, 0, *parsed, EAGER))
+            at = match.end()
+            continue
         stop = skip(data, at).end()  # type: ignore[union-attr]
         if stop >= end:
             return statements
@@ -274,8 +283,7 @@ def scan_lexically(data: bytes, target: Target) -> list[Statement] | None:
                 parsed = _parsed[text]
             else:
                 parsed = _parse(match)
-                if len(_parsed) < 50_000:
-                    _parsed[text] = parsed
+                _parsed[text] = parsed
             if parsed is None:
                 return None
             statement_when = LAZY if lazy_end > start and when == EAGER else when
@@ -299,7 +307,7 @@ def scan_lexically(data: bytes, target: Target) -> list[Statement] | None:
 def _parse(match: re.Match[bytes]) -> tuple[str, int, str, Names] | None:
     """Turn a matched statement into form, level, module and names; None where in doubt."""
     if match["modules"] is not None:
-        names = _split(_DROP.sub(b" ", match["modules"][6:]), _MODULE_ITEM)
+        names = _split(match["modules"][6:])
         if names is None or any(not _KEYWORDS.isdisjoint(name.split(".")) for name, _ in names):
             return None
         return "import", 0, "", names
@@ -310,27 +318,37 @@ def _parse(match: re.Match[bytes]) -> tuple[str, int, str, Names] | None:
     if match["star"]:
         return "star", level, module, (("*", None),)
     text = match["names"] if match["names"] is not None else match["list"]
-    names = _split(_DROP.sub(b" ", text), _ITEM)
-    return None if names is None else ("from", level, module, names)
+    names = _split(text)
+    if names is None or any("." in name for name, _ in names):
+        return None
+    return ("from", level, module, names)
 
 
 # None of these can be a name in a statement; where one stands, the text is something else.
 _KEYWORDS = frozenset({"import", "from", "as", "if", "in", "is", "for", "yield", "else", "and", "or", "not"})
 
 
-def _split(text: bytes, item: re.Pattern[bytes]) -> Names | None:
-    names = []
-    at = 0
-    end = len(text.rstrip())
-    while at < end:
-        match = item.match(text, at)
-        if match is None:
+def _split(text: bytes) -> Names | None:
+    """Split a list of names, each perhaps with `as`; None where it is anything else."""
+    if not text.isascii():
+        return None
+    if b"#" in text or b"\\" in text:
+        text = _DROP.sub(b" ", text)
+    names: list[tuple[str, str | None]] = []
+    parts = text.decode().split(",")
+    if not parts[-1].strip():
+        parts.pop()
+    for part in parts:
+        words = part.split()
+        if len(words) == 1:
+            name, bound = words[0], None
+        elif len(words) == 3 and words[1] == "as" and words[2].isidentifier() and words[2] not in _KEYWORDS:
+            name, bound = words[0], words[2]
+        else:
             return None
-        name, bound = match.groups()
-        names.append((name.decode(), bound.decode() if bound else None))
-        if name.decode() in _KEYWORDS or bound in (b"import", b"from", b"as"):
+        if name in _KEYWORDS or not name.replace(".", "").isidentifier():
             return None
-        at = match.end()
+        names.append((name, bound))
     return tuple(names) or None
 
 

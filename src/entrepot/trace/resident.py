@@ -250,7 +250,11 @@ class Observer:
         modules = sys.modules
 
         def watched_import(name, globals=None, locals=None, fromlist=(), level=0):  # type: ignore[no-untyped-def] # noqa: A002
-            frame = getframe(1)
+            try:
+                frame = getframe(1)
+            except ValueError:
+                # C code imports, and no Python code runs (a traceback is being printed at the end).
+                return real(name, globals, locals, fromlist, level)
             cached = "1" if not level and name in modules else "0"
             names = ",".join(str(n) for n in fromlist or ())
             importer = frame.f_globals.get("__name__") or "?"

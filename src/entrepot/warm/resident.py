@@ -143,6 +143,7 @@ def wait(report: "dict[str, Any]", stash: "Any") -> None:
     if answer.get("dump") is None:
         posix._exit(0)
     RUN["stash"] = stash
+    stash.start_cold = start_cold
     RUN["late"] = answer["late"].decode("utf-8", "surrogateescape") + "/" + answer["name"]
     gc.collect()
     if answer["quick"]:

@@ -87,11 +87,13 @@ def find_answer(program: str, folder: str, key: str, run: Surroundings, base_key
         answer = describe(program, state, reason, base, dict(known.avoid), change)
         seconds, waiting = read_info(os.path.join(folder, f"{base_key}.info"))
         next_state = "cold" if change else "base"
-        return replace(answer, next_state=next_state, saved_s=seconds, waiting=waiting)
+        at_once = len(frozenset(base.modules) - waiting)
+        return replace(answer, next_state=next_state, saved_s=seconds, waiting=len(waiting), reused=at_once)
     change = record.find_change(run)
     answer = describe(program, state, reason, record, dict(known.avoid), change)
     seconds, waiting = read_info(os.path.join(folder, f"{key}.info"))
-    return replace(answer, saved_s=seconds, waiting=waiting, reused=answer.reused - waiting)
+    at_once = len(frozenset(record.modules) - waiting)
+    return replace(answer, saved_s=seconds, waiting=len(waiting), reused=at_once)
 
 
 def describe(
@@ -117,15 +119,15 @@ def describe(
     )
 
 
-def read_info(path: str) -> tuple[float | None, int]:
-    """Return what an image is known to save, in seconds, and how many of its modules wait to be asked for."""
+def read_info(path: str) -> tuple[float | None, frozenset[str]]:
+    """Return what an image is known to save, in seconds, and which of its modules wait to be asked for."""
     try:
         with open(path, encoding="utf-8") as file:
             info = json.load(file)
         seconds = info.get("seconds")
-        return (float(seconds) if seconds is not None else None), len(info.get("waiting", ()))
+        return (float(seconds) if seconds is not None else None), frozenset(info.get("waiting", ()))
     except (OSError, ValueError, TypeError, AttributeError):
-        return None, 0
+        return None, frozenset()
 
 
 def read_last(path: str) -> tuple[str, str]:

@@ -225,8 +225,12 @@ class Stash:
         waiting, modules, take = self.waiting, sys.modules, self._take
 
         def _find_and_load(name, import_):  # type: ignore[no-untyped-def]
-            if name in waiting and name not in modules and take(name, import_):
-                return modules[name]
+            if name in waiting and name not in modules:
+                parent = name.rpartition(".")[0]
+                if parent and parent not in modules:
+                    import_(parent)
+                if name in modules or (name in waiting and take(name)):
+                    return modules[name]
             return real(name, import_)
 
         _find_and_load.__code__ = _find_and_load.__code__.replace(co_filename="<frozen importlib._bootstrap>")
@@ -234,14 +238,8 @@ class Stash:
         _find_and_load.__qualname__ = "_find_and_load"
         _frozen_importlib._find_and_load = _find_and_load  # type: ignore[attr-defined]
 
-    def _take(self, name: str, import_) -> bool:  # type: ignore[no-untyped-def]
+    def _take(self, name: str) -> bool:
         parent = name.rpartition(".")[0]
-        if parent and parent not in sys.modules:
-            import_(parent)
-            if name in sys.modules:
-                return True
-            if name not in self.waiting:
-                return False
         group = self._find_group(name)
         reason = ""
         if parent and parent in self.waiting and sys.modules.get(parent) is not self.waiting[parent].module:
@@ -254,6 +252,8 @@ class Stash:
                 return False
         for member in group:
             self._hand_over(self.waiting[member])
+        for member in group:
+            self._redo(self.waiting[member])
         self.taken += group
         return True
 
@@ -382,17 +382,23 @@ class Stash:
             self.renew(late.name, late.module)
         if late.binds is not None:
             setattr(late.binds, late.name.rpartition(".")[2], late.module)
+
+    def _redo(self, late: Late) -> None:
+        """Do to the process's lists and environment what the module did when it was initialised."""
         for module_name, list_name, place, item in late.changes:
             if list_name == "environ":
                 _write_variable(*item)  # type: ignore[misc]
                 continue
-            items = getattr(sys.modules[module_name], list_name)
+            owner = sys.modules.get(module_name) or getattr(self.waiting.get(module_name), "module", None)
+            if owner is None:
+                continue
+            items = getattr(owner, list_name)
             if place < 0:
                 items.append(item)
             else:
                 items.insert(min(place, len(items)), item)
             if module_name == "warnings":
-                sys.modules["warnings"]._filters_mutated()
+                mutated(owner)
 
 
 def _ask(question: str) -> bool:
@@ -447,6 +453,15 @@ def _write_variable(name: bytes, value: object) -> None:
         del environ[name]
 
 
+def mutated(warnings) -> None:  # type: ignore[no-untyped-def]
+    """Tell the interpreter that the list of filters is another one."""
+    for name in ("_filters_mutated", "_filters_mutated_lock_held"):
+        function = getattr(warnings, name, None)
+        if function is not None:
+            function()
+            return
+
+
 def _read_lists() -> dict[tuple[str, str], list[object]]:
     found: dict[tuple[str, str], list[object]] = {}
     for key in _LISTS:
@@ -462,7 +477,7 @@ def _write_lists(lists: dict[tuple[str, str], list[object]]) -> None:
         if module is not None and module.__dict__[name] != items:
             module.__dict__[name][:] = items
             if module_name == "warnings":
-                module._filters_mutated()
+                mutated(module)
 
 
 def _read_world() -> dict[str, object]:

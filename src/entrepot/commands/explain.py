@@ -1,0 +1,33 @@
+"""`entrepot explain -- SCRIPT`: run a program, and say what a person would about its error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+SUMMARY = "run a program and, when it ends in an error about names or imports, say what is wrong"
+_USAGE = "usage: entrepot explain [--] (SCRIPT | -m MODULE | -c CODE) [ARGS...]"
+HELP = f"{_USAGE}\n\n{SUMMARY[0].upper()}{SUMMARY[1:]}.\n"
+
+
+def main_argv(argv: Sequence[str]) -> int:
+    """Run the program, print the explanation on stderr, and return the program's exit status."""
+    if argv and argv[0] in ("-h", "--help"):
+        print(HELP, end="")
+        return 0
+    program = list(argv[1:] if argv[:1] == ["--"] else argv)
+    if not program:
+        print(f"{_USAGE}\nentrepot explain: what is to be run?", file=sys.stderr)
+        return 2
+    from entrepot.trace.explain import explain
+    from entrepot.trace.running import die_of, record
+
+    run = record(*program)
+    text = explain(run.record)
+    if text:
+        print(f"\nentrepot: {text}", file=sys.stderr)
+    elif run.record.failure:
+        print(f"\nentrepot: nothing to add to this {run.record.failure.kind}.", file=sys.stderr)
+    if run.status < 0:
+        die_of(-run.status)
+    return run.status

@@ -1,0 +1,198 @@
+"""What a program imported: the record of one run, as a value.
+
+Statements, modules and effects in the order in which they began. Times are seconds from the start
+of the trace (`at_s`) or of a span (`wall_s`, `cpu_s`); memory is resident bytes.
+
+A record is frozen, goes to JSON and back without loss, and says which version of the schema it
+is written in (`schema.json` beside this file).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Something that was done beyond defining names.
+
+    kind: "output", "read", "wrote", "listed", "directory", "environment", "process", "thread",
+        "socket", "warning", "hook", "state", "library" or "patch".
+    what: a path, a command, a variable's name, the text written ...
+    module: whose top level was being run ("__main__" when none was).
+    file, line: the code that did it; top_line: where the module's top level stood then.
+    """
+
+    kind: str
+    what: str
+    module: str
+    file: str
+    line: int
+    top_line: int
+    at_s: float
+    is_import_time: bool
+    stream: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One import statement executed, or one call of `import_module` or `__import__`.
+
+    form: "import", "from", "star", "relative", "import_module", "reload" or "__import__".
+    asked: the name as it stands in the source, dots included; names: what stands after `from`.
+    function: the function that it stands in, "" at a module's top level.
+    depth: how many statements were being executed around it.
+    is_cached: whether the module cache answered.
+    modules: the modules that it initialised itself, in order (not those that they went on to import).
+    """
+
+    number: int
+    importer: str
+    file: str
+    line: int
+    form: str
+    asked: str
+    names: tuple[str, ...]
+    function: str
+    depth: int
+    is_cached: bool
+    is_import_time: bool
+    at_s: float
+    wall_s: float
+    modules: tuple[str, ...]
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """One module initialised.
+
+    searched: the folders looked into; origin: where it was found ("" if nowhere, or without a place).
+    loader: the loader's class; bytecode: "read", "compiled" or "" (it has no source);
+    reason: why it was compiled: "missing", "stale" or "magic"; is_kept: whether its bytecode was kept.
+    own_*: without the modules that it imported; wall_s, cpu_s, memory_bytes: with them.
+    functions, classes, variables, imported: names of its namespace by kind.
+    parent: the module whose top level was being run ("" at the start); statement: who asked.
+    """
+
+    name: str
+    statement: int
+    parent: str
+    depth: int
+    searched: tuple[str, ...]
+    origin: str
+    loader: str
+    bytecode: str
+    reason: str
+    at_s: float
+    wall_s: float
+    own_wall_s: float
+    cpu_s: float
+    own_cpu_s: float
+    memory_bytes: int
+    functions: tuple[str, ...]
+    classes: tuple[str, ...]
+    variables: tuple[str, ...]
+    imported: tuple[str, ...]
+    error: str = ""
+    is_kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The exception that ended the program.
+
+    kind: its type's name; text: what it says; wanted: the name that was not to be had, or "";
+    module: the module that it was wanted of, or ""; known: the names that this module has;
+    places: (file, line, function, module) of each frame, outermost first.
+    """
+
+    kind: str
+    text: str
+    wanted: str
+    module: str
+    known: tuple[str, ...]
+    places: tuple[tuple[str, int, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The record of one run.
+
+    command: what was run, as given; python: the interpreter's version; status: the exit status
+    (negative: the signal that ended it); preloaded: modules that were there before the program.
+    failure: the exception that nobody caught, if that ended it.
+    is_complete: False where the program ended without letting the trace end (`os._exit`, a signal).
+    """
+
+    command: tuple[str, ...]
+    python: str
+    status: int
+    wall_s: float
+    preloaded: tuple[str, ...] = ()
+    statements: tuple[Statement, ...] = ()
+    modules: tuple[Module, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    failure: Failure | None = None
+    is_complete: bool = True
+    version: int = field(default=VERSION)
+
+    def to_json(self, *, indent: int | None = None) -> str:
+        """Return the record as JSON text."""
+        return json.dumps(dataclasses.asdict(self), indent=indent, ensure_ascii=False)
+
+    @staticmethod
+    def from_json(text: str) -> Record:
+        """Return the record that `to_json` wrote.
+
+        Raises:
+            ValueError: the text is not such a record, or one of a later version.
+        """
+        data = json.loads(text)
+        if not isinstance(data, dict) or "version" not in data or "modules" not in data:
+            raise ValueError("not a record of entrepot trace: it has no version and modules")
+        if data["version"] > VERSION:
+            raise ValueError(
+                f"the record is of version {data['version']}, this entrepot reads up to {VERSION}: upgrade entrepot"
+            )
+        lists = {"statements": Statement, "modules": Module, "effects": Effect}
+        for key, kind in lists.items():
+            data[key] = tuple(_from_mapping(kind, item) for item in data[key])
+        if data.get("failure"):
+            data["failure"]["places"] = tuple(tuple(place) for place in data["failure"]["places"])
+            data["failure"] = _from_mapping(Failure, data["failure"])
+        record: Record = _from_mapping(Record, data)
+        return record
+
+    def children_of(self, name: str) -> Iterator[Module]:
+        """Yield the modules whose initialisation began at a module's top level, in order."""
+        return (module for module in self.modules if module.parent == name)
+
+    def get_module(self, name: str) -> Module:
+        """Return a module's entry. Raises KeyError where it was not initialised in this run."""
+        for module in self.modules:
+            if module.name == name:
+                return module
+        raise KeyError(name)
+
+    def effects_of(self, name: str) -> tuple[Effect, ...]:
+        """Return what a module's top level did."""
+        return tuple(effect for effect in self.effects if effect.module == name and effect.is_import_time)
+
+
+def _from_mapping(kind: Any, data: Mapping[str, Any]) -> Any:
+    fields = {item.name: item for item in dataclasses.fields(kind)}
+    values = {}
+    for name, value in data.items():
+        if name in fields:
+            values[name] = tuple(value) if isinstance(value, list) else value
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise ValueError(f"not a record of entrepot trace: {error}") from None

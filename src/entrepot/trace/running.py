@@ -1,0 +1,121 @@
+"""Run a program traced: the same program, the same streams, the same end, and a record.
+
+The program is run by its own interpreter, which starts the observer before anything else
+(`startup/sitecustomize.py`). Events go into a file without a name; the program never waits for us.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import entrepot
+from entrepot.errors import SetupError
+from entrepot.trace.labels import relay_labelled
+from entrepot.trace.reading import read_record
+from entrepot.trace.record import Record
+
+_FOLDER = Path(__file__).resolve().parent
+# Options that keep PYTHONPATH or `site` out, and with them the observer.
+_SHUT = {"-I": "isolated mode", "-E": "no PYTHON* variables", "-S": "no site"}
+
+
+class NotTraceable(SetupError):  # noqa: N818
+    """The program ran, or could have run, but nothing could be seen of it."""
+
+    command: tuple[str, ...]
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"{' '.join(self.command)}: {self.reason}\n"
+            f"  to run it without a trace:  entrepot run {' '.join(self.command)}"
+        )
+
+
+@dataclass(frozen=True)
+class TracedRun:
+    """A program that has run: its exit status (negative: a signal's number) and its record."""
+
+    status: int
+    record: Record
+
+
+def record(
+    *command: str,
+    python: str | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: str | os.PathLike[str] | None = None,
+    labels: bool = False,
+) -> TracedRun:
+    """Run a program and return how it ended and what it imported.
+
+    Args:
+        command: what `python` would be given: a script, `-m` and a module, `-c` and code, then arguments.
+        python: the interpreter; by default this one.
+        env, cwd: the program's environment and folder; by default ours.
+        labels: write each line of output with the module and line that wrote it in front.
+
+    Raises:
+        NotTraceable: the observer could not be brought in.
+        FileNotFoundError: there is no such interpreter.
+    """
+    for word in command:
+        if not word.startswith("-") or word in ("-c", "-m", "-"):
+            break
+        if word[:2] in _SHUT:
+            reason = f"{word} ({_SHUT[word[:2]]}) keeps the observer out"
+            raise NotTraceable(command=command, reason=reason)
+    environment = dict(os.environ if env is None else env)
+    token = secrets.token_hex(8)
+    with tempfile.TemporaryFile() as log:
+        os.set_inheritable(log.fileno(), True)
+        root = str(Path(entrepot.__file__).resolve().parent.parent)
+        before = "=" + environment["PYTHONPATH"] if "PYTHONPATH" in environment else "-"
+        environment["ENTREPOT_TRACE"] = "\n".join(
+            [str(log.fileno()), token, "1" if labels else "0", root, before]
+        )
+        paths = [str(_FOLDER / "startup"), *([before[1:]] if before[1:] else [])]
+        environment["PYTHONPATH"] = os.pathsep.join(paths)
+        began = time.perf_counter()
+        arguments = [python or sys.executable, *command]
+        if labels:
+            status = relay_labelled(arguments, environment, cwd, log.fileno(), token)
+        else:
+            status = _run(arguments, environment, cwd, log.fileno())
+        wall_s = time.perf_counter() - began
+        log.seek(0)
+        lines = log.read().decode("utf-8", "replace").splitlines()
+    made = read_record(lines, command, status, wall_s)
+    if made is None:
+        raise NotTraceable(command=command, reason="the interpreter ended before the observer began")
+    return TracedRun(status, made)
+
+
+def _run(arguments: Sequence[str], env: Mapping[str, str], cwd: object, log: int) -> int:
+    """Run a command on our own streams and terminal, and return its status."""
+    process = subprocess.Popen(arguments, env=dict(env), cwd=cwd, pass_fds=[log])  # type: ignore[call-overload]
+    # Ctrl-C reaches both: the program decides what becomes of it, and we wait for that.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return int(process.wait())
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def die_of(number: int) -> None:
+    """End this process by a signal, as the program did, leaving no core file of our own."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    sys.stdout.flush()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)

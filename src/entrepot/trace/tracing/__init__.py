@@ -1,0 +1,1 @@
+"""What happens inside a program that is being traced?"""

@@ -1,0 +1,124 @@
+"""The commands trace, names and explain: what they print and how they end."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from entrepot.commands import trace
+from entrepot.trace.record import Record
+
+pytestmark = pytest.mark.slow
+Draw = Callable[..., Path]
+
+
+def entrepot(root: Path, *argv: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of entrepot in a folder."""
+    return subprocess.run([sys.executable, "-m", "entrepot", *argv], cwd=root, capture_output=True, text=True)
+
+
+def test_the_help_names_each_option():
+    """What the parser takes is what the help says."""
+    for action in trace.make_parser()._actions:
+        for option in action.option_strings:
+            assert option in trace.HELP
+
+
+def test_the_record_comes_after_the_output_and_the_status_is_the_programs(draw: Draw):
+    """Standard output is the program's, then the record; the exit status is the program's."""
+    root = draw({"main.py": "import json, sys\nprint('hello')\nsys.exit(3)\n"})
+    run = entrepot(root, "trace", "--format", "json", "main.py")
+
+    assert run.returncode == 3
+    first, record = run.stdout.splitlines()
+    assert first == "hello"
+    assert Record.from_json(record).status == 3
+
+
+def test_a_budget_fails_a_run_that_is_over(draw: Draw):
+    """Over the budget in time or number: a sentence on stderr and status 1; within: 0."""
+    root = draw({"main.py": "import json\n"})
+
+    over = entrepot(root, "trace", "--budget", "0.001ms", "--max-modules", "1", "main.py")
+    assert over.returncode == 1
+    assert "the budget is 0 ms" in over.stderr
+    assert "the budget is 1" in over.stderr
+    assert entrepot(root, "trace", "--budget", "60s", "--max-modules", "500", "main.py").returncode == 0
+
+
+def test_two_records_are_compared(draw: Draw):
+    """--compare reads an earlier record and tells what appeared."""
+    root = draw({"main.py": "import json\n"})
+    entrepot(root, "trace", "--format", "json", "-o", "old.json", "main.py")
+    (root / "main.py").write_text("import json, colorsys\n")
+
+    shown = entrepot(root, "trace", "--compare", "old.json", "main.py").stdout
+    assert "appeared:" in shown
+    assert "colorsys" in shown
+
+    (root / "old.json").write_text("[]")
+    refused = entrepot(root, "trace", "--compare", "old.json", "main.py")
+    assert refused.returncode == 1
+    assert "old.json: not a record" in refused.stderr
+
+
+@pytest.mark.parametrize("argv", [["trace"], ["trace", "--bogus", "x"], ["explain"]])
+def test_wrong_usage_is_status_2(argv: list[str], tmp_path: Path):
+    """What cannot be understood is said, with the usage."""
+    run = entrepot(tmp_path, *argv)
+    assert run.returncode == 2
+    assert "usage:" in run.stderr
+
+
+def test_a_signal_that_ends_the_program_ends_the_command(draw: Draw):
+    """Death by signal is death by signal."""
+    root = draw({"main.py": "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n"})
+    assert entrepot(root, "trace", "main.py").returncode == -15
+
+
+def test_names_lists_a_namespace_and_follows_a_dotted_name(draw: Draw):
+    """`names MODULE` lists, `names MODULE.NAME` explains the look-up, in text and JSON."""
+    root = draw({"shop/__init__.py": "", "shop/cart.py": "from json import dumps\ndef total(): ...\nN = 1\n"})
+
+    listed = entrepot(root, "names", "--format", "json", "shop.cart")
+    names = {item["name"]: item for item in json.loads(listed.stdout)}
+    assert (names["total"]["line"], names["total"]["is_own"]) == (2, True)
+    assert (names["dumps"]["origin"], names["dumps"]["is_own"]) == ("json", False)
+    assert (
+        "3. 'total' in shop.cart's namespace: function" in entrepot(root, "names", "shop.cart.total").stdout
+    )
+    refused = entrepot(root, "names", "shop.cart.totl")
+    assert refused.returncode == 1
+    assert "did you mean shop.cart.total" in refused.stderr
+
+
+def test_the_page_opens_in_a_browser(draw: Draw, need: Callable[[object, str], None], tmp_path: Path):
+    """In a real browser the page's script runs without an error and draws the modules."""
+    import shutil
+
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    need(browser, "chromium")
+    root = draw({"main.py": "import arcade, email.mime.text\n", "arcade.py": "print('x')\n"})
+    entrepot(root, "trace", "--format", "html", "-o", "page.html", "main.py")
+    options = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
+    options += "--disable-background-networking --disable-component-update --virtual-time-budget=3000"
+    run = subprocess.run(
+        [
+            str(browser),
+            *options.split(),
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--dump-dom",
+            f"{(root / 'page.html').as_uri()}#table",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert 'data-ready="1"' in run.stdout
+    assert "<td>arcade</td>" in run.stdout
+    assert "<td>email.mime.text</td>" in run.stdout

@@ -1,0 +1,89 @@
+"""`entrepot explain` says about an error what a person would."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def explain(root: Path, *command: str) -> str:
+    """Return what `entrepot explain` adds to a program's stderr."""
+    run = subprocess.run(
+        [sys.executable, "-m", "entrepot", "explain", "--", *command],
+        cwd=root,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 1
+    return run.stderr.partition("\nentrepot: ")[2].strip()
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        (
+            {"main.py": "print(get_score())\n", "arcade.py": "x = 1\n\n\ndef get_score():\n    return 1\n"},
+            "get_score is defined in arcade.py:4, which main.py never imports: "
+            "add `import arcade` and call arcade.get_score()",
+        ),
+        (
+            {"main.py": "import arcade\n\nprint(get_score())\n", "arcade.py": "def get_score(): ...\n"},
+            "get_score is defined in arcade.py:1; main.py imports arcade (line 1), so it is arcade.get_score() here",
+        ),
+        (
+            {"main.py": "print(json.dumps({}))\n"},
+            "json is a module of the standard library that main.py never imports: add `import json`",
+        ),
+        (
+            {"main.py": "total = 1\nprint(totl)\n"},
+            "main.py:2: there is no 'totl' here; did you mean 'total'?",
+        ),
+        (
+            {"main.py": "import arcade\narcade.get_scor()\n", "arcade.py": "def get_score(): ...\n"},
+            "arcade (arcade.py) has no 'get_scor'; did you mean 'get_score'?",
+        ),
+        (
+            {"main.py": "import pack\npack.part\n", "pack/__init__.py": "", "pack/part.py": ""},
+            "pack.part is a submodule, and nothing has imported it: add `import pack.part`",
+        ),
+        (
+            {"main.py": "import arcad\n", "arcade.py": ""},
+            "did you mean 'arcade'?",
+        ),
+        (
+            {"main.py": "import fractions\nfractions.Fraction\n", "fractions.py": "x = 1\n"},
+            "fractions.py is named like the standard module 'fractions' and hides it",
+        ),
+    ],
+)
+def test_the_explanation(files: dict[str, str], says: str, draw: Callable[..., Path]):
+    """Each mistake is named with the files, lines and names of the program at hand."""
+    assert says in explain(draw(files), "main.py")
+
+
+def test_a_circular_import_names_the_two_lines(draw: Callable[..., Path]):
+    """The line that began the circle and the line that needed too much are both said."""
+    root = draw(
+        {
+            "main.py": "import a\n",
+            "a.py": "from b import g\ndef f(): ...\n",
+            "b.py": "x = 1\nfrom a import f\ndef g(): ...\n",
+        }
+    )
+    text = explain(root, "main.py")
+
+    assert "a.py:1 begins to import b while a is half made" in text
+    assert "b.py:2 already needs 'f' of a" in text
+
+
+def test_a_module_of_a_package_run_as_a_script(draw: Callable[..., Path]):
+    """A relative import without a package leads to `python -m`."""
+    root = draw({"pack/__init__.py": "", "pack/tool.py": "from . import other\n", "pack/other.py": ""})
+
+    assert "python -m pack.tool" in explain(root, "pack/tool.py")

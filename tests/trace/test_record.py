@@ -1,0 +1,250 @@
+"""A traced program behaves as it does alone, and its record says what its imports did."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from entrepot.trace.record import Record
+from entrepot.trace.running import NotTraceable, TracedRun, record
+
+pytestmark = pytest.mark.slow
+
+Draw = Callable[..., Path]
+
+
+def trace(folder: Path, *command: str, **options: object) -> TracedRun:
+    """Run a program traced in a folder."""
+    return record(*command, cwd=folder, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def arcade(draw: Draw) -> Path:
+    return draw(
+        {
+            "main.py": """
+                import arcade
+                from inventory import *
+                from pack import one
+                import sys
+                import importlib
+
+                def late():
+                    import colorsys
+                    return importlib.import_module("pack.two")
+
+                late()
+                print("score", arcade.get_score())
+            """,
+            "arcade.py": """
+                import os
+                print("arcade loads")
+                SCORE = 3
+                HOME = os.environ.get("HOME")
+
+                class Game:
+                    pass
+
+                def get_score():
+                    return SCORE
+            """,
+            "inventory.py": "import arcade\nitems = []\n",
+            "pack/__init__.py": "from . import one\n",
+            "pack/one.py": "ONE = 1\n",
+            "pack/two.py": "TWO = 2\n",
+        }
+    )
+
+
+def test_every_form_of_import_is_in_the_record_in_order(arcade: Path):
+    """Each statement is there with importer, line, form, what it asked for, and whether the cache answered."""
+    run = trace(arcade, "main.py")
+
+    own = [s for s in run.record.statements if s.file.startswith(str(arcade)) and s.asked != "importlib"]
+    assert [(s.importer, s.line, s.form, s.asked, s.names, s.is_cached) for s in own] == [
+        ("__main__", 1, "import", "arcade", (), False),
+        ("arcade", 1, "import", "os", (), True),
+        ("__main__", 2, "star", "inventory", ("*",), False),
+        ("inventory", 1, "import", "arcade", (), True),
+        ("__main__", 3, "from", "pack", ("one",), False),
+        ("pack", 1, "relative", ".", ("one",), False),
+        ("__main__", 4, "import", "sys", (), True),
+        ("__main__", 8, "import", "colorsys", (), False),
+        ("__main__", 9, "import_module", "pack.two", (), False),
+    ]
+    assert [s.function for s in own[-2:]] == ["late", "late"]
+
+
+def test_a_module_has_its_place_names_and_times(arcade: Path, monkeypatch: pytest.MonkeyPatch):
+    """A module's entry says where it was found, how it became code, what it defines, and what it cost."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    run = trace(arcade, "main.py")
+    module = run.record.get_module("arcade")
+
+    assert module.origin == str(arcade / "arcade.py")
+    assert (module.bytecode, module.reason, module.is_kept) == ("compiled", "missing", True)
+    assert (module.functions, module.classes) == (("get_score",), ("Game",))
+    assert set(module.variables) == {"SCORE", "HOME"}
+    assert module.imported == ("os",)
+    assert str(arcade) in module.searched
+    assert 0 < module.own_wall_s <= module.wall_s
+    assert trace(arcade, "main.py").record.get_module("arcade").bytecode == "read"
+
+
+def test_what_the_top_level_does_is_told_with_its_line(arcade: Path):
+    """Output and environment reads of a module's top level carry the file and line that did them."""
+    effects = trace(arcade, "main.py").record.effects_of("arcade")
+
+    assert ("output", "arcade loads\n", 2) in [(e.kind, e.what, e.line) for e in effects]
+    assert ("environment", "HOME") in [(e.kind, e.what) for e in effects]
+
+
+def test_files_threads_processes_warnings_and_patches_are_effects(draw: Draw):
+    """Each kind of thing that a module does beyond defining names is told."""
+    root = draw(
+        {
+            "main.py": "import busy\n",
+            "target.py": "def act():\n    return 1\n",
+            "busy.py": """
+                import subprocess, threading, warnings
+                import target
+                open("data.txt", "w").close()
+                open("data.txt").close()
+                thread = threading.Thread(target=print)
+                thread.start(); thread.join()
+                subprocess.run(["true"])
+                warnings.warn("old", UserWarning)
+                def replacement():
+                    return 2
+                target.act = replacement
+            """,
+        }
+    )
+    effects = trace(root, "main.py").record.effects_of("busy")
+
+    kinds = {(e.kind, e.line) for e in effects if e.file.endswith("busy.py")}
+    assert {("wrote", 3), ("read", 4), ("warning", 8)} <= kinds
+    tops = {(e.kind, e.top_line) for e in effects}
+    assert ("thread", 6) in tops
+    assert ("process", 7) in tops
+    assert ("patch", "target.act") in {(e.kind, e.what) for e in effects}
+
+
+def test_output_streams_status_and_arguments_are_the_programs(arcade: Path):
+    """Without labels a traced program writes exactly what it writes alone, and ends the same way."""
+    (arcade / "end.py").write_text(
+        "import sys\nprint(sys.argv, sys.path[0])\nprint('e', file=sys.stderr)\n"
+        "print([n for n in sys.modules if 'entrepot' in n or n == 'sitecustomize'])\n"
+        "import os; print(os.environ.get('PYTHONPATH'), 'ENTREPOT_TRACE' in os.environ)\nsys.exit(7)\n"
+    )
+    code = (
+        "import sys; from entrepot.trace.running import record;sys.exit(record('end.py', '-x', 'y').status)"
+    )
+    plain = subprocess.run([sys.executable, "end.py", "-x", "y"], cwd=arcade, capture_output=True)
+    traced = subprocess.run([sys.executable, "-c", code], cwd=arcade, capture_output=True)
+
+    assert (traced.returncode, traced.stdout, traced.stderr) == (7, plain.stdout, plain.stderr)
+
+
+def test_an_error_is_told_to_the_letter_and_recorded(draw: Draw):
+    """A traceback is the one that Python prints; the record has the failed modules and the exception."""
+    root = draw({"main.py": "import a\n", "a.py": "import b\n", "b.py": "1 / 0\n"})
+    code = "import sys; from entrepot.trace.running import record; sys.exit(record('main.py').status)"
+    plain = subprocess.run([sys.executable, "main.py"], cwd=root, capture_output=True)
+    traced = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True)
+    assert (traced.returncode, traced.stderr) == (1, plain.stderr)
+
+    made = trace(root, "main.py").record
+    assert [m.error for m in made.modules if m.name in "ab"] == ["ZeroDivisionError: division by zero"] * 2
+    assert made.failure is not None
+    assert made.failure.kind == "ZeroDivisionError"
+
+
+def test_a_killed_program_leaves_its_record(draw: Draw):
+    """What had been written down before a signal ended the program is kept, and said to be incomplete."""
+    root = draw(
+        {"main.py": "import a\n", "a.py": "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n"}
+    )
+
+    run = trace(root, "main.py")
+
+    assert run.status == -signal.SIGKILL
+    assert not run.record.is_complete
+    assert "a" in [m.name for m in run.record.modules]
+
+
+def test_a_record_survives_json(arcade: Path):
+    """to_json and from_json are each other's opposite, and the version is in it."""
+    made = trace(arcade, "-c", "import arcade; arcade.nothing").record
+
+    assert Record.from_json(made.to_json()) == made
+    assert json.loads(made.to_json())["version"] == 1
+
+
+def test_a_text_that_is_no_record_is_refused():
+    """from_json says what is wrong instead of making half a record."""
+    with pytest.raises(ValueError, match="not a record"):
+        Record.from_json("{}")
+    with pytest.raises(ValueError, match="upgrade entrepot"):
+        Record.from_json('{"version": 99, "modules": []}')
+
+
+def test_isolated_mode_is_refused_with_the_way_out():
+    """Where the observer cannot get in, nothing is run and the error says what to do."""
+    with pytest.raises(NotTraceable, match=r"entrepot run -I x\.py"):
+        record("-I", "x.py")
+
+
+@pytest.mark.parametrize(
+    "code", ["import json, decimal", "import asyncio", "import email.mime.text, sqlite3"]
+)
+def test_the_modules_are_those_that_python_itself_reports(code: str, tmp_path: Path):
+    """The modules initialised are the ones that `-X importtime` lists, and their order is the same."""
+    plain = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    made = trace(tmp_path, "-c", code).record
+    listed = [
+        line.rpartition("|")[2].strip()
+        for line in plain.stderr.splitlines()
+        if line.startswith("import time:")
+    ]
+
+    started = {module.name for module in made.modules}
+    assert started == set(listed[1:]) - set(made.preloaded)
+
+
+def test_labels_say_who_wrote_each_line(draw: Draw):
+    """Each line of output is labelled with module and line, whoever wrote it, a child included."""
+    root = draw(
+        {
+            "main.py": """
+                import sys, logging, subprocess, noisy
+                print("one"); sys.stdout.write("two\\nthree\\n")
+                logging.basicConfig(); logging.warning("four")
+                subprocess.run(["echo", "five"])
+            """,
+            "noisy.py": "print('zero')\n",
+        }
+    )
+    code = "import sys; from entrepot.trace.running import record; record('main.py', labels=True)"
+    run = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+
+    assert run.stdout.splitlines() == [
+        "[noisy:1] zero",
+        "[__main__:2] one",
+        "[__main__:2] two",
+        "[__main__:2] three",
+        "[__main__:4 (child)] five",
+    ]
+    assert run.stderr.splitlines() == ["[__main__:3] WARNING:root:four"]
