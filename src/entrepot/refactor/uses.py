@@ -210,10 +210,30 @@ def _note_import(
     aliases.setdefault((id(home), occurrence.name), []).append((dotted, occurrence))
     if project.find_module(source, file.path) == path:
         submodule = project.find_module(dotted, file.path)
-        if submodule is None or submodule == path:
+        if submodule is None or submodule == path or binds_itself(project, path, alias.name):
             uses.from_imports.append(FromImport(statement, alias, body, occurrence))
-    elif project.find_module(dotted, file.path) == path:
+    elif project.find_module(dotted, file.path) == path and not (
+        (package := project.find_module(source, file.path)) is not None
+        and binds_itself(project, package, alias.name)
+    ):
         uses.module_imports.append(ModuleImport(statement, alias, body, occurrence))
+
+
+def binds_itself(project: Project, package: str, name: str) -> bool:
+    """Whether a package's `__init__` binds a name to something else than its submodule of that name."""
+    if name.encode() not in project.raw(package):
+        return False
+    file = project.file(package)
+    for occurrence in file.names.of_module(name):
+        if occurrence.kind == IMPORT and isinstance(occurrence.node, ast.alias):
+            statement = occurrence.node.statement  # type: ignore[attr-defined]
+            if isinstance(statement, ast.ImportFrom):
+                source = project.resolve_from(statement, package)
+                if source != project.name_of(package):
+                    return True
+        elif occurrence.kind in ("define", "store"):
+            return True
+    return False
 
 
 def _match(project: Project, file: SourceFile, dotted: str, occurrence: Occurrence, path: str) -> int | None:
