@@ -71,7 +71,9 @@ def read_page(path: Path) -> list[Scenario]:
         elif line.startswith("+++"):
             add = (found[-1].edits[-1] if found[-1].edits else found[-1], "code")
         elif line.startswith(">>> edit"):
-            found[-1].edits.append(Edit(refused=line.partition("refused")[2].strip() or ("?" if "refused" in line else "")))
+            found[-1].edits.append(
+                Edit(refused=line.partition("refused")[2].strip() or ("?" if "refused" in line else ""))
+            )
             add = None
         elif line.startswith("???"):
             add = found[-1].edits[-1].same
@@ -136,7 +138,10 @@ class World:
                 module = ModuleType("__main__")
                 module.__file__ = str(self.root / entry)
                 sys.modules["__main__"] = module
-                exec(compile((self.root / entry).read_text(), module.__file__, "exec", 0, True), module.__dict__)
+                exec(
+                    compile((self.root / entry).read_text(), module.__file__, "exec", 0, True),
+                    module.__dict__,
+                )
                 self.space["main"] = module
             else:
                 for name in modules_of(self.files):
@@ -182,13 +187,19 @@ def run(scenario: Scenario, root: Path) -> list[str]:
     here = os.getcwd()
     try:
         files = dict(scenario.files)
+        disk = dict(files)
         write(root, files)
         answers: list[tuple[str, str, dict[str, str | None]]] = []
         with World(root, files, followed=True) as world:
             world.do(scenario.code)
             for number, edit in enumerate(scenario.edits):
                 write(root, edit.files)
-                after = {k: v for k, v in {**files, **edit.files}.items() if v is not None}
+                gone = [k for k, v in edit.files.items() if v is None]
+                disk = {
+                    k: v
+                    for k, v in {**disk, **edit.files}.items()
+                    if not any(k == g or k.startswith(g + "/") for g in gone)
+                }
                 with contextlib.redirect_stdout(world.output):
                     report = live.refresh()
                 if edit.refused:
@@ -200,7 +211,7 @@ def run(scenario: Scenario, root: Path) -> list[str]:
                     wrong.append(f"edit {number}: refused: {report}")
                     break
                 else:
-                    files = after
+                    files = dict(disk)
                 world.files = files
                 world.look()
                 world.space["report"], world.space["output"] = report, world.output.getvalue()
@@ -217,10 +228,14 @@ def run(scenario: Scenario, root: Path) -> list[str]:
     return wrong
 
 
-def compare(scenario: Scenario, root: Path, answers: list[tuple[str, str, dict[str, str | None]]]) -> list[str]:
+def compare(
+    scenario: Scenario, root: Path, answers: list[tuple[str, str, dict[str, str | None]]]
+) -> list[str]:
     """Ask a fresh start on the same files."""
     wrong = []
-    for index, files in enumerate([f for i, (_, _, f) in enumerate(answers) if i == 0 or f != answers[i - 1][2]]):
+    for index, files in enumerate(
+        [f for i, (_, _, f) in enumerate(answers) if i == 0 or f != answers[i - 1][2]]
+    ):
         fresh_root = root.parent / f"fresh{index}" / root.name
         write(fresh_root, files)
         with World(fresh_root, files, followed=False) as fresh:
@@ -231,6 +246,9 @@ def compare(scenario: Scenario, root: Path, answers: list[tuple[str, str, dict[s
                     with contextlib.suppress(Exception):
                         fresh.do(edit.code)
             for question, answer, asked in answers:
-                if asked == files and (expected := fresh.ask(question)).replace(str(fresh_root), str(root)) != answer:
+                if (
+                    asked == files
+                    and (expected := fresh.ask(question)).replace(str(fresh_root), str(root)) != answer
+                ):
                     wrong.append(f"{question}: {answer}, a fresh start gives {expected}")
     return wrong

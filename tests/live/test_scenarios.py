@@ -11,7 +11,9 @@ ALL = [(page.stem, scenario) for page in sorted(PAGES.glob("*.txt")) for scenari
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("page", "scenario"), ALL, ids=[f"{page}: {scenario.name}" for page, scenario in ALL])
+@pytest.mark.parametrize(
+    ("page", "scenario"), ALL, ids=[f"{page}: {scenario.name}" for page, scenario in ALL]
+)
 def test_the_running_program_does_what_its_new_sources_say(page: str, scenario: Scenario, tmp_path: Path):
     """Compared with a fresh start on the edited files; kept state is claimed beside it."""
     root = tmp_path / "program"

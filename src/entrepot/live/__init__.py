@@ -17,7 +17,7 @@ _PUBLIC = {
     "Problem": "report",
 }
 
-__all__ = list(_PUBLIC)  # noqa: PLE0605
+__all__ = list(_PUBLIC)
 
 
 def __getattr__(name: str) -> object:

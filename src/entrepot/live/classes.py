@@ -26,7 +26,14 @@ from entrepot.live.undo import UndoLog
 _BUILTIN = {"__dict__", "__weakref__"}
 _QUIET = {"__firstlineno__", "__static_attributes__", "__module__", "__qualname__"}
 # What an in-place class remembers that no body gives.
-_REMEMBERED = {"__abstractmethods__", "_abc_impl", "__subclasshook__", "_abc_registry", "__parameters__", "__orig_bases__"}
+_REMEMBERED = {
+    "__abstractmethods__",
+    "_abc_impl",
+    "__subclasshook__",
+    "_abc_registry",
+    "__parameters__",
+    "__orig_bases__",
+}
 _PLAIN_META_NEW = {type.__new__, abc.ABCMeta.__new__}
 _MISSING = object()
 
@@ -48,11 +55,20 @@ class Merger:
         self.pending_docs: list[object] = []
 
     def build(
-        self, real: Callable[..., Any], living: type, unchanged: set[str], body: FunctionType, name: str, bases: tuple[Any, ...], keywords: dict[str, Any]
+        self,
+        real: Callable[..., Any],
+        living: type,
+        unchanged: set[str],
+        body: FunctionType,
+        name: str,
+        bases: tuple[Any, ...],
+        keywords: dict[str, Any],
     ) -> Any:
         """Run a class body for a living class; `unchanged` are attributes whose initialiser is as before."""
         if _wants_slots(living) and "__slots__" not in body.__code__.co_names:
-            return real(body, name, *bases, **keywords)  # a decorator makes the slots: the finished class is poured
+            return real(
+                body, name, *bases, **keywords
+            )  # a decorator makes the slots: the finished class is poured
         resolved = types.resolve_bases(bases)
         meta, namespace, rest = types.prepare_class(name, resolved, dict(keywords))
         makes_real = (
@@ -60,12 +76,15 @@ class Merger:
             or not _is_plain(meta)
             or _wants_slots(living)
             or not _same_slots_hint(body, living)
-            or any(base is object for base in living.__bases__) != any(base is object for base in (resolved or (object,)))
+            or any(base is object for base in living.__bases__)
+            != any(base is object for base in (resolved or (object,)))
         )
         if not makes_real:
             captured: list[dict[str, Any]] = []
 
-            def capture(_name: str, _bases: tuple[Any, ...], given: dict[str, Any], **_keywords: Any) -> object:
+            def capture(
+                _name: str, _bases: tuple[Any, ...], given: dict[str, Any], **_keywords: Any
+            ) -> object:
                 captured.append(given)
                 return given
 
@@ -74,7 +93,9 @@ class Merger:
             given = captured[0]
             if "__slots__" not in given:
                 if not self._set_bases(living, resolved):
-                    raise CannotChange(f"class {living.__qualname__}: its bases cannot become {resolved!r} in place")
+                    raise CannotChange(
+                        f"class {living.__qualname__}: its bases cannot become {resolved!r} in place"
+                    )
                 self._merge(living, given, unchanged, rest, meta)
                 return living
         made = real(body, name, *bases, **keywords)
@@ -103,7 +124,11 @@ class Merger:
         bases = tuple(base for base in made.__bases__)
         if not self._set_bases(living, bases):
             return self._replace(living, made)
-        given = {k: v for k, v in made.__dict__.items() if k not in _BUILTIN and type(v).__name__ != "member_descriptor"}
+        given = {
+            k: v
+            for k, v in made.__dict__.items()
+            if k not in _BUILTIN and type(v).__name__ != "member_descriptor"
+        }
         for value in given.values():
             _retarget_cells(value, made, living, self.undo)
         before = self._snapshot(living)
@@ -113,7 +138,9 @@ class Merger:
         self._refresh_abstract(living)
         return living
 
-    def _merge(self, living: type, given: dict[str, Any], unchanged: set[str], keywords: dict[str, Any], meta: type) -> None:
+    def _merge(
+        self, living: type, given: dict[str, Any], unchanged: set[str], keywords: dict[str, Any], meta: type
+    ) -> None:
         before = self._snapshot(living)
         cell = given.pop("__classcell__", None)
         if cell is not None:
@@ -155,7 +182,11 @@ class Merger:
                 continue
             if key in unchanged and old is not _MISSING:
                 continue
-            if type(old) is FunctionType and type(value) is FunctionType and old.__module__ == value.__module__:
+            if (
+                type(old) is FunctionType
+                and type(value) is FunctionType
+                and old.__module__ == value.__module__
+            ):
                 adopt(old, value, self.undo)
                 continue
             if isinstance(old, type) and isinstance(value, type) and old.__qualname__ == value.__qualname__:
@@ -180,7 +211,11 @@ class Merger:
         if isinstance(old, property) and isinstance(new, property):
             for getter in ("fset", "fdel"):
                 a, b = getattr(old, getter), getattr(new, getter)
-                if type(a) is FunctionType and type(b) is FunctionType and a.__code__.co_freevars == b.__code__.co_freevars:
+                if (
+                    type(a) is FunctionType
+                    and type(b) is FunctionType
+                    and a.__code__.co_freevars == b.__code__.co_freevars
+                ):
                     set_code(a, b.__code__, self.undo)
 
     def _is_run_time(self, living: type, key: str) -> bool:
@@ -194,11 +229,20 @@ class Merger:
     def _snapshot(self, living: type) -> dict[str, Any]:
         before = dict(living.__dict__)
         self.undo.add(f"class {living.__qualname__}", _restore_class, living, before)
-        return {k: (v, getattr(v, "__code__", None), getattr(v, "__defaults__", None)) for k, v in before.items()}
+        return {
+            k: (v, getattr(v, "__code__", None), getattr(v, "__defaults__", None)) for k, v in before.items()
+        }
 
     def _note_changes(self, living: type, before: dict[str, Any]) -> None:
-        now = {k: (v, getattr(v, "__code__", None), getattr(v, "__defaults__", None)) for k, v in living.__dict__.items()}
-        names = {k for k in before.keys() | now.keys() if not _same_triple(before.get(k), now.get(k))} - _QUIET - _REMEMBERED
+        now = {
+            k: (v, getattr(v, "__code__", None), getattr(v, "__defaults__", None))
+            for k, v in living.__dict__.items()
+        }
+        names = (
+            {k for k in before.keys() | now.keys() if not _same_triple(before.get(k), now.get(k))}
+            - _QUIET
+            - _REMEMBERED
+        )
         self.changed.setdefault(id(living), set()).update(names)
 
     def _set_bases(self, living: type, bases: tuple[Any, ...]) -> bool:
@@ -228,7 +272,10 @@ class Merger:
     def _pour_enum(self, living: Any, made: Any) -> None:
         before = self._snapshot(living)
         old_members = dict(living._member_map_)
-        tables = {t: (living.__dict__[t], _copy(living.__dict__[t])) for t in ("_member_map_", "_value2member_map_", "_member_names_")}
+        tables = {
+            t: (living.__dict__[t], _copy(living.__dict__[t]))
+            for t in ("_member_map_", "_value2member_map_", "_member_names_")
+        }
         for table, content in tables.values():
             self.undo.add("members", _refill, table, content)
         members: dict[str, Any] = {}
@@ -242,11 +289,15 @@ class Merger:
             if old is not None and _same_payload(old, member):
                 for attribute in ("_value_", "_sort_order_", "_name_"):
                     if attribute in member.__dict__:
-                        self.undo.add("a member", old.__dict__.__setitem__, attribute, old.__dict__.get(attribute))
+                        self.undo.add(
+                            "a member", old.__dict__.__setitem__, attribute, old.__dict__.get(attribute)
+                        )
                         old.__dict__[attribute] = member.__dict__[attribute]
                 for attribute, value in member.__dict__.items():
                     if not attribute.startswith("_") and old.__dict__.get(attribute) is not value:
-                        self.undo.add("a member", old.__dict__.__setitem__, attribute, old.__dict__.get(attribute))
+                        self.undo.add(
+                            "a member", old.__dict__.__setitem__, attribute, old.__dict__.get(attribute)
+                        )
                         old.__dict__[attribute] = value
                 if old.__dict__.get("__objclass__") is not None:
                     old.__dict__["__objclass__"] = living
@@ -263,7 +314,11 @@ class Merger:
                 continue
             if name in members and not isinstance(value, property | types.DynamicClassAttribute):
                 value = members[name]
-            elif type(value) is FunctionType and type(living.__dict__.get(name)) is FunctionType and value.__module__ == living.__module__:
+            elif (
+                type(value) is FunctionType
+                and type(living.__dict__.get(name)) is FunctionType
+                and value.__module__ == living.__module__
+            ):
                 _retarget_cells(value, made, living, self.undo)
                 adopt(living.__dict__[name], value, self.undo)
                 continue
@@ -276,7 +331,10 @@ class Merger:
                 continue
         _refill(living._member_map_, members)
         _refill(living._member_names_, made._member_names_)
-        _refill(living._value2member_map_, {value: by_new[id(m)] for value, m in made._value2member_map_.items() if id(m) in by_new})
+        _refill(
+            living._value2member_map_,
+            {value: by_new[id(m)] for value, m in made._value2member_map_.items() if id(m) in by_new},
+        )
         self._note_changes(living, before)
         self.changed[id(living)].add("__members__")
 
@@ -293,7 +351,13 @@ class Merger:
                 try:
                     for instance in instances:
                         instance.__class__ = made
-                        self.undo.add(f"class of an instance of {living.__qualname__}", setattr, instance, "__class__", living)
+                        self.undo.add(
+                            f"class of an instance of {living.__qualname__}",
+                            setattr,
+                            instance,
+                            "__class__",
+                            living,
+                        )
                 except TypeError as error:
                     raise CannotChange(f"class {living.__qualname__}: {error}; restart the program") from None
             self.replaced.append((living, made))
@@ -409,7 +473,11 @@ def _retarget_cells(value: object, made: type, living: type, undo: UndoLog) -> N
     """`__class__` cells of methods made for a throw-away class must hold the living one."""
     del undo  # the cells belong to objects that nobody has yet
     parts = [value, innermost(value)]
-    parts += [getattr(value, name, None) for name in ("fget", "fset", "fdel")] if isinstance(value, property) else []
+    parts += (
+        [getattr(value, name, None) for name in ("fget", "fset", "fdel")]
+        if isinstance(value, property)
+        else []
+    )
     for part in parts:
         for cell in getattr(part, "__closure__", None) or ():
             try:

@@ -11,6 +11,7 @@ Knows code objects only: never a module, never a file. Does not see names made a
 from __future__ import annotations
 
 import opcode
+import sys
 from collections.abc import Iterator
 from types import CodeType
 from typing import NamedTuple
@@ -21,7 +22,7 @@ _OP = opcode.opmap
 _LOADS = {_OP[name] for name in ("LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS") if name in _OP}
 _LOAD_GLOBAL = _OP["LOAD_GLOBAL"]
 _ATTRIBUTES = {_OP[name] for name in ("LOAD_ATTR", "LOAD_METHOD") if name in _OP}
-_SHIFTED_ATTRIBUTE = "LOAD_METHOD" not in _OP  # from 3.12 the lowest bit of LOAD_ATTR says "method"
+_SHIFTED_ATTRIBUTE = sys.version_info >= (3, 12)  # from 3.12 the lowest bit of LOAD_ATTR says "method"
 _STORES = {_OP["STORE_NAME"], _OP["STORE_GLOBAL"]}
 _IMPORT_NAME, _IMPORT_FROM = _OP["IMPORT_NAME"], _OP["IMPORT_FROM"]
 _LOAD_CONST, _EXTENDED = _OP["LOAD_CONST"], _OP["EXTENDED_ARG"]
@@ -30,7 +31,16 @@ _CONSTS = {_LOAD_CONST} | ({_OP["RETURN_CONST"]} if "RETURN_CONST" in _OP else s
 _TRANSPARENT = {0, _EXTENDED, *(_OP[name] for name in ("PUSH_NULL", "CACHE") if name in _OP)}
 _EFFECTS = {
     _OP[name]
-    for name in ("CALL", "CALL_FUNCTION_EX", "CALL_KW", "STORE_SUBSCR", "DELETE_SUBSCR", "STORE_ATTR", "DELETE_ATTR", "STORE_SLICE")
+    for name in (
+        "CALL",
+        "CALL_FUNCTION_EX",
+        "CALL_KW",
+        "STORE_SUBSCR",
+        "DELETE_SUBSCR",
+        "STORE_ATTR",
+        "DELETE_ATTR",
+        "STORE_SLICE",
+    )
     if name in _OP
 }
 _BUILD_CLASS = _OP["LOAD_BUILD_CLASS"]
@@ -62,6 +72,7 @@ def read_events(code: CodeType) -> Iterator[Event]:
     chain: list[str] | None = None
     recent: list[object] = []
     extended = 0
+    line = code.co_firstlineno
     for offset in range(0, len(raw), 2):
         op = raw[offset]
         if op == 0:
@@ -93,7 +104,9 @@ def read_events(code: CodeType) -> Iterator[Event]:
             yield Event(line, "store", names[arg])
         elif op == _IMPORT_NAME:
             level, wanted = recent[-2], recent[-1]
-            yield Event(line, "import", Import(int(level), names[arg], wanted if isinstance(wanted, tuple) else ()))  # type: ignore[call-overload]
+            yield Event(
+                line, "import", Import(int(level), names[arg], wanted if isinstance(wanted, tuple) else ())
+            )  # type: ignore[call-overload]
         elif op in _EFFECTS:
             yield Event(line, "effect", None)
     if chain is not None:
@@ -164,6 +177,15 @@ def may_have_effects(code: CodeType) -> bool:
     # `class C:` is a call with two arguments; more of them are bases, whose __init_subclass__ may do anything.
     call, arguments = _OP["CALL"], code.co_code[1::2]
     return any(op == call and argument > 2 for op, argument in zip(operations, arguments, strict=True))
+
+
+def replaces_entries(code: CodeType) -> bool:
+    """Whether module code assigns to items or attributes, or calls `update`: entries may change where sizes do not."""
+    operations = code.co_code[::2]
+    return (
+        any(operations.count(_OP[name]) for name in ("STORE_SUBSCR", "STORE_ATTR"))
+        or "update" in code.co_names
+    )
 
 
 def same_behaviour(before: CodeType, after: CodeType) -> bool:

@@ -9,7 +9,15 @@ from typing import Any
 
 from entrepot.live.codes import walk_codes
 from entrepot.live.containers import identify
-from entrepot.live.functions import caches_around, find_functions, find_in, innermost, repoint, set_code, table_of
+from entrepot.live.functions import (
+    caches_around,
+    find_functions,
+    find_in,
+    innermost,
+    repoint,
+    set_code,
+    table_of,
+)
 from entrepot.live.report import Report
 from entrepot.live.staging import Stage
 from entrepot.live.statements import Unit
@@ -67,7 +75,10 @@ class Commit:
     def check(self) -> None:
         """The last moment at which something may say no."""
         for stage in self._update.stages.values():
-            if any(type(f) is FunctionType and f.__globals__ is stage.staged for f in gc.get_referrers(stage.staged)):
+            if any(
+                type(f) is FunctionType and f.__globals__ is stage.staged
+                for f in gc.get_referrers(stage.staged)
+            ):
                 self._update.session.need_repoint()
                 return
 

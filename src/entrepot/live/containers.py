@@ -16,7 +16,7 @@ from operator import is_
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
-from entrepot.live.codes import may_have_effects
+from entrepot.live.codes import may_have_effects, replaces_entries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ class Entry:
 
     __slots__ = ("before", "container", "is_own", "key", "unit", "value")
 
-    def __init__(self, container: Any, key: object, value: object, before: object = _MISSING, *, is_own: bool = False) -> None:
+    def __init__(
+        self, container: Any, key: object, value: object, before: object = _MISSING, *, is_own: bool = False
+    ) -> None:
         self.container = container
         self.key = key
         self.value = value
@@ -126,17 +128,29 @@ class Containers:
         self.sizes: list[int] = []
         self.copies: list[Any] = []
         self.owners: list[str] = []
+        self.bases: list[Any] = []  # the content that imports gave, without what the running program did
         self.place: dict[int, int] = {}
+        self.attributes: set[int] = set()  # ids of the registered instances' own dictionaries
 
     def register(self, record: Record) -> None:
         """Take in the containers that a module has now."""
         first = record.finished != 0
-        for container in find_containers(record.namespace, record.name):
+        for container in find_containers(record.namespace, record.name, self.attributes):
             if id(container) in self.place or len(container) > LARGE:
                 continue
             self.add(container, record.name)
-            if first and container and record.code is not None and may_have_effects(record.code):
-                record.entries += find_new(container, {} if isinstance(container, dict) else set() if isinstance(container, set) else [], is_own=True)
+            if (
+                first
+                and container
+                and id(container) not in self.attributes
+                and record.code is not None
+                and may_have_effects(record.code)
+            ):
+                record.entries += find_new(
+                    container,
+                    {} if isinstance(container, dict) else set() if isinstance(container, set) else [],
+                    is_own=True,
+                )
 
     def add(self, container: Any, owner: str) -> None:
         """Register one container with its present content."""
@@ -144,11 +158,19 @@ class Containers:
         self.objects.append(container)
         self.sizes.append(len(container))
         self.copies.append(copy_of(container))
+        self.bases.append(self.copies[-1])
         self.owners.append(owner)
 
     def note(self, record: Record) -> None:
         """Write down under this module what changed since the last note."""
         if record.code is None or not may_have_effects(record.code):
+            return
+        if replaces_entries(record.code):
+            entries = self.find_all_changes()
+            for entry in entries:
+                place = self.place.get(id(entry.container))
+                entry.is_own = place is not None and self.owners[place] == record.name
+            record.entries += entries
             return
         record.entries += self.find_changes(record.name)
 
@@ -166,7 +188,7 @@ class Containers:
             container = self.objects[index]
             is_own = self.owners[index] == owner
             new = find_new(container, self.copies[index], is_own=is_own)
-            self.copies[index] = copy_of(container)
+            self.copies[index] = self.bases[index] = copy_of(container)
             self.sizes[index] = now
             for entry in new:
                 if type(entry.value) in _KIND_SET and id(entry.value) not in self.place:
@@ -192,7 +214,11 @@ class Containers:
                 self.copies[index] = copy_of(container)
                 self.sizes[index] = len(container)
         for entry in list(found):
-            if type(entry.value) in _KIND_SET and id(entry.value) not in self.place and len(entry.value) <= LARGE:  # type: ignore[arg-type]
+            if (
+                type(entry.value) in _KIND_SET
+                and id(entry.value) not in self.place
+                and len(entry.value) <= LARGE
+            ):  # type: ignore[arg-type]
                 self.add(entry.value, "")
                 found += find_new(entry.value, {} if isinstance(entry.value, dict) else [])
         return found
@@ -206,29 +232,41 @@ class Containers:
             for part in (getattr(logger, "handlers", None), getattr(logger, "filters", None)):
                 if type(part) is list and id(part) not in self.place:
                     self.add(part, "logging")
-                    if part and self.objects[:-1]:  # a logger that is new to us: its first handlers are somebody's
+                    if (
+                        part and self.objects[:-1]
+                    ):  # a logger that is new to us: its first handlers are somebody's
                         self.copies[-1], self.sizes[-1] = [], 0
 
 
-def find_containers(namespace: dict[str, Any], module_name: str) -> list[Any]:
-    """Return containers reachable from a namespace: values, class attributes, instances' attributes, one level below."""
+def find_containers(
+    namespace: dict[str, Any], module_name: str, belongings: set[int] | None = None
+) -> list[Any]:
+    """Return containers reachable from a namespace: values, class attributes, instances' attributes, one level below.
+
+    Ids of instances' own dictionaries are added to `belongings`.
+    """
     found: list[Any] = []
-    for value in list(namespace.values()):
+    for name, value in list(namespace.items()):
         kind = type(value)
         if kind in _KIND_SET:
-            if value is not namespace.get("__builtins__"):
+            if name == "__all__" or name[:2] != "__":
                 _add_with_inner(value, found)
         elif kind is FunctionType or kind is str or kind is int or kind is ModuleType:
             continue
         elif isinstance(value, type):
             if value.__module__ == module_name:
-                for attribute in list(value.__dict__.values()):
-                    if type(attribute) in _KIND_SET:
+                for key, attribute in list(value.__dict__.items()):
+                    # `__dataclass_fields__`, an enum's `_member_map_`: the class's own works
+                    if type(attribute) in _KIND_SET and not (key[0] == key[-1] == "_"):
                         _add_with_inner(attribute, found)
-        elif kind.__module__ != "builtins" and (kind.__module__ == module_name or kind.__module__ in sys.modules):
+        elif kind.__module__ != "builtins" and (
+            kind.__module__ == module_name or kind.__module__ in sys.modules
+        ):
             attributes = getattr(value, "__dict__", None)
             if type(attributes) is dict and not kind.__module__.startswith(("importlib", "_frozen")):
                 found.append(attributes)
+                if belongings is not None:
+                    belongings.add(id(attributes))
                 for attribute in list(attributes.values()):
                     if type(attribute) in _KIND_SET:
                         _add_with_inner(attribute, found)
@@ -249,14 +287,20 @@ def assign_units(entries: list[Entry], units: list[Unit], namespace: dict[str, A
     waiting = [entry for entry in entries if entry.unit is None]
     if not waiting:
         return
-    effective = [unit for unit in units if unit.has_effects or unit.is_decorated or unit.kind in ("class", "other", "main")]
+    effective = [
+        unit
+        for unit in units
+        if unit.has_effects or unit.is_decorated or unit.kind in ("class", "other", "main")
+    ]
     makers = {name: unit for unit in units for name in unit.binds}
     ties: dict[tuple[int, tuple[int, ...]], int] = {}
     for entry in waiting:
         best, score = _best_units(entry, units, effective, makers, namespace)
         if entry.is_own:
             home = next((makers.get(n) for n, v in namespace.items() if v is entry.container), None)
-            if home is not None and (home in best or score == 0 or not best):
+            if home is not None and (
+                home in best or not best or score < (4 if home.has_effects or home.codes else 1)
+            ):
                 entry.unit = identify(home)
                 continue
         if not best:
@@ -276,11 +320,18 @@ def _best_units(
     entry: Entry, units: list[Unit], effective: list[Unit], makers: dict[str, Unit], namespace: dict[str, Any]
 ) -> tuple[list[Unit], int]:
     lines, objects = _origins((entry.key, entry.value), namespace)
+    owners = {
+        n
+        for n, v in namespace.items()
+        if any(part is entry.container for part in getattr(v, "__dict__", {}).values())
+        and not isinstance(v, ModuleType)
+    }
     best: list[Unit] = []
     top = 0
     for unit in effective:
         score = 4 * any(unit.first <= line <= unit.last for line in lines)
         score += 3 * any(makers.get(name) is unit for name in objects)
+        score += any(chain[0] in owners for chain in unit.eager)
         score += 2 * any(chain[0] in objects for chain in unit.eager)
         score += 2 * _is_constant(entry.key, unit) + _is_constant(entry.value, unit)
         if score > top:
@@ -288,20 +339,28 @@ def _best_units(
         elif score == top:
             best.append(unit)
     if top == 0:
-        best = [unit for unit in effective if unit.has_effects and unit.kind in ("other", "assign", "def", "class")]
+        best = [
+            unit
+            for unit in effective
+            if unit.has_effects and unit.kind in ("other", "assign", "def", "class")
+        ]
     return best, top
 
 
 def _is_constant(value: object, unit: Unit) -> bool:
     if isinstance(value, str) and value in unit.binds:
         return True
-    return isinstance(value, str | int | float | bytes) and any(type(c) is type(value) and c == value for c in unit.constants)
+    return isinstance(value, str | int | float | bytes) and any(
+        type(c) is type(value) and c == value for c in unit.constants
+    )
 
 
 def _origins(roots: tuple[object, ...], namespace: dict[str, Any]) -> tuple[set[int], set[str]]:
     """Lines of the functions, and names of the module's objects, that an entry refers to."""
     lines: set[int] = set()
-    names_by_id = {id(v): n for n, v in namespace.items() if isinstance(v, FunctionType | type) or hasattr(v, "__dict__")}
+    names_by_id = {
+        id(v): n for n, v in namespace.items() if isinstance(v, FunctionType | type) or hasattr(v, "__dict__")
+    }
     names: set[str] = set()
     stack, seen = [(root, 0) for root in roots], set()
     while stack and len(seen) < 200:

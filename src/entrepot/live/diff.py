@@ -44,7 +44,7 @@ def plan_steps(old: Parsed, new: Parsed) -> Difference:
     partner = _pair(old.units, new.units)
     steps = [_make_step(unit, partner.get(id(unit))) for unit in new.units]
     taken = {id(step.old) for step in steps if step.old}
-    removed = [unit for unit in old.units if id(unit) not in taken]
+    removed = [unit for unit in old.units if id(unit) not in taken and unit.kind != "main"]
     lost = {name for unit in removed for name in unit.binds}
     for step in steps:
         if step.old:
@@ -52,9 +52,11 @@ def plan_steps(old: Parsed, new: Parsed) -> Difference:
     moved = _find_moved(steps, old.units)
     for step in steps:
         # A name that lost one of several binders takes the value that the others give it; so does one whose binders changed places.
-        if step.action == SAME and (step.unit.binds & lost or id(step.unit) in moved) and step.unit.kind not in ("main", "import", "def"):
-            step.action = RUN
-        elif step.action != RUN and step.unit.binds & lost and step.unit.kind in ("import", "def"):
+        if (
+            step.action == SAME
+            and (step.unit.binds & lost or id(step.unit) in moved)
+            and step.unit.kind not in ("main", "import", "def")
+        ) or (step.action != RUN and step.unit.binds & lost and step.unit.kind in ("import", "def")):
             step.action = RUN
     return Difference(steps, removed, old.binds - new.binds)
 
@@ -68,7 +70,12 @@ def _pair(old: list[Unit], new: list[Unit]) -> dict[int, Unit]:
     """Return the old unit for each new one (by id)."""
     partner: dict[int, Unit] = {}
     left_old, left_new = list(old), list(new)
-    keys = (lambda u: u.text, lambda u: u.key, lambda u: (u.kind, u.name, u.binds) if u.binds else u, _first_bind)
+    keys = (
+        lambda u: u.text,
+        lambda u: u.key,
+        lambda u: (u.kind, u.name, u.binds) if u.binds else u,
+        _first_bind,
+    )
     for key in keys:
         waiting: dict[object, list[Unit]] = {}
         for unit in left_old:
@@ -89,6 +96,8 @@ def _pair(old: list[Unit], new: list[Unit]) -> dict[int, Unit]:
 
 def _first_bind(unit: Unit) -> object:
     """Pair a unit that binds several names with one that binds some of them; effects without names by their kind."""
+    if unit.kind == "main":
+        return "main"
     return (min(unit.binds),) if unit.binds else id(unit)
 
 
@@ -98,7 +107,12 @@ def _make_step(unit: Unit, old: Unit | None) -> Step:
     if unit.text == old.text or unit.key == old.key:
         action = SAME if unit.flags == old.flags else RUN
         return Step(unit, old, action)
-    if unit.kind == old.kind and unit.kind not in ("assign",) and unit.shape == old.shape and _same_cells(unit, old):
+    if (
+        unit.kind == old.kind
+        and unit.kind not in ("assign",)
+        and unit.shape == old.shape
+        and _same_cells(unit, old)
+    ):
         changed = len(unit.codes) != len(old.codes) or not all(map(same_behaviour, old.codes, unit.codes))
         return Step(unit, old, CODE, changed)
     if unit.kind == old.kind == "def" and unit.header == old.header and unit.name == old.name:
@@ -108,7 +122,9 @@ def _make_step(unit: Unit, old: Unit | None) -> Step:
 
 def _same_cells(unit: Unit, old: Unit) -> bool:
     """Whether every function directly in both versions closes over the same names (else code cannot be exchanged)."""
-    return [c.co_freevars for u in (unit,) for c in _functions(u)] == [c.co_freevars for u in (old,) for c in _functions(u)]
+    return [c.co_freevars for u in (unit,) for c in _functions(u)] == [
+        c.co_freevars for u in (old,) for c in _functions(u)
+    ]
 
 
 def _functions(unit: Unit) -> list:  # type: ignore[type-arg]

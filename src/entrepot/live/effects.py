@@ -51,7 +51,7 @@ class Effects:
             return
         self._is_ready = True
         for record in list(self._update.records.values()):
-            for container in find_containers(record.namespace, record.name):
+            for container in find_containers(record.namespace, record.name, self._containers.attributes):
                 if id(container) not in self._containers.place and len(container) <= 4096:
                     self._containers.add(container, record.name)
         self._containers.look_again()
@@ -116,11 +116,24 @@ class Effects:
     def _drop_empty(self, stage: Stage, entry: Entry) -> None:
         """A list that was made for its first entry goes with its last."""
         for outer in self._containers.objects:
-            if isinstance(outer, dict) and outer is not entry.container:
+            if (
+                isinstance(outer, dict)
+                and outer is not entry.container
+                and id(outer) not in self._containers.attributes
+            ):
                 for key, value in list(outer.items()):
-                    if value is entry.container and not any(
-                        e.container is outer and e.key == key and e.unit is None for e in stage.record.entries
-                    ) and any(e.container is outer and e.value is entry.container for r in self._update.records.values() for e in r.entries):
+                    if (
+                        value is entry.container
+                        and not any(
+                            e.container is outer and e.key == key and e.unit is None
+                            for e in stage.record.entries
+                        )
+                        and any(
+                            e.container is outer and e.value is entry.container
+                            for r in self._update.records.values()
+                            for e in r.entries
+                        )
+                    ):
                         del outer[key]
 
     def _withdraw_calls(self, stage: Stage, unit: Unit) -> None:
@@ -144,7 +157,11 @@ class Effects:
                 if isinstance(number, int) and threading.current_thread() is threading.main_thread():
                     default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
                     signal.signal(number, default)
-        if unit.kind == "def" and "atexit.register" in unit.text.partition("def ")[0] and unit.name in namespace:
+        if (
+            unit.kind == "def"
+            and "atexit.register" in unit.text.partition("def ")[0]
+            and unit.name in namespace
+        ):
             atexit.unregister(namespace[unit.name])
             self._update.undo.add("an atexit function", atexit.register, namespace[unit.name])
 
@@ -164,7 +181,9 @@ class Effects:
             if step.old is not None:
                 order.setdefault(identify(step.old), order[identify(step.unit)])
         for key in containers:
-            mine = [e for e in stage.record.entries if id(e.container) == key and e.is_live() and e.unit in order]
+            mine = [
+                e for e in stage.record.entries if id(e.container) == key and e.is_live() and e.unit in order
+            ]
             if not mine or isinstance(mine[0].container, set):
                 continue
             container = mine[0].container
@@ -195,7 +214,9 @@ class Effects:
                 signal.signal(number, handler)
         if self._is_ready:
             self._containers.look_again()
-            left += [f"thread {t.name} goes on" for t in threading.enumerate() if t.ident not in self._threads]
+            left += [
+                f"thread {t.name} goes on" for t in threading.enumerate() if t.ident not in self._threads
+            ]
         for name, entries in self._entries_before.items():
             if name in self._update.records:
                 self._update.records[name].entries = entries

@@ -19,6 +19,8 @@ from entrepot.live.statements import Unit
 VALUE, GONE, BEHAVIOUR, SHAPE = "value", "gone", "behaviour", "shape"
 # Names of modules themselves (appeared, gone) stand under this name.
 MODULE = ""
+# Ways to import a module whose name the source does not tell.
+_IMPORTERS = ("import_module", "__import__")
 
 
 @dataclass
@@ -64,8 +66,19 @@ class Facts:
         """Enter a fact and what follows for functions that use the name."""
         known = self.table.get((fact.module, fact.name))
         if known is not None:
-            strongest = VALUE if VALUE in (known.kind, fact.kind) else known.kind if known.kind != BEHAVIOUR else fact.kind
-            if known.kind == strongest and fact.attributes <= known.attributes and (known.at_call or not fact.at_call) and fact.kind not in (VALUE, GONE):
+            strongest = (
+                VALUE
+                if VALUE in (known.kind, fact.kind)
+                else known.kind
+                if known.kind != BEHAVIOUR
+                else fact.kind
+            )
+            if (
+                known.kind == strongest
+                and fact.attributes <= known.attributes
+                and (known.at_call or not fact.at_call)
+                and fact.kind not in (VALUE, GONE)
+            ):
                 return
             fact.kind = fact.kind if fact.kind in (GONE, VALUE) else strongest
             fact.attributes |= known.attributes
@@ -78,7 +91,11 @@ class Facts:
                 self.alive.append(value)
         self.queue.append(fact)
         for module, definition in tuple(self.index.deferred.get(fact.name, ())) if fact.name else ():
-            if definition and (module, definition) != (fact.module, fact.name) and self._concerns(module, fact):
+            if (
+                definition
+                and (module, definition) != (fact.module, fact.name)
+                and self._concerns(module, fact)
+            ):
                 self._spread(module, definition, fact)
 
     def _spread(self, module: str, definition: str, fact: Fact) -> None:
@@ -99,7 +116,11 @@ class Facts:
         mine, theirs = self.namespace(module), self.records[fact.module].namespace
         if fact.name in mine:
             value = mine[fact.name]
-            if value is theirs.get(fact.name) or value is self.namespace(fact.module).get(fact.name) or id(value) in self.by_object:
+            if (
+                value is theirs.get(fact.name)
+                or value is self.namespace(fact.module).get(fact.name)
+                or id(value) in self.by_object
+            ):
                 return True
         tail = fact.module.rpartition(".")[2]
         for value in mine.values():
@@ -114,6 +135,15 @@ class Facts:
         found = set(self.index.loads.get(fact.name, ()))
         if fact.kind in (VALUE, GONE):
             found |= self.index.imports.get(fact.name, set()) | self.index.stars
+            found |= self.index.loads.get(
+                fact.module.rpartition(".")[2], set()
+            )  # `getattr(module, name)`, `vars(module)`
+            for importer in _IMPORTERS:
+                found |= {
+                    m
+                    for m in self.index.loads.get(importer, ())
+                    if m in self.records and fact.module in self.records[m].children
+                }
             if fact.name == MODULE:
                 found |= self.index.imports.get(fact.module.rpartition(".")[2], set())
         else:
@@ -139,6 +169,13 @@ class Facts:
             found += self._resolve(module, chain)
         for wanted in unit.imports:
             found += self._import_reasons(module, wanted)
+        if any(part in _IMPORTERS for chain in unit.eager for part in chain):
+            children = self.records[module].children
+            found += [
+                Reason(f, (m, n), True)
+                for (m, n), f in self.table.items()
+                if m in children and f.kind in (VALUE, GONE)
+            ]
         return found
 
     def _resolve(self, module: str, chain: Chain) -> list[Reason]:
@@ -150,17 +187,25 @@ class Facts:
             found.append(_reason(fact, chain, 1))
         value = self.namespace(module).get(chain[0])
         position = 1
-        while isinstance(value, ModuleType) and value.__name__ in self.records and self.records[value.__name__].module is value:
+        while (
+            isinstance(value, ModuleType)
+            and value.__name__ in self.records
+            and self.records[value.__name__].module is value
+        ):
             name = value.__name__
             if position >= len(chain):
-                found += [Reason(f, chain, False) for (m, _), f in self.table.items() if m == name]
+                found += [
+                    Reason(f, chain, f.kind in (VALUE, GONE)) for (m, _), f in self.table.items() if m == name
+                ]
                 return found
             fact = self.table.get((name, chain[position]))
             if fact is not None:
                 found.append(_reason(fact, chain, position + 1))
             value = self.namespace(name).get(chain[position])
             position += 1
-        found += [_reason(f, chain, position) for f in self.origins(value) if all(f is not r.fact for r in found)]
+        found += [
+            _reason(f, chain, position) for f in self.origins(value) if all(f is not r.fact for r in found)
+        ]
         return found
 
     def origins(self, value: object, depth: int = 0) -> list[Fact]:
@@ -215,7 +260,11 @@ class Facts:
             found.append(Reason(whole, (name,), True))
         for part in wanted.names:
             if part == "*":
-                found += [Reason(f, (name, n), True) for (m, n), f in self.table.items() if m == name and n and f.kind in (VALUE, GONE)]
+                found += [
+                    Reason(f, (name, n), True)
+                    for (m, n), f in self.table.items()
+                    if m == name and n and f.kind in (VALUE, GONE)
+                ]
                 continue
             for key in ((name, part), (f"{name}.{part}" if name else part, MODULE)):
                 fact = self.table.get(key)

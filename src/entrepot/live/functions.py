@@ -66,12 +66,20 @@ def set_code(function: FunctionType, code: CodeType, undo: UndoLog) -> None:
 
 def _doc_of(code: CodeType) -> str | None:
     first = code.co_consts[0] if code.co_consts else None
-    if sys.version_info >= (3, 13) and not code.co_flags & 0x4000000:  # CO_HAS_DOCSTRING
+    if sys.version_info >= (3, 14) and not code.co_flags & 0x4000000:  # CO_HAS_DOCSTRING
         return None
     return first if isinstance(first, str) else None
 
 
-_PARTS = ("__defaults__", "__kwdefaults__", "__annotations__", "__doc__", "__name__", "__qualname__", "__module__")
+_PARTS = (
+    "__defaults__",
+    "__kwdefaults__",
+    "__annotations__",
+    "__doc__",
+    "__name__",
+    "__qualname__",
+    "__module__",
+)
 
 
 def adopt(old: FunctionType, new: FunctionType, undo: UndoLog) -> None:
@@ -130,7 +138,9 @@ def forward(old: FunctionType, new: Callable[..., object], undo: UndoLog) -> Non
     """Make the old function call the new one: for objects that code alone cannot make the same."""
     free = old.__code__.co_freevars
     lines = [f"def outer({', '.join(free)}):", "    def stub(*args, **kwargs):"]
-    lines += [f"        if 0: ({', '.join(free)},)"] if free else []  # never run; it makes the same free variables
+    lines += (
+        [f"        if 0: ({', '.join(free)},)"] if free else []
+    )  # never run; it makes the same free variables
     lines += ["        return 'entrepot target'(*args, **kwargs)", "    return stub"]
     outer = compile("\n".join(lines), "<entrepot.live>", "exec")
     stub = next(code for code in walk_codes(outer) if code.co_name == "stub")
@@ -140,7 +150,9 @@ def forward(old: FunctionType, new: Callable[..., object], undo: UndoLog) -> Non
     undo.add(f"defaults of {old.__qualname__}", setattr, old, "__defaults__", old.__defaults__)
     undo.add(f"defaults of {old.__qualname__}", setattr, old, "__kwdefaults__", old.__kwdefaults__)
     attributes = dict(old.__dict__)
-    undo.add(f"attributes of {old.__qualname__}", lambda: (old.__dict__.clear(), old.__dict__.update(attributes)))
+    undo.add(
+        f"attributes of {old.__qualname__}", lambda: (old.__dict__.clear(), old.__dict__.update(attributes))
+    )
     old.__code__ = stub
     old.__defaults__ = old.__kwdefaults__ = None
     old.__dict__["__wrapped__"] = new
@@ -161,7 +173,9 @@ def repoint(function: FunctionType, namespace: dict[str, Any]) -> None:
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(namespace))
     field.value = id(namespace)
     ctypes.pythonapi.Py_DecRef(ctypes.py_object(before))
-    function.__code__ = function.__code__  # the interpreter forgets what it had specialised for the old globals
+    function.__code__ = (
+        function.__code__
+    )  # the interpreter forgets what it had specialised for the old globals
 
 
 def can_repoint() -> bool:

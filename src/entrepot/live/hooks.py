@@ -28,7 +28,9 @@ class Hooks:
                 return real_build(body, name, *bases, **keywords)
             return self._build_class(real_build, body, name, bases, keywords)
 
-        def import_(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:  # noqa: A002
+        def import_(
+            name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0
+        ) -> Any:
             if get_ident() == owner:
                 self._before_import(name, globals, fromlist, level)
             return real_import(name, globals, locals, fromlist, level)

@@ -54,9 +54,16 @@ class Report:
 
     def __str__(self) -> str:
         if self.errors:
-            lines = ["nothing was changed, the program goes on as it was:", *(f"  {error}" for error in self.errors)]
+            lines = [
+                "nothing was changed, the program goes on as it was:",
+                *(f"  {error}" for error in self.errors),
+            ]
             return "\n".join([*lines, *(f"  not undone: {item}" for item in self.left)])
         if not self.changed:
             return "no changes"
-        parts = [f"{label} {', '.join(names)}" for label, names in (("ran", self.ran), ("patched", self.patched), ("kept", self.kept)) if names]
+        parts = [
+            f"{label} {', '.join(names)}"
+            for label, names in (("ran", self.ran), ("patched", self.patched), ("kept", self.kept))
+            if names
+        ]
         return f"{', '.join(self.modules) or 'files'}: {'; '.join(parts) or 'nothing to run'} ({self.seconds * 1000:.0f} ms)"

@@ -55,7 +55,22 @@ class Attic:
 class Record:
     """What is known of one tracked module."""
 
-    __slots__ = ("code", "depth_seen", "entries", "finished", "is_trusted", "keeps", "module", "name", "namespace", "parsed", "path", "place", "signature")
+    __slots__ = (
+        "children",
+        "code",
+        "depth_seen",
+        "entries",
+        "finished",
+        "is_trusted",
+        "keeps",
+        "module",
+        "name",
+        "namespace",
+        "parsed",
+        "path",
+        "place",
+        "signature",
+    )
 
     def __init__(self, name: str, path: str, module: ModuleType) -> None:
         self.name = name
@@ -70,6 +85,7 @@ class Record:
         self.finished = 0
         self.entries: list[Entry] = []
         self.keeps: set[str] = set()
+        self.children: set[str] = set()  # modules that were first imported while this one ran
         self.depth_seen = 0
 
 
@@ -98,7 +114,9 @@ class Tracker:
                 return "site-packages" + os.sep not in rest and "dist-packages" + os.sep not in rest
         return False
 
-    def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         """Find as PathFinder does; modules under the watched paths get a loader that remembers."""
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is None:
@@ -127,11 +145,14 @@ class Tracker:
         if folder not in self.folders:
             changed = os.stat(folder or ".").st_mtime_ns
             self.folders[folder] = changed
-            self.listings[folder] = frozenset(entry for entry in os.listdir(folder or ".") if entry != "__pycache__")
+            self.listings[folder] = frozenset(
+                entry for entry in os.listdir(folder or ".") if entry != "__pycache__"
+            )
             if time.time_ns() - changed < YOUNG_NS:
                 self.folders[folder] = 0
         if self.stack:
             parent = self.stack[-1]
+            parent.children.add(name)
             if len(parent.namespace) != parent.depth_seen:
                 parent.depth_seen = len(parent.namespace)
                 self.containers.register(parent)
@@ -214,4 +235,6 @@ class LiveLoader(SourceFileLoader):
 
 
 # The interpreter leaves frames of the import system out of tracebacks, and knows them by this file name.
-LiveLoader.exec_module.__code__ = LiveLoader.exec_module.__code__.replace(co_filename="<frozen importlib._bootstrap_external>")
+LiveLoader.exec_module.__code__ = LiveLoader.exec_module.__code__.replace(
+    co_filename="<frozen importlib._bootstrap_external>"
+)

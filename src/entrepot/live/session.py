@@ -58,7 +58,9 @@ class Session:
         self._install()
 
     def _install(self) -> None:
-        place = next((i for i, finder in enumerate(sys.meta_path) if finder is PathFinder), len(sys.meta_path))
+        place = next(
+            (i for i, finder in enumerate(sys.meta_path) if finder is PathFinder), len(sys.meta_path)
+        )
         sys.meta_path.insert(place, self.tracker)
         for name, module in list(sys.modules.items()):
             self.adopt(name, module)
@@ -66,9 +68,18 @@ class Session:
     def adopt(self, name: str, module: ModuleType) -> None:
         """Follow a module that was imported before (its file is taken to be what it runs)."""
         path = getattr(module, "__file__", None)
-        if not isinstance(path, str) or not path.endswith(".py") or not self.tracker.concerns(path) or name == "__main__":
+        if (
+            not isinstance(path, str)
+            or not path.endswith(".py")
+            or not self.tracker.concerns(path)
+            or name == "__main__"
+        ):
             return
-        if name in self.tracker.records or not isinstance(module, ModuleType) or name.partition(".")[0] == "entrepot":
+        if (
+            name in self.tracker.records
+            or not isinstance(module, ModuleType)
+            or name.partition(".")[0] == "entrepot"
+        ):
             return
         record = Record(name, path, module)
         try:
@@ -132,7 +143,13 @@ class Session:
         module = ModuleType("__main__")
         loader = LiveLoader("__main__", path, self.tracker)
         namespace = module.__dict__
-        namespace.update(__file__=path, __builtins__=sys.modules["builtins"], __loader__=loader, __spec__=None, __cached__=None)
+        namespace.update(
+            __file__=path,
+            __builtins__=sys.modules["builtins"],
+            __loader__=loader,
+            __spec__=None,
+            __cached__=None,
+        )
         if self.main_before is None:
             self.main_before = sys.modules.get("__main__")
         folder = os.path.dirname(path)
@@ -189,7 +206,12 @@ def start(paths: Sequence[str] | None = None) -> None:
     """Follow the modules under these folders (default: the working directory). Call it before the program is imported;
     modules that are there already are followed from their present source. Starting again changes the folders."""
     global current
-    given = [os.fspath(path) for path in ([os.getcwd()] if paths is None else [paths] if isinstance(paths, str | os.PathLike) else paths)]
+    given = [
+        os.fspath(path)
+        for path in (
+            [os.getcwd()] if paths is None else [paths] if isinstance(paths, str | os.PathLike) else paths
+        )
+    ]
     if current is not None:
         stop()
     current = Session(given)

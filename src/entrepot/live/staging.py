@@ -64,7 +64,11 @@ class Stage:
                         fallback = staged.get("__getattr__")
                         if fallback is not None:
                             return fallback(name)
-                        raise AttributeError(f"module {staged.get('__name__')!r} has no attribute {name!r}", name=name, obj=self)
+                        raise AttributeError(
+                            f"module {staged.get('__name__')!r} has no attribute {name!r}",
+                            name=name,
+                            obj=self,
+                        )
                 return super().__getattribute__(name)
 
             def __setattr__(self, name: str, value: Any) -> None:
@@ -81,7 +85,11 @@ class Stage:
                 else:
                     super().__delattr__(name)
 
-        Staged.__name__, Staged.__qualname__, Staged.__module__ = kind.__name__, kind.__qualname__, kind.__module__
+        Staged.__name__, Staged.__qualname__, Staged.__module__ = (
+            kind.__name__,
+            kind.__qualname__,
+            kind.__module__,
+        )
         try:
             module.__class__ = Staged
         except TypeError:
@@ -128,7 +136,9 @@ class HeldOutput:
     def __init__(self) -> None:
         self.log: list[tuple[Any, str]] = []
         self._streams = {name: getattr(sys, name) for name in ("stdout", "stderr")}
-        self._held = {name: Held(stream, self.log) for name, stream in self._streams.items() if stream is not None}
+        self._held = {
+            name: Held(stream, self.log) for name, stream in self._streams.items() if stream is not None
+        }
         for name, held in self._held.items():
             setattr(sys, name, held)
 

@@ -7,7 +7,6 @@ Pure: takes text, gives values; never a module object, never a file.
 """
 
 from __future__ import annotations
-
 import __future__
 
 import ast
@@ -16,11 +15,30 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import CodeType
 
-from entrepot.live.codes import Chain, Import, all_chains, eager_chains, inner_codes, read_events, runs_at_once
+from entrepot.live.codes import (
+    Chain,
+    Import,
+    all_chains,
+    eager_chains,
+    inner_codes,
+    read_events,
+    runs_at_once,
+)
 
 DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef)
 _KEEP_COMMENT = re.compile(r"#\s*entrepot:\s*keep\b")
-_LISTS_FOLDER = {"iter_modules", "walk_packages", "listdir", "scandir", "glob", "iglob", "rglob", "iterdir", "walk", "contents"}
+_LISTS_FOLDER = {
+    "iter_modules",
+    "walk_packages",
+    "listdir",
+    "scandir",
+    "glob",
+    "iglob",
+    "rglob",
+    "iterdir",
+    "walk",
+    "contents",
+}
 
 
 @dataclass
@@ -87,11 +105,11 @@ class Unit:
 class _Hollow(ast.NodeTransformer):
     """Empties function bodies."""
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:  # noqa: N802
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.body = []
         return node
 
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:  # noqa: N802
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
         node.body = []
         return node
 
@@ -112,7 +130,9 @@ class Parsed:
     @cached_property
     def kept(self) -> frozenset[str]:
         """Names that the source says to keep."""
-        return frozenset(name for unit in self.units if unit.is_kept for name in unit.binds) | _kept_names(self.units)
+        return frozenset(name for unit in self.units if unit.is_kept for name in unit.binds) | _kept_names(
+            self.units
+        )
 
 
 def parse_source(source: bytes, filename: str) -> Parsed:
@@ -131,7 +151,9 @@ def parse_source(source: bytes, filename: str) -> Parsed:
                 flags |= getattr(__future__, alias.name).compiler_flag
         if units and units[-1].last >= first:
             before = units[-1]
-            units[-1] = Unit(before.first, last, "".join(lines[before.first - 1 : last]), "other", filename, flags)
+            units[-1] = Unit(
+                before.first, last, "".join(lines[before.first - 1 : last]), "other", filename, flags
+            )
         else:
             units.append(Unit(first, last, "".join(lines[first - 1 : last]), kind, filename, flags))
             units[-1].name = getattr(node, "name", "") if kind in ("def", "class") else ""
@@ -164,9 +186,17 @@ def _kind_of(node: ast.stmt, is_first: bool) -> str:
             return "assign"
         case ast.Expr(value=ast.Constant(value=str())) if is_first:
             return "docstring"
-        case ast.If(test=ast.Compare(left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[ast.Constant(value="__main__")])):
+        case ast.If(
+            test=ast.Compare(
+                left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[ast.Constant(value="__main__")]
+            )
+        ):
             return "main"
-        case ast.If(test=ast.Compare(left=ast.Constant(value="__main__"), ops=[ast.Eq()], comparators=[ast.Name(id="__name__")])):
+        case ast.If(
+            test=ast.Compare(
+                left=ast.Constant(value="__main__"), ops=[ast.Eq()], comparators=[ast.Name(id="__name__")]
+            )
+        ):
             return "main"
     return "other"
 
@@ -230,6 +260,9 @@ def _kept_names(units: list[Unit]) -> frozenset[str]:
         if unit.kind == "other" and "keep" in unit.text:
             for node in ast.walk(unit.tree):
                 match node:
-                    case ast.Call(func=ast.Name(id="keep") | ast.Attribute(attr="keep"), args=[ast.Constant(value=str(name))]):
+                    case ast.Call(
+                        func=ast.Name(id="keep") | ast.Attribute(attr="keep"),
+                        args=[ast.Constant(value=str(name))],
+                    ):
                         found.add(name)
     return frozenset(found)

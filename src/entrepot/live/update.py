@@ -19,8 +19,8 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from entrepot.live.classes import CannotChange, Merger, body_statements, names_read
-from entrepot.live.containers import assign_units, copy_of, differs, identify, restore
 from entrepot.live.commit import Commit
+from entrepot.live.containers import assign_units, copy_of, differs, identify, restore
 from entrepot.live.diff import CODE, RUN, SAME, SIGNATURE, Difference, Step, plan_nothing, plan_steps
 from entrepot.live.effects import Effects
 from entrepot.live.facts import BEHAVIOUR, GONE, MODULE, SHAPE, VALUE, Fact, Facts, Reason, absolute
@@ -65,7 +65,9 @@ class Update:
         self.parsed: dict[str, Parsed] = {}
         self.order: list[tuple[int, str]] = []
         self.current: tuple[Stage, Unit | None] | None = None
-        self.waiting: list[tuple[Any, FunctionType, Any]] = []  # functions to change at the commit, or when needed
+        self.waiting: list[
+            tuple[Any, FunctionType, Any]
+        ] = []  # functions to change at the commit, or when needed
         self.live: dict[str, list[FunctionType]] = {}
         self.forced: set[tuple[str, int]] = set()  # (module, id of unit) to run whatever it reads
         self.replaced_containers: set[int] = set()
@@ -90,6 +92,9 @@ class Update:
                 self._spread()
                 commit = Commit(self)
                 commit.check()
+                for (module, kind, _), function in list(self.session.hooks.items()):
+                    if kind == "dispose" and (module in self.gone or module in self.parsed):
+                        function()
             commit.apply()
         except BaseException as error:
             if output is not None:
@@ -106,7 +111,13 @@ class Update:
 
     def _parse(self) -> bool:
         problems = [
-            Problem(path, 1, "", "Refused", "an extension module changed: Python cannot load it again; restart the program")
+            Problem(
+                path,
+                1,
+                "",
+                "Refused",
+                "an extension module changed: Python cannot load it again; restart the program",
+            )
             for path in self.changes.extensions
         ]
         for change in self.changes.edited:
@@ -114,7 +125,15 @@ class Update:
             try:
                 self.parsed[name] = parse_source(change.source, change.path)
             except SyntaxError as error:
-                problems.append(Problem(error.filename or change.path, error.lineno or 1, name, type(error).__name__, str(error.msg)))
+                problems.append(
+                    Problem(
+                        error.filename or change.path,
+                        error.lineno or 1,
+                        name,
+                        type(error).__name__,
+                        str(error.msg),
+                    )
+                )
             except (ValueError, UnicodeDecodeError) as error:
                 problems.append(Problem(change.path, 1, name, type(error).__name__, str(error)))
             except RecursionError as error:
@@ -149,8 +168,15 @@ class Update:
             for record in list(self.records.values()):
                 if not record.path.startswith(folder):
                     continue
-                if any(n in self.session.index.loads for n in ("iter_modules", "listdir", "glob", "iterdir", "walk_packages", "scandir")):
-                    for unit in self._parsed_of(record).units if record.name not in self.pending else self.parsed[record.name].units:
+                if any(
+                    n in self.session.index.loads
+                    for n in ("iter_modules", "listdir", "glob", "iterdir", "walk_packages", "scandir")
+                ):
+                    for unit in (
+                        self._parsed_of(record).units
+                        if record.name not in self.pending
+                        else self.parsed[record.name].units
+                    ):
                         if unit.lists_folder:
                             self.forced.add((record.name, unit.first))
                             self._push(record.name)
@@ -176,14 +202,23 @@ class Update:
                 passed += 1
                 for module in self.facts.candidates(fact):
                     stage = self.stages.get(module)
-                    if module in self.records and module not in self.gone and not (stage and (stage.is_active or stage.seen >= fact.number)):
+                    if (
+                        module in self.records
+                        and module not in self.gone
+                        and not (stage and (stage.is_active or stage.seen >= fact.number))
+                    ):
                         self._push(module)
             if not self.order:
                 return
             _, name = heapq.heappop(self.order)
             passes[name] = passes.get(name, 0) + 1
             if passes[name] > MAX_PASSES:
-                raise Refused(self.records[name].path, 1, name, "its values and those of modules that import it change each other without end")
+                raise Refused(
+                    self.records[name].path,
+                    1,
+                    name,
+                    "its values and those of modules that import it change each other without end",
+                )
             self._stage(name)
 
     def _before_import(self, name: str, namespace: Any, names: Any, level: int) -> None:
@@ -246,6 +281,11 @@ class Update:
                 stage.staged.pop("__path__", None)
                 stage.staged["__package__"] = name.rpartition(".")[0]
         self.live[name] = find_functions([stage.record.namespace])
+        if "__annotations__" in stage.staged:
+            unannotated = self._annotated(self._parsed_of(stage.record)) - self._annotated(stage.parsed)
+            stage.staged["__annotations__"] = {
+                k: v for k, v in stage.staged["__annotations__"].items() if k not in unannotated
+            }
         for unit in stage.difference.removed:
             self.effects.withdraw(stage, unit)
         for lost in stage.difference.gone:
@@ -253,18 +293,30 @@ class Update:
                 stage.staged["__doc__"] = None
                 continue
             value = stage.staged.pop(lost, _MISSING)
-            if isinstance(value, ModuleType) and f"{name}.{lost}" in self.records and f"{name}.{lost}" not in self.gone and "__path__" in stage.staged:
+            if (
+                isinstance(value, ModuleType)
+                and f"{name}.{lost}" in self.records
+                and f"{name}.{lost}" not in self.gone
+                and "__path__" in stage.staged
+            ):
                 stage.staged[lost] = value  # a submodule stays bound in its package
                 continue
             if value is not _MISSING:
                 self.facts.add(Fact(name, lost, GONE), value)
-                annotations = stage.staged.get("__annotations__")
-                if isinstance(annotations, dict) and lost in annotations:
-                    self.undo.add("annotations", annotations.__setitem__, lost, annotations[lost])
-                    del annotations[lost]
         for step in stage.difference.steps:
-            if step.action in (CODE, SIGNATURE) or (step.action == SAME and step.unit.kind in ("def", "class")):
+            if step.action in (CODE, SIGNATURE) or (
+                step.action == SAME and step.unit.kind in ("def", "class")
+            ):
                 self._note_cells(stage, step)
+
+    @staticmethod
+    def _annotated(parsed: Parsed) -> set[str]:
+        import ast
+
+        nodes = [
+            n for u in parsed.units if ":" in u.text and u.kind in ("assign", "other") for n in u.tree.body
+        ]
+        return {n.target.id for n in nodes if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)}
 
     def _note_cells(self, stage: Stage, step: Step) -> None:
         """Remember functions whose closures cannot take the new code."""
@@ -303,17 +355,26 @@ class Update:
             if step.action == RUN:
                 self._run(stage, step, reasons)
             elif step.action == SIGNATURE:
-                self._take_signature(stage, step, reasons)
+                if unit.is_decorated and any(
+                    (r.is_value or r.fact.at_call) and _in_header(unit, [r]) for r in reasons
+                ):
+                    self._run(stage, step, reasons)
+                else:
+                    self._take_signature(stage, step, reasons)
             else:
                 self._take_code(stage, step)
-                if unit.kind != "def" or any(r.is_value for r in reasons):
+                if reasons:
                     self._follow(stage, step, reasons)
             return
         if first and (stage.record.name, unit.first) in self.forced:
             stage.ran.add(id(unit))
             self._run(stage, step, reasons)
             return
-        if first and self.replaced_containers and self.effects.has_entries_in(stage, unit, self.replaced_containers):
+        if (
+            first
+            and self.replaced_containers
+            and self.effects.has_entries_in(stage, unit, self.replaced_containers)
+        ):
             stage.ran.add(id(unit))
             self._run(stage, step, reasons)
             return
@@ -347,7 +408,15 @@ class Update:
                     for cache in caches_around(value):
                         self.session.caches_to_clear.append(cache)
                     if unit.kind != "import":
-                        self.facts.add(Fact(stage.record.name, name, BEHAVIOUR, at_call=any(r.fact.at_call for r in reasons)), value)
+                        self.facts.add(
+                            Fact(
+                                stage.record.name,
+                                name,
+                                BEHAVIOUR,
+                                at_call=any(r.fact.at_call for r in reasons),
+                            ),
+                            value,
+                        )
 
     def _follow_class(self, stage: Stage, unit: Unit, reasons: list[Reason]) -> str:
         living = stage.staged.get(unit.name)
@@ -357,7 +426,10 @@ class Update:
             if unit.is_decorated and reason.fact.at_call and _in_header(unit, [reason]):
                 return RUN
             if reason.fact.at_call and any(
-                reason.chain[0] in names_read(text) for texts in body_statements(unit.tree, unit.name).values() for text in texts if text.startswith(("Assign", "AnnAssign"))
+                reason.chain[0] in names_read(text)
+                for texts in body_statements(unit.tree, unit.name).values()
+                for text in texts
+                if text.startswith(("Assign", "AnnAssign"))
             ):
                 return RUN
         return SAME
@@ -365,9 +437,15 @@ class Update:
     def _follow_statement(self, stage: Stage, unit: Unit) -> str:
         """The code behind a statement's value changed: make it again if it is plain data that nobody has touched."""
         values = [stage.staged[name] for name in unit.binds if name in stage.staged]
-        if values and all(self._is_remakable(stage, value) for value in values) and (unit.kind == "assign" or not unit.has_effects or not self._has_bare_call(unit)):
+        if (
+            values
+            and all(self._is_remakable(stage, value) for value in values)
+            and (unit.kind == "assign" or not unit.has_effects or not self._has_bare_call(unit))
+        ):
             return RUN
-        entries = self.effects.entries_of(stage, unit)
+        entries = [
+            e for e in self.effects.entries_of(stage, unit) if all(e.container is not v for v in values)
+        ]
         if entries and not values and all(is_data(e.value) and e.is_live() for e in entries):
             return RUN
         if entries and all(is_data(e.value) for e in entries) and all(is_data(v) for v in values):
@@ -393,12 +471,16 @@ class Update:
         place = self.containers.place.get(id(value))
         if place is None:
             return not isinstance(value, list | dict | set)
-        return not differs(value, self.containers.copies[place])
+        return not differs(value, self.containers.bases[place])
 
     def _holds_unpatched(self, value: Any) -> bool:
         items = value.values() if isinstance(value, dict) else value
         return any(
-            type(item) is FunctionType and any((item.__code__.co_qualname, item.__code__.co_firstlineno) in s.unpatched for s in self.stages.values())
+            type(item) is FunctionType
+            and any(
+                (item.__code__.co_qualname, item.__code__.co_firstlineno) in s.unpatched
+                for s in self.stages.values()
+            )
             for item in items
         )
 
@@ -408,7 +490,12 @@ class Update:
         """Run a statement in the copy, and say which of its names changed."""
         unit, staged, name = step.unit, stage.staged, stage.record.name
         kept = stage.parsed.kept | stage.record.keeps
-        if unit.binds and unit.binds <= kept and all(n in staged for n in unit.binds) and unit.kind != "import":
+        if (
+            unit.binds
+            and unit.binds <= kept
+            and all(n in staged for n in unit.binds)
+            and unit.kind != "import"
+        ):
             self.report.kept += [f"{name}.{n}" for n in sorted(unit.binds)]
             return
         stage.ran.add(id(unit))
@@ -417,7 +504,12 @@ class Update:
         before = dict(staged)
         if step.old is not None:
             self.effects.withdraw(stage, step.old)
-        hidden = {n: staged.pop(n) for n in unit.names_late if n in staged and n not in self.facts_kept(stage)}
+        hidden = {
+            n: staged.pop(n) for n in unit.names_late if n in staged and n not in self.facts_kept(stage)
+        }
+        for wanted in unit.imports:
+            if wanted.names == ("*",):
+                self._drop_star_names(stage, absolute(stage.record, wanted))
         if unit.mends_import or (unit.kind == "other" and unit.imports):
             self._drop_failed_import(stage, unit)
         self._set_aside_classes(stage, step, reasons)
@@ -431,7 +523,9 @@ class Update:
                 staged.setdefault(key, value)
         self.effects.end(stage, unit)
         changed = [n for n in staged if before.get(n, _MISSING) is not staged[n] and n != "__builtins__"]
-        self.report.ran += [f"{name}.{n}" for n in sorted(set(changed) | unit.binds)] or [f"{name}:{unit.first}"]
+        self.report.ran += [f"{name}.{n}" for n in sorted(set(changed) | unit.binds)] or [
+            f"{name}:{unit.first}"
+        ]
         for bound in changed:
             self._settle(stage, unit, bound, before.get(bound, _MISSING), staged[bound])
         for lost in set(before) - set(staged):
@@ -449,14 +543,35 @@ class Update:
 
     def _run_later_binders(self, stage: Stage, unit: Unit, changed: set[str]) -> None:
         """A name that a later, unchanged statement binds too gets its value from there, as in a fresh start."""
-        if not changed or not stage.is_edited and unit.kind == "import":
+        if not changed or (not stage.is_edited and unit.kind == "import"):
             return
         seen = False
         for step in stage.difference.steps:
             if step.unit is unit:
                 seen = True
-            elif seen and step.action == SAME and step.unit.binds & changed and step.unit.kind != "main" and id(step.unit) not in stage.ran:
+            elif (
+                seen
+                and step.action == SAME
+                and step.unit.binds & changed
+                and step.unit.kind != "main"
+                and id(step.unit) not in stage.ran
+            ):
                 self.forced.add((stage.record.name, step.unit.first))
+
+    def _drop_star_names(self, stage: Stage, module: str | None) -> None:
+        """Names that a star import brought before leave first: it may bring fewer now."""
+        record = self.records.get(module or "")
+        if record is None:
+            return
+        other = self.stages.get(record.name)
+        before = other.before if other is not None else record.namespace
+        for name in before.get("__all__") or [n for n in before if n[:1] != "_"]:
+            if (
+                name not in stage.parsed.binds
+                and name in stage.staged
+                and stage.staged[name] is before.get(name, _MISSING)
+            ):
+                del stage.staged[name]
 
     def _drop_failed_import(self, stage: Stage, unit: Unit) -> None:
         for wanted in unit.imports:
@@ -474,15 +589,30 @@ class Update:
         if old is _MISSING:
             self.facts.add(Fact(module, name, VALUE), new)
             return
-        if type(old) is FunctionType and type(new) is FunctionType and unit.kind != "import" and old.__globals__ is not staged:
-            if old.__code__.co_freevars == new.__code__.co_freevars and old.__code__.co_qualname == new.__code__.co_qualname and old.__qualname__ == new.__qualname__:
+        if (
+            type(old) is FunctionType
+            and type(new) is FunctionType
+            and unit.kind != "import"
+            and old.__globals__ is not staged
+        ):
+            if (
+                old.__code__.co_freevars == new.__code__.co_freevars
+                and old.__code__.co_qualname == new.__code__.co_qualname
+                and old.__qualname__ == new.__qualname__
+            ):
                 self.waiting.append((adopt, old, new))
                 staged[name] = old
                 self.facts.add(Fact(module, name, BEHAVIOUR, at_call=True), old)
                 return
             if unit.kind in ("def", "assign") and old.__module__ == module:
                 self.waiting.append((forward, old, new))
-        elif isinstance(old, type) and isinstance(new, type) and unit.kind != "import" and old.__module__ == module and old.__qualname__ == new.__qualname__:
+        elif (
+            isinstance(old, type)
+            and isinstance(new, type)
+            and unit.kind != "import"
+            and old.__module__ == module
+            and old.__qualname__ == new.__qualname__
+        ):
             try:
                 staged[name] = kept = self.merger.pour(old, new, set())
             except CannotChange as error:
@@ -490,20 +620,20 @@ class Update:
             if kept is old:
                 self._note_shape(stage, name)
                 return
-        elif is_same(old, new) and unit.kind != "import" and not (isinstance(old, list | dict | set) and stage.is_edited and False):
+        elif is_same(old, new) and unit.kind != "import":
             staged[name] = old
             return
         if isinstance(old, list | dict | set):
             self.replaced_containers.add(id(old))
-        if type(old) is FunctionType and unit.kind == "def" and not callable(new):
-            pass
         self.facts.add(Fact(module, name, VALUE), old, new)
 
     def _note_shape(self, stage: Stage, name: str) -> None:
         value = stage.staged.get(name)
         attributes = self.merger.changed.get(id(value))
         if isinstance(value, type) and attributes:
-            self.facts.add(Fact(stage.record.name, name, SHAPE, attributes=set(attributes), at_call=True), value)
+            self.facts.add(
+                Fact(stage.record.name, name, SHAPE, attributes=set(attributes), at_call=True), value
+            )
 
     def _take_code(self, stage: Stage, step: Step) -> None:
         """Only bodies differ: live functions get the new code when the update is committed."""
@@ -514,10 +644,14 @@ class Update:
         from entrepot.live.commit import pair_codes
 
         self.report.patched += [f"{name}.{n}" for n in sorted(unit.binds)]
-        at_call = any(not same_outside(b, a) for b, a in zip(step.old.codes, unit.codes, strict=False)) or len(step.old.codes) != len(unit.codes)
+        at_call = any(
+            not same_outside(b, a) for b, a in zip(step.old.codes, unit.codes, strict=False)
+        ) or len(step.old.codes) != len(unit.codes)
         attributes = {a.co_name for b, a in pair_codes(step.old, unit) if not same_behaviour(b, a)}
         for bound in unit.binds:
-            self.facts.add(Fact(name, bound, BEHAVIOUR, attributes=attributes, at_call=at_call), stage.staged.get(bound))
+            self.facts.add(
+                Fact(name, bound, BEHAVIOUR, attributes=attributes, at_call=at_call), stage.staged.get(bound)
+            )
         self.waiting.append((self._patch_module, stage, None))  # type: ignore[arg-type]
 
     def _take_signature(self, stage: Stage, step: Step, reasons: list[Reason]) -> None:
@@ -535,7 +669,9 @@ class Update:
                 staged.setdefault(key, value)
         made = staged[unit.name]
         old = step.old
-        codes = {(c.co_qualname, c.co_firstlineno) for c in old.codes if c.co_name == unit.name} if old else set()
+        codes = (
+            {(c.co_qualname, c.co_firstlineno) for c in old.codes if c.co_name == unit.name} if old else set()
+        )
         live = [f for f in self._live(stage) if (f.__code__.co_qualname, f.__code__.co_firstlineno) in codes]
         if not live or saved is _MISSING:
             if saved is _MISSING:
@@ -594,7 +730,9 @@ class Update:
         self._step = step
         self._affected = {r.chain[0] for r in reasons}
 
-    def _build_class(self, real: Any, body: FunctionType, name: str, bases: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    def _build_class(
+        self, real: Any, body: FunctionType, name: str, bases: tuple[Any, ...], keywords: dict[str, Any]
+    ) -> Any:
         """A class statement runs: fill the living class if this is its statement."""
         if self.current is None or body.__globals__ is not self.current[0].staged:
             return real(body, name, *bases, **keywords)
@@ -608,7 +746,9 @@ class Update:
         unchanged = {
             attribute
             for attribute, texts in new.items()
-            if old.get(attribute) == texts and not any(names_read(text) & self._affected for text in texts) and texts[0].startswith(("Assign", "AnnAssign"))
+            if old.get(attribute) == texts
+            and not any(names_read(text) & self._affected for text in texts)
+            and texts[0].startswith(("Assign", "AnnAssign"))
         }
         if "__eq__" in new and isinstance(living.__dict__.get("__hash__"), FunctionType):
             unchanged.discard("__hash__")
@@ -618,9 +758,19 @@ class Update:
         if "Enum" not in type(living).__name__:
             self.merger.body_names[id(living)] = known
         fields_changed = {k for k in old if old[k] != new.get(k)} | (new.keys() - old.keys())
-        result = self.merger.build(real, living, {u for u in unchanged if not self._is_factory_made(living, u)}, body, name, bases, keywords)
+        result = self.merger.build(
+            real,
+            living,
+            {u for u in unchanged if not self._is_factory_made(living, u)},
+            body,
+            name,
+            bases,
+            keywords,
+        )
         if fields_changed:
-            self.merger.changed.setdefault(id(living), set()).update(k for k in fields_changed if not callable(living.__dict__.get(k)))
+            self.merger.changed.setdefault(id(living), set()).update(
+                k for k in fields_changed if not callable(living.__dict__.get(k))
+            )
         return result
 
     def _is_factory_made(self, living: type, attribute: str) -> bool:
@@ -668,7 +818,11 @@ class Update:
         for frame, number in traceback.walk_tb(error.__traceback__):
             path = frame.f_code.co_filename
             if path in by_path or self.tracker.concerns(path):
-                file, line, module = path, number or line, by_path.get(path, frame.f_globals.get("__name__", ""))
+                file, line, module = (
+                    path,
+                    number or line,
+                    by_path.get(path, frame.f_globals.get("__name__", "")),
+                )
         if isinstance(error, SyntaxError) and error.filename:
             file, line = error.filename, error.lineno or line
         if not file and self.changes.edited:

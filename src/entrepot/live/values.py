@@ -45,9 +45,13 @@ def is_same(before: object, after: object, depth: int = 0) -> bool:
         if type(before) in (float, complex):
             return repr(before) == repr(after)
         if isinstance(before, tuple | list | deque):
-            return len(before) == len(after) and all(is_same(a, b, depth + 1) for a, b in zip(before, after, strict=True))  # type: ignore[arg-type, call-overload]
+            return len(before) == len(after) and all(
+                is_same(a, b, depth + 1) for a, b in zip(before, after, strict=True)
+            )  # type: ignore[arg-type, call-overload]
         if type(before) in (dict, OrderedDict, defaultdict):
-            return list(before) == list(after) and all(is_same(before[k], after[k], depth + 1) for k in before)  # type: ignore[call-overload, index, attr-defined]
+            return list(before) == list(after) and all(
+                is_same(before[k], after[k], depth + 1) for k in before
+            )  # type: ignore[call-overload, index, attr-defined]
         if type(before) in (set, frozenset, bytearray):
             return before == after
         if isinstance(before, IMMUTABLE) and not isinstance(before, enum.Enum):
@@ -76,9 +80,13 @@ def snapshot(value: object, depth: int = 0) -> object:
 def is_untouched(value: object, copy: object, depth: int = 0) -> bool:
     """Whether a container still has the content of its snapshot."""
     if isinstance(value, dict) and isinstance(copy, dict):
-        return len(value) == len(copy) and all(k in copy and is_untouched(v, copy[k], depth + 1) for k, v in value.items())
+        return len(value) == len(copy) and all(
+            k in copy and is_untouched(v, copy[k], depth + 1) for k, v in value.items()
+        )
     if isinstance(value, list | deque) and isinstance(copy, list):
-        return len(value) == len(copy) and all(is_untouched(a, b, depth + 1) for a, b in zip(value, copy, strict=True))
+        return len(value) == len(copy) and all(
+            is_untouched(a, b, depth + 1) for a, b in zip(value, copy, strict=True)
+        )
     if isinstance(value, set):
         return value == copy
     return value is copy or is_same(value, copy)

@@ -34,7 +34,9 @@ class Changes:
 
     edited: list[Change] = field(default_factory=list)
     gone: list[Record] = field(default_factory=list)
-    appeared: list[str] = field(default_factory=list)  # modules that an import did not find and would find now
+    appeared: list[str] = field(
+        default_factory=list
+    )  # modules that an import did not find and would find now
     folders: list[str] = field(default_factory=list)  # folders whose listing changed
     extensions: list[str] = field(default_factory=list)
 
@@ -57,7 +59,12 @@ def find_changes(tracker: Tracker) -> Changes:
         except OSError:
             _look_elsewhere(record, changes)
             continue
-        if record.is_trusted and record.signature == (now.st_mtime_ns, now.st_size, now.st_ino, now.st_ctime_ns):
+        if record.is_trusted and record.signature == (
+            now.st_mtime_ns,
+            now.st_size,
+            now.st_ino,
+            now.st_ctime_ns,
+        ):
             continue
         _look_inside(tracker, record, record.path, changes)
     _look_at_folders(tracker, changes)
@@ -138,7 +145,11 @@ def _look_at_folders(tracker: Tracker, changes: Changes) -> None:
         known = {c.record.name for c in changes.edited}
         for record in list(tracker.records.values()):
             stem = record.path[:-3]
-            if os.path.dirname(record.path) == folder and record.name not in known and os.path.isfile(os.path.join(stem, "__init__.py")):
+            if (
+                os.path.dirname(record.path) == folder
+                and record.name not in known
+                and os.path.isfile(os.path.join(stem, "__init__.py"))
+            ):
                 spec = find_file(record.name)
                 if spec is not None and spec.origin and spec.origin != record.path:
                     with open(spec.origin, "rb") as file:
@@ -158,7 +169,12 @@ def _look_at_extensions(tracker: Tracker, changes: Changes) -> None:
         tracker.modules_seen = len(sys.modules)
         for module in list(sys.modules.values()):
             path = getattr(module, "__file__", None)
-            if isinstance(path, str) and path.endswith(tuple(EXTENSION_SUFFIXES)) and path not in tracker.extensions and tracker.concerns(path):
+            if (
+                isinstance(path, str)
+                and path.endswith(tuple(EXTENSION_SUFFIXES))
+                and path not in tracker.extensions
+                and tracker.concerns(path)
+            ):
                 tracker.extensions[path] = signature_of(os.stat(path))
     for path, before in list(tracker.extensions.items()):
         try:
