@@ -38,7 +38,7 @@ _PLAIN_META_NEW = {type.__new__, abc.ABCMeta.__new__}
 _MISSING = object()
 
 
-class CannotChange(Exception):  # noqa: N818
+class CannotChange(Exception):
     """Python cannot make the old class into the new one."""
 
 

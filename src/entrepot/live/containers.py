@@ -20,8 +20,8 @@ from entrepot.live.codes import may_have_effects, replaces_entries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from entrepot.live.resident import Record
     from entrepot.live.statements import Unit
+    from entrepot.live.tracker import Record
 
 KINDS: tuple[type, ...] = (list, dict, set, deque, defaultdict, OrderedDict)
 _KIND_SET = frozenset(KINDS)

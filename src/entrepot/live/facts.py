@@ -13,8 +13,8 @@ from typing import Any
 
 from entrepot.live.codes import Chain, Import, Index
 from entrepot.live.functions import innermost
-from entrepot.live.resident import Record
 from entrepot.live.statements import Unit
+from entrepot.live.tracker import Record
 
 VALUE, GONE, BEHAVIOUR, SHAPE = "value", "gone", "behaviour", "shape"
 # Names of modules themselves (appeared, gone) stand under this name.

@@ -19,7 +19,7 @@ from entrepot.errors import SetupError
 from entrepot.live.codes import Index
 from entrepot.live.containers import Containers
 from entrepot.live.report import Report
-from entrepot.live.resident import LiveLoader, Record, Tracker
+from entrepot.live.tracker import LiveLoader, Record, Tracker
 from entrepot.live.watcher import find_changes
 
 Callback = Callable[[Report], object]

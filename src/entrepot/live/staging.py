@@ -13,8 +13,8 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from entrepot.live.diff import Difference
-from entrepot.live.resident import Record
 from entrepot.live.statements import Parsed
+from entrepot.live.tracker import Record
 
 _MISSING = object()
 

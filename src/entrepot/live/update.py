@@ -27,9 +27,9 @@ from entrepot.live.facts import BEHAVIOUR, GONE, MODULE, SHAPE, VALUE, Fact, Fac
 from entrepot.live.functions import adopt, caches_around, find_functions, forward
 from entrepot.live.hooks import Hooks
 from entrepot.live.report import Problem, Report
-from entrepot.live.resident import Record
 from entrepot.live.staging import HeldOutput, Stage
 from entrepot.live.statements import Parsed, Unit, parse_source
+from entrepot.live.tracker import Record
 from entrepot.live.undo import UndoLog
 from entrepot.live.values import is_data, is_same, is_untouched
 from entrepot.live.watcher import Change, Changes
@@ -38,7 +38,7 @@ _MISSING = object()
 MAX_PASSES = 20  # a module gone through more often than this is in a loop of changes that never settles
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):
     """The update cannot be made; says where."""
 
     def __init__(self, file: str, line: int, module: str, text: str) -> None:

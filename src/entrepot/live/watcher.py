@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec, PathFinder
 
-from entrepot.live.resident import YOUNG_NS, Record, Signature, Tracker, signature_of
+from entrepot.live.tracker import YOUNG_NS, Record, Signature, Tracker, signature_of
 
 
 @dataclass
