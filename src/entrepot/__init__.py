@@ -10,6 +10,8 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Program": "entrepot.program.model",
     "System": "entrepot.core.system",
+    "load_ipython_extension": "entrepot.live.ipython",
+    "unload_ipython_extension": "entrepot.live.ipython",
 }
 
 __all__ = ["Program", "System", "__version__"]
@@ -17,6 +19,9 @@ __all__ = ["Program", "System", "__version__"]
 
 def __getattr__(name: str) -> object:
     """Fetch a public name (PEP 562)."""
+    if name == "live":
+        __import__("entrepot.live")
+        return globals()[name]
     if name in _PUBLIC:
         # Not by importlib, which the program may have no need of.
         value = getattr(__import__(_PUBLIC[name], fromlist=[name]), name)

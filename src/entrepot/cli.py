@@ -28,6 +28,7 @@ COMMANDS = {
     "run": "entrepot.commands.run",
     "warm": "entrepot.commands.warm",
     "why": "entrepot.commands.why",
+    "watch": "entrepot.commands.watch",
     "graph": "entrepot.commands.graph",
     "chain": "entrepot.commands.chain",
     "affected": "entrepot.commands.affected",

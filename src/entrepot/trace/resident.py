@@ -17,7 +17,7 @@ Told, one short text each (fields separated by \\1):
     G argv          sys.argv was read
     N name what     a module keeps a clock's value, or used the global random generator
     Q name what     a module changed one of the process's own registers (see REGISTERS)
-    J line ...      with `statements=True`: an import statement (see `import_statement`)
+    J place, j      an import statement begins, ends (only from `statements/resident.py`)
 
 What Python code cannot see (stat, access, C's getenv) comes from `observe.c`, which takes these
 texts as markers in its log; `mark_native` is the way to it. Without it the callable gets them.
@@ -141,14 +141,12 @@ class Observer:
         "on_finish",
         "probes",
         "stack",
-        "statements",
         "tell",
         "variables",
     )
 
-    def __init__(self, tell, *, statements: bool = False) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, tell) -> None:  # type: ignore[no-untyped-def]
         self.tell = tell
-        self.statements = statements
         self.stack: list[str] = []  # names of the modules being initialised, outermost first
         self.edges: dict[str, dict[str, None]] = {}  # module -> what it asked for, in order, cached or not
         self.variables: set[str] = set()  # that Python code has looked up; "*" when it looked at all
@@ -219,10 +217,7 @@ class Observer:
         # Frames of the import system are cut out of tracebacks by this file name.
         _find_and_load.__code__ = _find_and_load.__code__.replace(co_filename="<frozen importlib._bootstrap>")
         self._put(_frozen_importlib, "_find_and_load", _find_and_load)
-        if self.statements:
-            self._watch_statements()
-        else:
-            self._watch_edges()
+        self._watch_edges()
 
     def _watch_edges(self) -> None:
         """Learn who uses a module that is in the cache already: the interpreter looks there by itself."""
@@ -240,30 +235,6 @@ class Observer:
                     known[full] = None
                     tell("C", full)
             return result
-
-        watched_import.__name__ = "__import__"
-        watched_import.__code__ = watched_import.__code__.replace(co_filename="<frozen importlib._bootstrap>")
-        self._put(builtins, "__import__", watched_import)
-
-    def _watch_statements(self) -> None:
-        real, tell, getframe = builtins.__import__, self.tell, sys._getframe
-        modules = sys.modules
-
-        def watched_import(name, globals=None, locals=None, fromlist=(), level=0):  # type: ignore[no-untyped-def] # noqa: A002
-            try:
-                frame = getframe(1)
-            except ValueError:
-                # C code imports, and no Python code runs (a traceback is being printed at the end).
-                return real(name, globals, locals, fromlist, level)
-            cached = "1" if not level and name in modules else "0"
-            names = ",".join(str(n) for n in fromlist or ())
-            importer = frame.f_globals.get("__name__") or "?"
-            place = (frame.f_lineno, frame.f_code.co_filename, importer, level, name, names, cached)
-            tell("J", "\1".join(map(str, place)))
-            try:
-                return real(name, globals, locals, fromlist, level)
-            finally:
-                tell("j", "")
 
         watched_import.__name__ = "__import__"
         watched_import.__code__ = watched_import.__code__.replace(co_filename="<frozen importlib._bootstrap>")

@@ -8,6 +8,7 @@
  *
  * The store is a directory that belongs to the user with mode 0700; anything else is refused.
  * `--prepare` asks for the image and runs nothing.
+ * ENTREPOT_BASE=1: where a program's own image is not valid, use the one of modules that programs share.
  * ENTREPOT_WARM=0: plain. ENTREPOT_LOG=1: say on stderr why a run is not warm.
  */
 #define _GNU_SOURCE
@@ -583,7 +584,7 @@ static const char *decide(struct Run *run, const char *called) {
     }
     char first[sizeof said];
     strcpy(first, said);
-    if (!strcmp(run->kind, "file")) image = find_image(run, store, base, base_key);
+    if (!strcmp(run->kind, "file") && getenv("ENTREPOT_BASE")) image = find_image(run, store, base, base_key);
     if (image) {
         say("base: %.500s", first + (strncmp(first, "cold: ", 6) ? 0 : 6));
         if (!run->prepare) note(store, base, "hits", "+", 1);

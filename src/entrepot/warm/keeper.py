@@ -33,7 +33,7 @@ RUN_ENDS_S = 5.0  # a cold run writes its caches (bytecode, font lists) before t
 def main(argv: list[str]) -> int:
     """Serve a store until it is empty."""
     store = argv[1]
-    for folder in ("requests", "late"):
+    for folder in ("requests", "late", "base"):
         os.makedirs(os.path.join(store, folder), 0o700, exist_ok=True)
     lock = os.open(
         os.path.join(store, "keeper"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
@@ -127,7 +127,7 @@ def answer(store: str, request: Request) -> None:
         if checks.is_current(store, request):
             return
         made = make_program_image(store, request)
-        if request.kind == "file":
+        if request.kind == "file" and (request.env.get("ENTREPOT_BASE") or os.environ.get("ENTREPOT_BASE")):
             make_base_image(store, request, made)
     except Exception as error:  # the keeper goes on for the other programs
         checks.note_failure(store, request.name, f"{type(error).__name__}: {error}")

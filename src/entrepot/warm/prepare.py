@@ -258,5 +258,5 @@ class Preparing:
 def make_arguments(request: Request, store: str, base: bool) -> Sequence[str]:
     """Return the arguments of the preparing interpreter: the run's own, or for the base any script's."""
     if base:
-        return [*request.argv[: request.entry_at], os.path.join(store, "base.py")]
+        return [*request.argv[: request.entry_at], os.path.join(store, "base", "base.py")]
     return request.argv

@@ -102,6 +102,10 @@ def begin(kind: str, subject: str) -> "Any":
     preparation["begin_base"](plan, load, wait)
     if kind == "file":
         filename = sys.argv[0]
+        if not sys.flags.safe_path:
+            # Only now: the stash sees that the path is another than its own, and searches it for every name.
+            path = sys.modules["os"].path
+            sys.path[0] = path.dirname(path.realpath(filename))
         set_main(names, filename)
         return compile(read_file(filename), filename, "exec", dont_inherit=True)
     if kind == "command":
@@ -229,7 +233,7 @@ def take_environment(started_with: "dict[bytes, bytes]", env_set: "Any") -> None
 
 
 def take_arguments(answer: "dict[str, Any]") -> None:
-    """Set `sys.argv` and `sys.orig_argv` (and `sys.path[0]` where the image serves every script)."""
+    """Set `sys.argv` and `sys.orig_argv` (its first item too, where the image serves every script)."""
     given = [
         part.decode(sys.getfilesystemencoding(), "surrogateescape")
         for part in read_file("/proc/self/cmdline").split(b"\0")
@@ -239,8 +243,6 @@ def take_arguments(answer: "dict[str, Any]") -> None:
     first = sys.argv[0]
     if answer["base"]:
         first = given[before]
-        if not (sys.flags.safe_path or sys.flags.isolated):
-            sys.path[0] = sys.modules["os"].path.dirname(sys.modules["os"].path.realpath(first))
     sys.argv[:] = [first, *given[before + 1 :]]
     sys.orig_argv[:] = given
 

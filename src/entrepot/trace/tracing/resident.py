@@ -14,14 +14,21 @@ serves one program only.
 """
 
 import atexit
-import builtins
 import posix
 import sys
 from _thread import get_ident
 from time import perf_counter_ns, process_time_ns
 
-from entrepot.core import frames
 from entrepot.trace import resident as _observer
+from entrepot.trace.facts.resident import (
+    describe_arguments,
+    describe_error,
+    describe_names,
+    find_patches,
+    list_modules,
+    why_not_bytecode,
+)
+from entrepot.trace.statements import resident as _statements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -226,7 +233,7 @@ class Tracer:
     def _is_asked_by_name(self) -> bool:
         """Whether the nearest code of the program asks through a function of importlib's."""
         frame: FrameType | None = sys._getframe(1)
-        while frame is not None and frame.f_code.co_filename in (*_IMPORTLIB, __file__, _observer_file):
+        while frame is not None and frame.f_code.co_filename in (*_IMPORTLIB, *_own_files):
             if frame.f_code.co_name in ("__import__", "_handle_fromlist"):
                 return False
             frame = frame.f_back
@@ -243,7 +250,7 @@ class Tracer:
             code = frame.f_code
             if frame.f_globals.get("__name__") == "importlib" and code.co_name in ("import_module", "reload"):
                 form = code.co_name
-            elif code.co_filename not in _IMPORTLIB and code.co_filename not in (__file__, _observer_file):
+            elif code.co_filename not in _IMPORTLIB and code.co_filename not in _own_files:
                 if not form:
                     return "", "", "", 0, ""
                 function = "" if code.co_name == "<module>" else code.co_qualname
@@ -319,7 +326,7 @@ class Tracer:
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
             code = frame.f_code
-            if code.co_filename not in _IMPORTLIB and code.co_filename not in (__file__, _observer_file):
+            if code.co_filename not in _IMPORTLIB and code.co_filename not in _own_files:
                 name = frame.f_globals.get("__name__")
                 if not file:
                     file, line = code.co_filename, frame.f_lineno
@@ -440,7 +447,8 @@ _WRITERS = frozenset(
         *_MORE,
     ]
 )
-_observer_file = ""
+# Files whose frames are ours, not the program's.
+_own_files = {__file__}
 
 
 def quote(text: str) -> str:
@@ -448,118 +456,6 @@ def quote(text: str) -> str:
     if "\t" in text or "\n" in text or "\\" in text:
         return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
     return text
-
-
-def why_not_bytecode(path: str) -> str:
-    """Return why a source's bytecode file could not be used: "missing", "stale", "magic", or "" if it can."""
-    import _frozen_importlib_external as external
-
-    try:
-        cached = external.cache_from_source(path)
-        descriptor = posix.open(cached, posix.O_RDONLY | posix.O_CLOEXEC)
-    except (OSError, NotImplementedError):
-        return "missing"
-    try:
-        header = posix.read(descriptor, 16)
-    finally:
-        posix.close(descriptor)
-    if header[:4] != external.MAGIC_NUMBER:
-        return "magic"
-    return "stale"
-
-
-def describe_arguments(event: str, args: "tuple[Any, ...]") -> str:
-    """Return the arguments of an audit event in a few words."""
-    if event == "subprocess.Popen":
-        command = args[1]
-        words = command if isinstance(command, (list, tuple)) else [command]
-        return " ".join(_text(word) for word in words)[:200]
-    if event.startswith("_thread."):
-        # A `threading.Thread` starts its own method: what the thread is for is its target.
-        target = getattr(getattr(args[0], "__self__", None), "_target", None) or args[0]
-        return str(getattr(target, "__qualname__", target))
-    return ", ".join(_text(value) for value in args if isinstance(value, (str, bytes, int, tuple)))[:200]
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return value if isinstance(value, str) else repr(value)
-
-
-def describe_names(module: object, name: str) -> str:
-    """Return the names of a module's namespace by kind: `f:a,b|c:D|v:X|i:other`.
-
-    f and c are functions and classes defined there, v variables, i what was taken from elsewhere.
-    """
-    namespace = getattr(module, "__dict__", None)
-    if type(namespace) is not dict:
-        return ""
-    kinds: dict[str, list[str]] = {"f": [], "c": [], "v": [], "i": []}
-    module_type, function_type = type(sys), type(quote)
-    for key, value in list(namespace.items()):
-        if type(key) is not str or (key.startswith("__") and key.endswith("__")):
-            continue
-        kind = type(value)
-        if kind is module_type:
-            letter = "i"
-        elif kind is function_type or isinstance(value, type):
-            is_own = value.__module__ == name
-            letter = "i" if not is_own else "f" if kind is function_type else "c"
-        else:
-            letter = "v"
-        kinds[letter].append(key)
-    return "|".join(f"{letter}:{','.join(names)}" for letter, names in kinds.items() if names)
-
-
-def find_patches() -> "list[tuple[str, str, str, str, int]]":
-    """Return functions and classes found in modules that had finished before their own module began.
-
-    Such a module cannot have imported them: somebody else has put them there. Each as (module,
-    name, module it comes from, file, line).
-    """
-    order = {name: number for number, name in enumerate(list(sys.modules))}
-    function_type = type(quote)
-    found = []
-    for name, module in list(sys.modules.items()):
-        namespace = getattr(module, "__dict__", None)
-        if type(namespace) is not dict or name == "__main__":
-            continue
-        for key, value in list(namespace.items()):
-            if type(value) is not function_type:
-                continue
-            source = value.__module__
-            if source in (name, "site") or value.__globals__ is namespace or source not in order:
-                continue
-            if order[source] > order[name] and source.partition(".")[0] != name.partition(".")[0]:
-                code = value.__code__
-                found.append((name, key, source, code.co_filename, code.co_firstlineno))
-    return found
-
-
-def describe_error(error: BaseException) -> "list[str]":
-    """Return what ended the program: type, text, name, the module it concerns, and where.
-
-    The places are file, line and function of each frame, outermost first, joined by "|".
-    """
-    subject = getattr(error, "obj", None)
-    module = subject.__name__ if isinstance(subject, type(sys)) else ""
-    if not module and isinstance(error, ImportError):
-        module = error.name or ""
-    wanted = getattr(error, "name_from", None) or getattr(error, "name", None) or ""
-    text = str(error)
-    if isinstance(error, ImportError) and text.startswith("cannot import name "):
-        # Before 3.12 only the text says which.
-        wanted = text.split("'")[1]
-    places = []
-    traceback = error.__traceback__
-    while traceback is not None:
-        frame = traceback.tb_frame
-        place = (frame.f_code.co_filename, str(traceback.tb_lineno), frame.f_code.co_name)
-        places.append("\x1f".join((*place, frame.f_globals.get("__name__") or "?")))
-        traceback = traceback.tb_next
-    known = ",".join(name for name in getattr(subject, "__dict__", {}) if type(name) is str) if module else ""
-    return [type(error).__name__, text, wanted, module, known, "|".join(places)]
 
 
 def forget_new(known: "set[str]", root: str) -> None:
@@ -570,80 +466,12 @@ def forget_new(known: "set[str]", root: str) -> None:
         del sys.path_importer_cache[entry]
 
 
-class StatementObserver(_observer.Observer):
-    """The observer, told of every import statement, also of those that the cache answers.
-
-    Nothing of it shows in a traceback: see `entrepot.core.frames`.
-    """
-
-    __slots__ = ()
-
-    def _finish(self, name: str) -> None:
-        """Look at the process's registers only: the rest is for deciding what can be shared."""
-        registers = _observer.read_registers()
-        if registers != self._registers:
-            for key, value in registers.items():
-                if self._registers.get(key, value) != value:
-                    self.tell("Q", f"{name}\1{key}")
-            self._registers = registers
-
-    def _watch_statements(self) -> None:
-        real, tell, getframe = builtins.__import__, self.tell, sys._getframe
-        modules = sys.modules
-
-        def watch(
-            name: str,
-            globals: "Any" = None,  # noqa: A002 (the language's own parameter names)
-            locals: "Any" = None,  # noqa: A002
-            fromlist: "Any" = (),
-            level: int = 0,
-        ) -> "Any":
-            try:
-                frame = getframe(2)
-            except ValueError:
-                # C code imports, and no Python code runs (a traceback is being printed at the end).
-                return real(name, globals, locals, fromlist, level)
-            cached = "1" if not level and name in modules else "0"
-            names = ",".join(str(n) for n in fromlist or ())
-            importer = frame.f_globals.get("__name__") or "?"
-            place = (frame.f_lineno, frame.f_code.co_filename, importer, level, name, names, cached)
-            tell("J", "\1".join(map(str, place)))
-            try:
-                return real(name, globals, locals, fromlist, level)
-            finally:
-                tell("j", "")
-
-        ours = watch.__code__
-
-        def watched(cls: type, *args: "Any", **kwargs: "Any") -> "Any":  # noqa: ARG001
-            try:
-                return watch(*args, **kwargs)
-            except BaseException as error:
-                # The interpreter has cut its own frames out already; these two are left.
-                traceback = error.__traceback__
-                while traceback is not None and traceback.tb_frame.f_code in (ours, watched.__code__):
-                    traceback = traceback.tb_next
-                error.__traceback__ = traceback
-                failure = object.__new__(failure_type)
-                failure.fail = frames.raiser(error)
-                return failure
-
-        # Seen from `warnings` and the like, these are frames of the import system.
-        for function in (watch, watched):
-            function.__code__ = function.__code__.replace(co_filename=_IMPORTLIB[0])
-        ours = watch.__code__
-        entry = type("__import__", (), {"__new__": watched, "__slots__": ()})
-        failure_type: Any = type("Failure", (entry,), {"__slots__": ("fail",), "__init__": frames.FAIL})
-        self._put(builtins, "__import__", entry)
-
-
 def start(log: int, token: str, labels: bool) -> "Tracer":
     """Begin to trace this process."""
-    global _observer_file
-    _observer_file = _observer.__file__ or ""
+    _own_files.update(str(module.__file__) for module in (_observer, _statements))
     tracer = Tracer(log, token if labels else "")
     tracer.write("A", sys.version.partition(" ")[0], list_modules())
-    observer = StatementObserver(tracer.tell, statements=True)
+    observer = _statements.StatementObserver(tracer.tell)
     observer.arm()
 
     def reset_registers() -> None:
@@ -698,8 +526,3 @@ _WATCHED_LATER: "dict[str, Callable[[Tracer], None]]" = {
     "warnings": _watch_warnings,
     "threading": _watch_threads,
 }
-
-
-def list_modules() -> str:
-    """Return the names of the modules that were there before the program began."""
-    return ",".join(name for name in sys.modules if not name.startswith("entrepot"))

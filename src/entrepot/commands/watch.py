@@ -1,0 +1,87 @@
+"""`entrepot watch`: run a program and apply each save to it while it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from entrepot.errors import EntrepotError
+
+SUMMARY = "run a program and apply each save to it while it runs"
+USAGE = "usage: entrepot watch [--on-refusal restart|keep|ask] SCRIPT | -m MODULE [ARGS...]"
+
+
+def main_argv(argv: Sequence[str]) -> int:
+    """Run the program in this interpreter; returns its exit status."""
+    refusal, rest = "keep", list(argv)
+    while rest and rest[0].startswith("--"):
+        option = rest.pop(0)
+        if option == "--help":
+            print(f"{USAGE}\n\n{SUMMARY}")
+            return 0
+        name, has_value, value = option.partition("=")
+        if name != "--on-refusal" or not (has_value or rest):
+            print(f"{USAGE}\nentrepot watch: unknown option {option}", file=sys.stderr)
+            return 2
+        refusal = value if has_value else rest.pop(0)
+        if refusal not in ("restart", "keep", "ask"):
+            print(f"{USAGE}\nentrepot watch: --on-refusal takes restart, keep or ask", file=sys.stderr)
+            return 2
+    if not rest or (rest[0] == "-m" and len(rest) < 2):
+        print(USAGE, file=sys.stderr)
+        return 2
+    return _run(rest, refusal, ["-m", "entrepot", "watch", *argv])
+
+
+def _run(rest: list[str], refusal: str, again: list[str]) -> int:
+    from entrepot.live import background, session
+    from entrepot.live.report import Report
+
+    is_module = rest[0] == "-m"
+    target = rest[1] if is_module else os.path.abspath(rest[0])
+    folder = os.getcwd() if is_module else os.path.dirname(target)
+    sys.argv = rest[1:] if is_module else rest
+    # What `python SCRIPT` and `python -m` put first.
+    sys.path.insert(0, folder)
+    session.start([folder])
+
+    def tell(report: Report) -> None:
+        print(f"entrepot: {report}", file=sys.stderr, flush=True)
+        if report.ok or refusal == "keep":
+            return
+        if refusal == "ask":
+            print("entrepot: restart? [y/N] ", end="", file=sys.stderr, flush=True)
+            if not sys.stdin.readline().lower().startswith("y"):
+                return
+        os.execv(sys.executable, [sys.executable, *again])
+
+    session.subscribe(tell)
+    end = background.refresh_on_change()
+    try:
+        if is_module:
+            session.get_session().run_module(target)
+        else:
+            session.run_main(target)
+    except SystemExit as error:
+        if error.code is None or isinstance(error.code, int):
+            return error.code or 0
+        print(error.code, file=sys.stderr)
+        return 1
+    except FileNotFoundError as error:
+        if error.filename != target:
+            raise
+        raise NoProgram(path=target) from None
+    finally:
+        end()
+        session.stop()
+    return 0
+
+
+class NoProgram(EntrepotError):
+    """There is no such file to run."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"can't open file {self.path!r}\n  to run a module:  entrepot watch -m MODULE"

@@ -1,0 +1,230 @@
+"""The end of an update: names, then code, then deletions, so that no reader finds less than both versions have."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from types import CodeType, FunctionType
+from typing import Any
+
+from entrepot.live.codes import walk_codes
+from entrepot.live.containers import identify
+from entrepot.live.functions import (
+    caches_around,
+    find_functions,
+    find_in,
+    innermost,
+    repoint,
+    set_code,
+    table_of,
+)
+from entrepot.live.report import Report
+from entrepot.live.staging import Stage
+from entrepot.live.statements import Unit
+from entrepot.live.undo import UndoLog
+from entrepot.live.values import MUTABLE, snapshot
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from entrepot.live.update import Update
+
+_MISSING = object()
+
+
+def pair_codes(old: Unit, new: Unit) -> list[tuple[CodeType, CodeType]]:
+    """Pair the codes inside two versions of a statement: by qualified name, then by order."""
+    waiting: dict[str, list[CodeType]] = {}
+    for code in old.codes:
+        for inner in (code, *walk_codes(code)):
+            waiting.setdefault(inner.co_qualname, []).append(inner)
+    pairs = []
+    for code in new.codes:
+        for inner in (code, *walk_codes(code)):
+            found = waiting.get(inner.co_qualname)
+            if found:
+                pairs.append((found.pop(0), inner))
+    return pairs
+
+
+def patch_codes(stage: Stage, functions: list[FunctionType], undo: UndoLog) -> None:
+    """Give live functions the code of the new source, unchanged ones too (their lines have moved)."""
+    table: dict[tuple[str, int], list[tuple[CodeType, CodeType]]] = {}
+    for step in stage.difference.steps:
+        if step.old is not None:
+            for before, after in pair_codes(step.old, step.unit):
+                table.setdefault((before.co_qualname, before.co_firstlineno), []).append((before, after))
+    for function in functions:
+        code = function.__code__
+        pairs = table.get((code.co_qualname, code.co_firstlineno))
+        if not pairs:
+            continue
+        after = next((a for b, a in pairs if b == code), None)
+        if after is None:
+            after = pairs[0][1] if len(pairs) == 1 and pairs[0][0].co_code == code.co_code else None
+        if after is not None and after.co_freevars == code.co_freevars:
+            set_code(function, after, undo)
+
+
+class Commit:
+    """Makes a staged update real."""
+
+    def __init__(self, update: Update) -> None:
+        self._update = update
+        self._moved: list[tuple[FunctionType, dict[str, Any]]] = []
+
+    def check(self) -> None:
+        """The last moment at which something may say no."""
+        for stage in self._update.stages.values():
+            if any(
+                type(f) is FunctionType and f.__globals__ is stage.staged
+                for f in gc.get_referrers(stage.staged)
+            ):
+                self._update.session.need_repoint()
+                return
+
+    def apply(self) -> None:
+        """Names, code, deletions. Everything goes through the undo log."""
+        update, undo = self._update, self._update.undo
+        for stage in update.stages.values():
+            stage.hide()
+        for stage in update.stages.values():
+            namespace, changes = stage.record.namespace, stage.changes()
+            for name in changes:
+                before = namespace.get(name, _MISSING)
+                if before is _MISSING:
+                    undo.add(f"name {name}", namespace.pop, name, None)
+                elif before is not changes[name]:
+                    undo.add(f"name {name}", namespace.__setitem__, name, before)
+            namespace.update(changes)
+        waiting, update.waiting = update.waiting, []
+        done: set[int] = set()
+        for action, old, new in waiting:
+            if isinstance(old, Stage):
+                if id(old) in done:
+                    continue
+                done.add(id(old))
+            action(old, new, undo)
+        for stage in update.stages.values():
+            if stage.is_edited:
+                patch_codes(stage, update._live(stage), undo)
+        for stage in update.stages.values():
+            namespace = stage.record.namespace
+            for name in stage.deletions():
+                if name in namespace:
+                    undo.add(f"name {name}", namespace.__setitem__, name, namespace[name])
+                    del namespace[name]
+            for function in find_functions([stage.staged]):
+                repoint(function, namespace)
+                self._moved.append((function, namespace))
+
+    def finish(self) -> None:
+        """What cannot fail: caches, records, the report."""
+        update = self._update
+        tracker, session, report = update.tracker, update.session, update.report
+        self._clear_caches()
+        for name, stage in update.stages.items():
+            record = stage.record
+            if stage.is_edited:
+                self._renew(stage)
+            marks = {identify(s.old): identify(s.unit) for s in stage.difference.steps if s.old is not None}
+            for entry in record.entries:
+                if entry.unit in marks:
+                    entry.unit = marks[entry.unit]
+            if stage.ran:
+                tracker.containers.register(record)
+            for unit in stage.parsed.units:
+                for key in ("tree", "key", "shape", "header"):
+                    unit.__dict__.pop(key, None)
+            for bound in {n for u in stage.parsed.units if id(u) in stage.ran for n in u.binds}:
+                value = record.namespace.get(bound)
+                if type(value) in MUTABLE and len(value) <= 4096:
+                    session.data_copies[id(value)] = (value, snapshot(value))
+            if name not in report.modules:
+                report.modules.append(name)
+        for name in update.gone:
+            tracker.records.pop(name, None)
+            session.index.known.pop(name, None)
+        for name in update.changes.appeared:
+            tracker.misses.pop(name, None)
+        for record in tracker.records.values():
+            if record.code is not None and record.name not in session.index.known:
+                session.index.add(record.name, record.code)
+        _deduplicate(report)
+
+    def _renew(self, stage: Stage) -> None:
+        """The record describes the new version from now on."""
+        record, update = stage.record, self._update
+        change = next(c for c in update.changes.edited if c.record is record)
+        record.path = stage.path
+        record.place = update.tracker.attic.put(change.source)
+        record.signature, record.is_trusted = change.signature, change.is_trusted
+        record.code, record.parsed = stage.parsed.code, stage.parsed
+        table = table_of(stage.parsed.code)
+        log = UndoLog()
+        for function in find_functions([record.namespace]):
+            code = find_in(table, function.__code__)
+            if code is not None and code == function.__code__:
+                function.__code__ = code if code.co_flags == function.__code__.co_flags else function.__code__
+        del log
+        _move_lines(stage)
+        linecache = sys.modules.get("linecache")
+        if linecache is not None:
+            linecache.cache.pop(record.path, None)
+
+    def _clear_caches(self) -> None:
+        """Empty lru_caches and cached properties around what changed."""
+        update = self._update
+        for cache in update.session.caches_to_clear:
+            cache.cache_clear()
+        update.session.caches_to_clear.clear()
+        for fact in list(update.facts.table.values()):
+            record = update.records.get(fact.module)
+            if record is None:
+                continue
+            value = record.namespace.get(fact.name)
+            for cache in caches_around(value):
+                cache.cache_clear()
+            if isinstance(value, type) and value.__module__ == fact.module:
+                _clear_class_caches(value, fact, update)
+
+
+def _clear_class_caches(cls: type, fact: Any, update: Update) -> None:
+    from functools import cached_property
+
+    from entrepot.live.classes import _all_subclasses, find_instances
+    from entrepot.live.codes import all_chains
+
+    names = {n for (m, n) in update.facts.table if m == fact.module}
+    for key, value in list(cls.__dict__.items()):
+        function = innermost(value)
+        code = getattr(function, "__code__", None)
+        used = {part for chain in all_chains(code) for part in chain} if code is not None else set()
+        if not (key in fact.attributes or used & (names - {cls.__name__}) or used & fact.attributes):
+            continue
+        for cache in caches_around(value):
+            cache.cache_clear()
+        if isinstance(value, cached_property):
+            for owner in (cls, *_all_subclasses(cls)):
+                for instance in find_instances(owner):
+                    getattr(instance, "__dict__", {}).pop(value.attrname, None)
+
+
+def _move_lines(stage: Stage) -> None:
+    """`__firstlineno__` of classes (3.13) follows the source."""
+    if sys.version_info < (3, 13):
+        return
+    from entrepot.live.update import find_class
+
+    for unit in stage.parsed.units:
+        for code in unit.codes:
+            if not code.co_flags & 1:
+                cls = find_class(stage.record.namespace, stage.record.name, code.co_qualname)
+                if cls is not None and cls.__dict__.get("__firstlineno__") not in (None, code.co_firstlineno):
+                    type.__setattr__(cls, "__firstlineno__", code.co_firstlineno)
+
+
+def _deduplicate(report: Report) -> None:
+    for part in (report.ran, report.patched, report.kept, report.modules):
+        part[:] = dict.fromkeys(part)
+    patched = set(report.ran)
+    report.patched[:] = [name for name in report.patched if name not in patched]

@@ -1,0 +1,395 @@
+"""Which statement put which entry into which list, dict or set: the journal of import-time registrations.
+
+The program's containers (in module namespaces, class attributes, attributes of instances of its classes, one level
+of nesting further) are registered when their module has run. While a module's top level runs, sizes are compared,
+which costs microseconds; where one changed, the new entries are noted under that module. An update finds the statement
+by what the entry refers to, by constants, and last by order; entries made during an update are known exactly.
+
+Run-time entries are never in the journal, so they stay. Does not see containers that only C code or closures hold.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import OrderedDict, defaultdict, deque
+from operator import is_
+from types import FunctionType, MethodType, ModuleType
+from typing import Any
+
+from entrepot.live.codes import may_have_effects, replaces_entries
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from entrepot.live.statements import Unit
+    from entrepot.live.tracker import Record
+
+KINDS: tuple[type, ...] = (list, dict, set, deque, defaultdict, OrderedDict)
+_KIND_SET = frozenset(KINDS)
+LARGE = 4096  # entries; a larger container is data, not a registry
+_MISSING = object()
+
+
+class Entry:
+    """One thing that a top level added: `key` is None in lists and sets."""
+
+    __slots__ = ("before", "container", "is_own", "key", "unit", "value")
+
+    def __init__(
+        self, container: Any, key: object, value: object, before: object = _MISSING, *, is_own: bool = False
+    ) -> None:
+        self.container = container
+        self.key = key
+        self.value = value
+        self.before = before  # what the key held, if it held anything
+        self.is_own = is_own  # the container belongs to the same module
+        self.unit: tuple[str, str] | None = None  # (text of the statement, its first bound name)
+
+    def is_live(self) -> bool:
+        """Whether the entry is still there."""
+        if isinstance(self.container, dict):
+            return self.container.get(self.key, _MISSING) is self.value
+        if isinstance(self.container, set):
+            return self.value in self.container
+        return any(item is self.value for item in self.container)
+
+    def withdraw(self) -> int | None:
+        """Take the entry back; returns the index it had in a list."""
+        container = self.container
+        if not self.is_live():
+            return None
+        if isinstance(container, dict):
+            if self.before is not _MISSING:
+                container[self.key] = self.before
+            else:
+                del container[self.key]
+        elif isinstance(container, set):
+            container.discard(self.value)
+        else:
+            index = max(i for i, item in enumerate(container) if item is self.value)
+            del container[index]
+            return index
+        return None
+
+
+def copy_of(container: Any) -> Any:
+    """Return a plain shallow copy (a defaultdict's stays free of its factory)."""
+    if isinstance(container, dict):
+        return dict(container)
+    return set(container) if isinstance(container, set) else list(container)
+
+
+def restore(container: Any, content: Any) -> None:
+    """Put a shallow copy's content back, in place."""
+    container.clear()
+    if isinstance(container, dict | set):
+        container.update(content)
+    else:
+        container.extend(content)
+
+
+def differs(container: Any, content: Any) -> bool:
+    """Whether a container has other entries (by identity), or another order, than the copy."""
+    if len(container) != len(content):
+        return True
+    if isinstance(container, dict):
+        return not (all(map(is_, container, content)) and all(map(is_, container.values(), content.values())))
+    if isinstance(container, set):
+        return container != content
+    return not all(map(is_, container, content))
+
+
+def find_new(container: Any, content: Any, *, is_own: bool = False) -> list[Entry]:
+    """Return what a container has that its earlier copy had not."""
+    if isinstance(container, dict):
+        return [
+            Entry(container, key, value, content.get(key, _MISSING), is_own=is_own)
+            for key, value in list(container.items())
+            if content.get(key, _MISSING) is not value
+        ]
+    if isinstance(container, set):
+        return [Entry(container, None, value, is_own=is_own) for value in container - content]
+    seen: dict[int, int] = {}
+    for value in content:
+        seen[id(value)] = seen.get(id(value), 0) + 1
+    found = []
+    for value in container:
+        if seen.get(id(value), 0):
+            seen[id(value)] -= 1
+        else:
+            found.append(Entry(container, None, value, is_own=is_own))
+    return found
+
+
+class Containers:
+    """The registered containers, each with a copy of its content as last noted."""
+
+    def __init__(self) -> None:
+        self.objects: list[Any] = []
+        self.sizes: list[int] = []
+        self.copies: list[Any] = []
+        self.owners: list[str] = []
+        self.bases: list[Any] = []  # the content that imports gave, without what the running program did
+        self.place: dict[int, int] = {}
+        self.attributes: set[int] = set()  # ids of the registered instances' own dictionaries
+
+    def register(self, record: Record) -> None:
+        """Take in the containers that a module has now."""
+        first = record.finished != 0
+        for container in find_containers(record.namespace, record.name, self.attributes):
+            if id(container) in self.place or len(container) > LARGE:
+                continue
+            self.add(container, record.name)
+            if (
+                first
+                and container
+                and id(container) not in self.attributes
+                and record.code is not None
+                and may_have_effects(record.code)
+            ):
+                record.entries += find_new(
+                    container,
+                    {} if isinstance(container, dict) else set() if isinstance(container, set) else [],
+                    is_own=True,
+                )
+
+    def add(self, container: Any, owner: str) -> None:
+        """Register one container with its present content."""
+        self.place[id(container)] = len(self.objects)
+        self.objects.append(container)
+        self.sizes.append(len(container))
+        self.copies.append(copy_of(container))
+        self.bases.append(self.copies[-1])
+        self.owners.append(owner)
+
+    def note(self, record: Record) -> None:
+        """Write down under this module what changed since the last note."""
+        if record.code is None or not may_have_effects(record.code):
+            return
+        if replaces_entries(record.code):
+            entries = self.find_all_changes()
+            for entry in entries:
+                place = self.place.get(id(entry.container))
+                entry.is_own = place is not None and self.owners[place] == record.name
+            record.entries += entries
+            return
+        record.entries += self.find_changes(record.name)
+
+    def find_changes(self, owner: str) -> list[Entry]:
+        """Return entries made since the last look, and look again from here."""
+        if "logging" in sys.modules:
+            self._add_logging()
+        sizes = [*map(len, self.objects)]
+        if sizes == self.sizes:
+            return []
+        found: list[Entry] = []
+        for index, (now, before) in enumerate(zip(sizes, self.sizes, strict=True)):
+            if now == before:
+                continue
+            container = self.objects[index]
+            is_own = self.owners[index] == owner
+            new = find_new(container, self.copies[index], is_own=is_own)
+            self.copies[index] = self.bases[index] = copy_of(container)
+            self.sizes[index] = now
+            for entry in new:
+                if type(entry.value) in _KIND_SET and id(entry.value) not in self.place:
+                    # A list made for its first entry: what matters is what is in it.
+                    self.add(entry.value, self.owners[index])
+                    found += find_new(entry.value, {} if isinstance(entry.value, dict) else [], is_own=is_own)
+            found += new
+        return found
+
+    def look_again(self) -> None:
+        """Forget what changed at run time: entries from here on are somebody's."""
+        for index, container in enumerate(self.objects):
+            if differs(container, self.copies[index]):
+                self.copies[index] = copy_of(container)
+        self.sizes = [*map(len, self.objects)]
+
+    def find_all_changes(self) -> list[Entry]:
+        """As find_changes, but sees replaced entries of the same size too (slower: for updates)."""
+        found: list[Entry] = []
+        for index, container in enumerate(self.objects):
+            if differs(container, self.copies[index]):
+                found += find_new(container, self.copies[index])
+                self.copies[index] = copy_of(container)
+                self.sizes[index] = len(container)
+        for entry in list(found):
+            if (
+                type(entry.value) in _KIND_SET
+                and id(entry.value) not in self.place
+                and len(entry.value) <= LARGE
+            ):  # type: ignore[arg-type]
+                self.add(entry.value, "")
+                found += find_new(entry.value, {} if isinstance(entry.value, dict) else [])
+        return found
+
+    def _add_logging(self) -> None:
+        logging = sys.modules["logging"]
+        root = getattr(logging, "root", None)
+        if root is None:
+            return
+        for logger in (root, *root.manager.loggerDict.values()):
+            for part in (getattr(logger, "handlers", None), getattr(logger, "filters", None)):
+                if type(part) is list and id(part) not in self.place:
+                    self.add(part, "logging")
+                    if (
+                        part and self.objects[:-1]
+                    ):  # a logger that is new to us: its first handlers are somebody's
+                        self.copies[-1], self.sizes[-1] = [], 0
+
+
+def find_containers(
+    namespace: dict[str, Any], module_name: str, belongings: set[int] | None = None
+) -> list[Any]:
+    """Return containers reachable from a namespace: values, class attributes, instances' attributes, one level below.
+
+    Ids of instances' own dictionaries are added to `belongings`.
+    """
+    found: list[Any] = []
+    for name, value in list(namespace.items()):
+        kind = type(value)
+        if kind in _KIND_SET:
+            if name == "__all__" or name[:2] != "__":
+                _add_with_inner(value, found)
+        elif kind is FunctionType or kind is str or kind is int or kind is ModuleType:
+            continue
+        elif isinstance(value, type):
+            if value.__module__ == module_name:
+                for key, attribute in list(value.__dict__.items()):
+                    # `__dataclass_fields__`, an enum's `_member_map_`: the class's own works
+                    if type(attribute) in _KIND_SET and not (key[0] == key[-1] == "_"):
+                        _add_with_inner(attribute, found)
+        elif kind.__module__ != "builtins" and (
+            kind.__module__ == module_name or kind.__module__ in sys.modules
+        ):
+            attributes = getattr(value, "__dict__", None)
+            if type(attributes) is dict and not kind.__module__.startswith(("importlib", "_frozen")):
+                found.append(attributes)
+                if belongings is not None:
+                    belongings.add(id(attributes))
+                for attribute in list(attributes.values()):
+                    if type(attribute) in _KIND_SET:
+                        _add_with_inner(attribute, found)
+    return found
+
+
+def _add_with_inner(container: Any, found: list[Any]) -> None:
+    found.append(container)
+    if 0 < len(container) <= LARGE:
+        inner = list(container.values()) if isinstance(container, dict) else container
+        for value in inner:
+            if type(value) in _KIND_SET:
+                found.append(value)
+
+
+def assign_units(entries: list[Entry], units: list[Unit], namespace: dict[str, Any]) -> None:
+    """Say for each journal entry of a module which of its statements made it."""
+    waiting = [entry for entry in entries if entry.unit is None]
+    if not waiting:
+        return
+    effective = [
+        unit
+        for unit in units
+        if unit.has_effects or unit.is_decorated or unit.kind in ("class", "other", "main")
+    ]
+    makers = {name: unit for unit in units for name in unit.binds}
+    ties: dict[tuple[int, tuple[int, ...]], int] = {}
+    for entry in waiting:
+        best, score = _best_units(entry, units, effective, makers, namespace)
+        if entry.is_own:
+            home = next((makers.get(n) for n, v in namespace.items() if v is entry.container), None)
+            if home is not None and (
+                home in best or not best or score < (4 if home.has_effects or home.codes else 1)
+            ):
+                entry.unit = identify(home)
+                continue
+        if not best:
+            entry.unit = ("", "")
+            continue
+        turn = (id(entry.container), tuple(id(unit) for unit in best))
+        ties[turn] = ties.get(turn, -1) + 1
+        entry.unit = identify(best[min(ties[turn], len(best) - 1)])
+
+
+def identify(unit: Unit) -> tuple[str, str]:
+    """A unit's mark in the journal; it survives re-parsing."""
+    return (unit.text, min(unit.binds, default=""))
+
+
+def _best_units(
+    entry: Entry, units: list[Unit], effective: list[Unit], makers: dict[str, Unit], namespace: dict[str, Any]
+) -> tuple[list[Unit], int]:
+    lines, objects = _origins((entry.key, entry.value), namespace)
+    owners = {
+        n
+        for n, v in namespace.items()
+        if any(part is entry.container for part in getattr(v, "__dict__", {}).values())
+        and not isinstance(v, ModuleType)
+    }
+    best: list[Unit] = []
+    top = 0
+    for unit in effective:
+        score = 4 * any(unit.first <= line <= unit.last for line in lines)
+        score += 3 * any(makers.get(name) is unit for name in objects)
+        score += any(chain[0] in owners for chain in unit.eager)
+        score += 2 * any(chain[0] in objects for chain in unit.eager)
+        score += 2 * _is_constant(entry.key, unit) + _is_constant(entry.value, unit)
+        if score > top:
+            best, top = [unit], score
+        elif score == top:
+            best.append(unit)
+    if top == 0:
+        best = [
+            unit
+            for unit in effective
+            if unit.has_effects and unit.kind in ("other", "assign", "def", "class")
+        ]
+    return best, top
+
+
+def _is_constant(value: object, unit: Unit) -> bool:
+    if isinstance(value, str) and value in unit.binds:
+        return True
+    return isinstance(value, str | int | float | bytes) and any(
+        type(c) is type(value) and c == value for c in unit.constants
+    )
+
+
+def _origins(roots: tuple[object, ...], namespace: dict[str, Any]) -> tuple[set[int], set[str]]:
+    """Lines of the functions, and names of the module's objects, that an entry refers to."""
+    lines: set[int] = set()
+    names_by_id = {
+        id(v): n for n, v in namespace.items() if isinstance(v, FunctionType | type) or hasattr(v, "__dict__")
+    }
+    names: set[str] = set()
+    stack, seen = [(root, 0) for root in roots], set()
+    while stack and len(seen) < 200:
+        value, depth = stack.pop()
+        if id(value) in seen or depth > 4 or value is None:
+            continue
+        seen.add(id(value))
+        if id(value) in names_by_id and not isinstance(value, ModuleType):
+            names.add(names_by_id[id(value)])
+        if isinstance(value, FunctionType):
+            if value.__globals__ is namespace:
+                lines.add(value.__code__.co_firstlineno)
+            for cell in value.__closure__ or ():
+                try:
+                    stack.append((cell.cell_contents, depth + 1))
+                except ValueError:
+                    continue
+            stack.append((getattr(value, "__wrapped__", None), depth + 1))
+        elif isinstance(value, MethodType):
+            stack += [(value.__func__, depth + 1), (value.__self__, depth + 1)]
+        elif isinstance(value, type):
+            if value.__module__ == namespace.get("__name__"):
+                names.add(value.__qualname__.partition(".")[0])
+        elif isinstance(value, list | tuple | set | deque):
+            stack += [(item, depth + 1) for item in list(value)[:50]]
+        elif isinstance(value, dict):
+            stack += [(item, depth + 1) for item in list(value.values())[:50]]
+        elif hasattr(value, "func") and hasattr(value, "args"):
+            stack += [(value.func, depth + 1), (value.args, depth + 1)]
+        elif not isinstance(value, str | int | float | bytes | ModuleType):
+            stack += [(item, depth + 2) for item in list(getattr(value, "__dict__", {}).values())[:20]]
+    return lines, names

@@ -1,0 +1,154 @@
+"""Which statements of an edited module stay, change their code only, or run again.
+
+Old and new statements are paired: by text, then by meaning (so comments and layout do not count), then by what they
+bind. What is left of the old ones was removed, of the new ones added.
+
+Pure: units in, steps out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from entrepot.live.codes import same_behaviour
+from entrepot.live.statements import Parsed, Unit
+
+# What to do with a unit, as far as its own text tells.
+SAME = "same"  # nothing, unless something that it reads changed
+CODE = "code"  # only bodies of functions differ: give live functions the new code
+SIGNATURE = "signature"  # a function whose head differs, decorators apart: take over defaults and the rest
+RUN = "run"  # run it
+
+
+@dataclass
+class Step:
+    """One unit of the new source with its counterpart in the old, if any, and what to do."""
+
+    unit: Unit
+    old: Unit | None
+    action: str
+    has_new_behaviour: bool = False  # CODE: does more than move lines
+
+
+@dataclass
+class Difference:
+    """The steps for one module, in the order of the new source; `removed` are old units without a counterpart."""
+
+    steps: list[Step]
+    removed: list[Unit] = field(default_factory=list)
+    gone: frozenset[str] = frozenset()  # names that nothing binds any more
+
+
+def plan_steps(old: Parsed, new: Parsed) -> Difference:
+    """Compare two versions of one module."""
+    partner = _pair(old.units, new.units)
+    steps = [_make_step(unit, partner.get(id(unit))) for unit in new.units]
+    taken = {id(step.old) for step in steps if step.old}
+    removed = [unit for unit in old.units if id(unit) not in taken and unit.kind != "main"]
+    lost = {name for unit in removed for name in unit.binds}
+    for step in steps:
+        if step.old:
+            lost |= step.old.binds - step.unit.binds
+    moved = _find_moved(steps, old.units)
+    for step in steps:
+        # A name that lost one of several binders takes the value that the others give it; so does one whose binders changed places.
+        if (
+            step.action == SAME
+            and (step.unit.binds & lost or id(step.unit) in moved)
+            and step.unit.kind not in ("main", "import", "def")
+        ) or (step.action != RUN and step.unit.binds & lost and step.unit.kind in ("import", "def")):
+            step.action = RUN
+    return Difference(steps, removed, old.binds - new.binds)
+
+
+def plan_nothing(parsed: Parsed) -> Difference:
+    """The steps of a module whose text did not change."""
+    return Difference([Step(unit, unit, SAME) for unit in parsed.units])
+
+
+def _pair(old: list[Unit], new: list[Unit]) -> dict[int, Unit]:
+    """Return the old unit for each new one (by id)."""
+    partner: dict[int, Unit] = {}
+    left_old, left_new = list(old), list(new)
+    keys = (
+        lambda u: u.text,
+        lambda u: u.key,
+        lambda u: (u.kind, u.name, u.binds) if u.binds else u,
+        _first_bind,
+    )
+    for key in keys:
+        waiting: dict[object, list[Unit]] = {}
+        for unit in left_old:
+            waiting.setdefault(key(unit) if key is not keys[2] or unit.binds else id(unit), []).append(unit)
+        still = []
+        for unit in left_new:
+            found = waiting.get(key(unit) if key is not keys[2] or unit.binds else id(unit))
+            if found:
+                partner[id(unit)] = found.pop(0)
+            else:
+                still.append(unit)
+        taken = {id(unit) for unit in partner.values()}
+        left_new, left_old = still, [unit for unit in left_old if id(unit) not in taken]
+        if not left_new or not left_old:
+            break
+    return partner
+
+
+def _first_bind(unit: Unit) -> object:
+    """Pair a unit that binds several names with one that binds some of them; effects without names by their kind."""
+    if unit.kind == "main":
+        return "main"
+    return (min(unit.binds),) if unit.binds else id(unit)
+
+
+def _make_step(unit: Unit, old: Unit | None) -> Step:
+    if old is None:
+        return Step(unit, None, RUN)
+    if unit.text == old.text or unit.key == old.key:
+        action = SAME if unit.flags == old.flags else RUN
+        return Step(unit, old, action)
+    if (
+        unit.kind == old.kind
+        and unit.kind not in ("assign",)
+        and unit.shape == old.shape
+        and _same_cells(unit, old)
+    ):
+        changed = len(unit.codes) != len(old.codes) or not all(map(same_behaviour, old.codes, unit.codes))
+        return Step(unit, old, CODE, changed)
+    if unit.kind == old.kind == "def" and unit.header == old.header and unit.name == old.name:
+        return Step(unit, old, SIGNATURE, True)
+    return Step(unit, old, RUN)
+
+
+def _same_cells(unit: Unit, old: Unit) -> bool:
+    """Whether every function directly in both versions closes over the same names (else code cannot be exchanged)."""
+    return [c.co_freevars for u in (unit,) for c in _functions(u)] == [
+        c.co_freevars for u in (old,) for c in _functions(u)
+    ]
+
+
+def _functions(unit: Unit) -> list:  # type: ignore[type-arg]
+    from entrepot.live.codes import inner_codes, runs_at_once
+
+    found = []
+    stack = list(unit.codes)
+    while stack:
+        code = stack.pop(0)
+        if runs_at_once(code):
+            stack = inner_codes(code) + stack
+        else:
+            found.append(code)
+    return found
+
+
+def _find_moved(steps: list[Step], old: list[Unit]) -> set[int]:
+    """Return ids of units that bind a name which others bind too, where these changed their order."""
+    place = {id(unit): index for index, unit in enumerate(old)}
+    moved: set[int] = set()
+    for name in {n for s in steps for n in s.unit.binds}:
+        binders = [s for s in steps if name in s.unit.binds and s.old is not None]
+        if len(binders) > 1:
+            places = [place[id(s.old)] for s in binders]
+            if places != sorted(places):
+                moved |= {id(s.unit) for s in binders}
+    return moved

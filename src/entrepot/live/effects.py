@@ -1,0 +1,264 @@
+"""What statements did to things outside their own names: taken back, put in place again, or undone with a failed update.
+
+Covers entries of the program's containers (see `containers`), atexit, signal handlers, logging handlers, `sys.path` and its
+relatives, `os.environ` and warning filters. Files, sockets, processes and threads cannot be undone: they are named in
+the report.
+"""
+
+from __future__ import annotations
+
+import ast
+import atexit
+import os
+import signal
+import sys
+import threading
+import warnings
+from typing import Any
+
+from entrepot.live.containers import Entry, copy_of, differs, find_containers, identify, restore
+from entrepot.live.hooks import Hooks
+from entrepot.live.staging import Stage
+from entrepot.live.statements import Unit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from entrepot.live.update import Update
+
+_MISSING = object()
+
+
+class Effects:
+    """The effects of one update."""
+
+    def __init__(self, update: Update) -> None:
+        self._update = update
+        self._containers = update.containers
+        self._saved: list[tuple[Any, Any]] = []
+        self._system: list[tuple[Any, Any]] = []
+        self._environment: dict[str, str] = {}
+        self._signals: dict[int, Any] = {}
+        self._threads: set[int | None] = set()
+        self._is_ready = False
+        self.hooks: Hooks | None = None
+        self._blocks: dict[tuple[str, int], tuple[Any, list[int]]] = {}
+        self._entries_before: dict[str, list[Entry]] = {}
+        self.registered_before: list[Any] = []
+
+    def _prepare(self) -> None:
+        """Before the first statement runs: remember what a failure must bring back."""
+        if self._is_ready:
+            return
+        self._is_ready = True
+        for record in list(self._update.records.values()):
+            for container in find_containers(record.namespace, record.name, self._containers.attributes):
+                if id(container) not in self._containers.place and len(container) <= 4096:
+                    self._containers.add(container, record.name)
+        self._containers.look_again()
+        self._saved = [(c, copy_of(c)) for c in self._containers.objects]
+        self._system = [(c, list(c)) for c in (sys.path, sys.meta_path, sys.path_hooks, warnings.filters)]
+        self._environment = dict(os.environ)
+        self._threads = {thread.ident for thread in threading.enumerate()}
+        if threading.current_thread() is threading.main_thread():
+            for number in signal.valid_signals():
+                try:
+                    self._signals[number] = signal.getsignal(number)
+                except (OSError, ValueError):
+                    continue
+
+    def begin(self, stage: Stage, unit: Unit) -> None:
+        """A statement is about to run."""
+        if unit.has_effects or unit.is_decorated or unit.kind in ("class", "other", "import"):
+            self._prepare()
+
+    def end(self, stage: Stage, unit: Unit) -> None:
+        """A statement has run: what it added is its own."""
+        if not self._is_ready:
+            return
+        if unit.kind == "import":
+            self._containers.look_again()
+            return
+        entries = self._containers.find_all_changes()
+        mark = identify(unit)
+        record = stage.record
+        self._keep_entries(stage)
+        for entry in entries:
+            entry.unit = mark
+            entry.is_own = False
+            record.entries.append(entry)
+        self._reorder(stage, {id(entry.container) for entry in entries})
+
+    def _keep_entries(self, stage: Stage) -> None:
+        name = stage.record.name
+        if name not in self._entries_before:
+            self._entries_before[name] = list(stage.record.entries)
+
+    def withdraw(self, stage: Stage, unit: Unit) -> None:
+        """Take back what a statement did, because it is gone or will run again."""
+        mark = identify(unit)
+        mine = [entry for entry in stage.record.entries if entry.unit == mark]
+        if mine or "atexit" in unit.text or "signal" in unit.text:
+            self._prepare()
+        self._keep_entries(stage)
+        for entry in reversed(mine):
+            if isinstance(entry.container, dict) and not entry.is_live():
+                continue
+            places = _places(stage, entry.container)
+            if places:
+                self._blocks.setdefault((stage.record.name, id(entry.container)), (entry.container, places))
+            entry.withdraw()
+            if not entry.container:
+                self._drop_empty(stage, entry)
+        stage.record.entries = [entry for entry in stage.record.entries if entry.unit != mark]
+        self._withdraw_calls(stage, unit)
+        self._containers.look_again() if mine else None
+
+    def _drop_empty(self, stage: Stage, entry: Entry) -> None:
+        """A list that was made for its first entry goes with its last."""
+        for outer in self._containers.objects:
+            if (
+                isinstance(outer, dict)
+                and outer is not entry.container
+                and id(outer) not in self._containers.attributes
+            ):
+                for key, value in list(outer.items()):
+                    if (
+                        value is entry.container
+                        and not any(
+                            e.container is outer and e.key == key and e.unit is None
+                            for e in stage.record.entries
+                        )
+                        and any(
+                            e.container is outer and e.value is entry.container
+                            for r in self._update.records.values()
+                            for e in r.entries
+                        )
+                    ):
+                        del outer[key]
+
+    def _withdraw_calls(self, stage: Stage, unit: Unit) -> None:
+        """Functions given to atexit, handlers given to signal."""
+        if "atexit" not in unit.text and "signal" not in unit.text:
+            return
+        try:
+            calls = [node for node in ast.walk(unit.tree) if isinstance(node, ast.Call)]
+        except SyntaxError:
+            return
+        namespace = stage.record.namespace
+        for call in calls:
+            target = ast.unparse(call.func)
+            if target.endswith("atexit.register") and call.args:
+                function = _look_up(call.args[0], namespace)
+                if function is not _MISSING:
+                    atexit.unregister(function)
+                    self._update.undo.add("an atexit function", atexit.register, function)
+            elif target.endswith("signal.signal") and len(call.args) == 2:
+                number = _look_up(call.args[0], namespace)
+                if isinstance(number, int) and threading.current_thread() is threading.main_thread():
+                    default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+                    signal.signal(number, default)
+        if (
+            unit.kind == "def"
+            and "atexit.register" in unit.text.partition("def ")[0]
+            and unit.name in namespace
+        ):
+            atexit.unregister(namespace[unit.name])
+            self._update.undo.add("an atexit function", atexit.register, namespace[unit.name])
+
+    def entries_of(self, stage: Stage, unit: Unit) -> list[Entry]:
+        """Return what a statement has put into containers."""
+        mark = identify(unit)
+        return [entry for entry in stage.record.entries if entry.unit == mark]
+
+    def has_entries_in(self, stage: Stage, unit: Unit, containers: set[int]) -> bool:
+        """Whether a statement filled one of these containers."""
+        return any(id(entry.container) in containers for entry in self.entries_of(stage, unit))
+
+    def _reorder(self, stage: Stage, containers: set[int]) -> None:
+        """Entries of one module stand in a list or dict in the order of its statements, as after a fresh start."""
+        order = {identify(step.unit): index for index, step in enumerate(stage.difference.steps)}
+        for step in stage.difference.steps:
+            if step.old is not None:
+                order.setdefault(identify(step.old), order[identify(step.unit)])
+        for key in containers:
+            mine = [
+                e for e in stage.record.entries if id(e.container) == key and e.is_live() and e.unit in order
+            ]
+            if not mine or isinstance(mine[0].container, set):
+                continue
+            container = mine[0].container
+            ranked = sorted(mine, key=lambda e: order[e.unit])  # stable: within a statement as it made them
+            before = self._blocks.get((stage.record.name, key))
+            places = sorted({*_places(stage, container), *(before[1] if before else ())})
+            _place(container, ranked, places[0] if places else len(container))
+        self._containers.look_again()
+
+    def take_back(self) -> list[str]:
+        """The update failed: bring the containers and the system's lists back; name what stays."""
+        left: list[str] = []
+        if self.hooks is not None:
+            for function in self.hooks.registered:
+                atexit.unregister(function)
+        for container, content in self._saved:
+            if differs(container, content):
+                restore(container, content)
+        for container, content in self._system:
+            if differs(container, content):
+                container[:] = content
+        if self._is_ready and dict(os.environ) != self._environment:
+            for name in set(os.environ) - set(self._environment):
+                del os.environ[name]
+            os.environ.update(self._environment)
+        for number, handler in self._signals.items():
+            if handler is not None and signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
+        if self._is_ready:
+            self._containers.look_again()
+            left += [
+                f"thread {t.name} goes on" for t in threading.enumerate() if t.ident not in self._threads
+            ]
+        for name, entries in self._entries_before.items():
+            if name in self._update.records:
+                self._update.records[name].entries = entries
+        return left
+
+
+def _look_up(node: ast.expr, namespace: dict[str, Any]) -> Any:
+    try:
+        parts = ast.unparse(node).split(".")
+    except Exception:
+        return _MISSING
+    value: Any = namespace.get(parts[0], _MISSING)
+    for part in parts[1:]:
+        value = getattr(value, part, _MISSING)
+    return value
+
+
+def _places(stage: Stage, container: Any) -> list[int]:
+    """Where a module's entries stand in a container."""
+    mine = [e for e in stage.record.entries if e.container is container]
+    if isinstance(container, dict):
+        keys = list(container)
+        return sorted(keys.index(e.key) for e in mine if e.key in container)
+    if isinstance(container, set):
+        return []
+    values = {id(e.value) for e in mine}
+    return [index for index, item in enumerate(container) if id(item) in values]
+
+
+def _place(container: Any, ranked: list[Entry], first: int) -> None:
+    """Put entries into a container as one block in this order."""
+    if isinstance(container, dict):
+        keys = {id(e): e.key for e in ranked}
+        wanted = [keys[id(e)] for e in ranked]
+        others = [k for k in container if k not in set(wanted)]
+        order = others[:first] + wanted + others[first:]
+        if order != list(container):
+            content = {k: container[k] for k in order}
+            restore(container, content)
+        return
+    ids = {id(e.value) for e in ranked}
+    others = [item for item in container if id(item) not in ids]
+    values = others[:first] + [e.value for e in ranked] + others[first:]
+    if len(values) == len(container) and differs(container, values):
+        restore(container, values)

@@ -1,0 +1,292 @@
+"""What changed so far in an update, and which statements that concerns.
+
+A fact says of one name of one module: its *value* is another object, it is *gone*, its *behaviour* changed (a function
+whose code, or whose callees' code or data, changed), or its *shape* (a class with other attributes). Facts spread
+through names that function bodies read, by the index, and are checked against the objects that the names lead to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import FunctionType, MethodType, ModuleType
+from typing import Any
+
+from entrepot.live.codes import Chain, Import, Index
+from entrepot.live.functions import innermost
+from entrepot.live.statements import Unit
+from entrepot.live.tracker import Record
+
+VALUE, GONE, BEHAVIOUR, SHAPE = "value", "gone", "behaviour", "shape"
+# Names of modules themselves (appeared, gone) stand under this name.
+MODULE = ""
+# Ways to import a module whose name the source does not tell.
+_IMPORTERS = ("import_module", "__import__")
+
+
+@dataclass
+class Fact:
+    """One change. `attributes` are those of a class that differ; `at_call` says that calling it directly (not what it returned) differs."""
+
+    module: str
+    name: str
+    kind: str
+    attributes: set[str] = field(default_factory=set)
+    at_call: bool = False
+    number: int = 0
+
+
+@dataclass
+class Reason:
+    """Why a statement is concerned."""
+
+    fact: Fact
+    chain: Chain
+    is_value: bool
+
+
+class Facts:
+    """The facts of one update."""
+
+    def __init__(self, records: dict[str, Record], index: Index) -> None:
+        self.records = records
+        self.index = index
+        self.table: dict[tuple[str, str], Fact] = {}
+        self.by_object: dict[int, Fact] = {}
+        self.alive: list[object] = []  # objects in by_object must not be freed and their ids used again
+        self.queue: list[Fact] = []
+        self.namespaces: dict[str, dict[str, Any]] = {}
+        self.by_namespace: dict[int, str] = {id(record.namespace): name for name, record in records.items()}
+
+    def namespace(self, module: str) -> dict[str, Any]:
+        """Return a module's namespace as staged, or as it is."""
+        found = self.namespaces.get(module)
+        return found if found is not None else self.records[module].namespace
+
+    def add(self, fact: Fact, *objects: object) -> None:
+        """Enter a fact and what follows for functions that use the name."""
+        known = self.table.get((fact.module, fact.name))
+        if known is not None:
+            strongest = (
+                VALUE
+                if VALUE in (known.kind, fact.kind)
+                else known.kind
+                if known.kind != BEHAVIOUR
+                else fact.kind
+            )
+            if (
+                known.kind == strongest
+                and fact.attributes <= known.attributes
+                and (known.at_call or not fact.at_call)
+                and fact.kind not in (VALUE, GONE)
+            ):
+                return
+            fact.kind = fact.kind if fact.kind in (GONE, VALUE) else strongest
+            fact.attributes |= known.attributes
+            fact.at_call |= known.at_call
+        fact.number = len(self.queue) + 1
+        self.table[fact.module, fact.name] = fact
+        for value in objects:
+            if value is not None and not isinstance(value, int | str | float | bool | bytes):
+                self.by_object[id(value)] = fact
+                self.alive.append(value)
+        self.queue.append(fact)
+        for module, definition in tuple(self.index.deferred.get(fact.name, ())) if fact.name else ():
+            if (
+                definition
+                and (module, definition) != (fact.module, fact.name)
+                and self._concerns(module, fact)
+            ):
+                self._spread(module, definition, fact)
+
+    def _spread(self, module: str, definition: str, fact: Fact) -> None:
+        known = self.table.get((module, definition))
+        value = self.namespace(module).get(definition)
+        code = getattr(innermost(value), "__code__", None)
+        at_call = code is None or fact.name in code.co_names
+        if known is not None and (known.at_call or not at_call):
+            return
+        self.add(Fact(module, definition, BEHAVIOUR, at_call=at_call), value)
+
+    def _concerns(self, module: str, fact: Fact) -> bool:
+        """Whether a name used in functions of `module` can be the fact's."""
+        if module == fact.module:
+            return True
+        if module not in self.records or fact.module not in self.records:
+            return False
+        mine, theirs = self.namespace(module), self.records[fact.module].namespace
+        if fact.name in mine:
+            value = mine[fact.name]
+            if (
+                value is theirs.get(fact.name)
+                or value is self.namespace(fact.module).get(fact.name)
+                or id(value) in self.by_object
+            ):
+                return True
+        tail = fact.module.rpartition(".")[2]
+        for value in mine.values():
+            if type(value) is ModuleType or isinstance(value, ModuleType):
+                name = value.__name__
+                if name == fact.module or fact.module.startswith(name + "."):
+                    return True
+        return any(use[0] == module for use in self.index.deferred.get(tail, ()))
+
+    def candidates(self, fact: Fact) -> set[str]:
+        """Return the modules whose top level may be concerned by a fact."""
+        found = set(self.index.loads.get(fact.name, ()))
+        if fact.kind in (VALUE, GONE):
+            found |= self.index.imports.get(fact.name, set()) | self.index.stars
+            found |= self.index.loads.get(
+                fact.module.rpartition(".")[2], set()
+            )  # `getattr(module, name)`, `vars(module)`
+            for importer in _IMPORTERS:
+                found |= {
+                    m
+                    for m in self.index.loads.get(importer, ())
+                    if m in self.records and fact.module in self.records[m].children
+                }
+            if fact.name == MODULE:
+                found |= self.index.imports.get(fact.module.rpartition(".")[2], set())
+        else:
+            found |= {m for m in self._aliases(fact)}
+        return found
+
+    def _aliases(self, fact: Fact) -> set[str]:
+        """Modules that import the name: they may use it under another one (`import f as g`)."""
+        found = set()
+        value = self.namespace(fact.module).get(fact.name)
+        for module in self.index.imports.get(fact.name, ()):
+            record = self.records.get(module)
+            if record is not None and record.namespace.get(fact.name) is not value:
+                found.add(module)
+        return found
+
+    def reasons(self, module: str, unit: Unit) -> list[Reason]:
+        """Return why running this unit again might give something else."""
+        if not self.table:
+            return []
+        found: list[Reason] = []
+        for chain in unit.eager:
+            found += self._resolve(module, chain)
+        for wanted in unit.imports:
+            found += self._import_reasons(module, wanted)
+        if any(part in _IMPORTERS for chain in unit.eager for part in chain):
+            children = self.records[module].children
+            found += [
+                Reason(f, (m, n), True)
+                for (m, n), f in self.table.items()
+                if m in children and f.kind in (VALUE, GONE)
+            ]
+        return found
+
+    def _resolve(self, module: str, chain: Chain) -> list[Reason]:
+        if chain[0].startswith("@"):
+            return self._import_reasons(module, Import(0, chain[0][1:], chain[1:]))
+        found: list[Reason] = []
+        fact = self.table.get((module, chain[0]))
+        if fact is not None:
+            found.append(_reason(fact, chain, 1))
+        value = self.namespace(module).get(chain[0])
+        position = 1
+        while (
+            isinstance(value, ModuleType)
+            and value.__name__ in self.records
+            and self.records[value.__name__].module is value
+        ):
+            name = value.__name__
+            if position >= len(chain):
+                found += [
+                    Reason(f, chain, f.kind in (VALUE, GONE)) for (m, _), f in self.table.items() if m == name
+                ]
+                return found
+            fact = self.table.get((name, chain[position]))
+            if fact is not None:
+                found.append(_reason(fact, chain, position + 1))
+            value = self.namespace(name).get(chain[position])
+            position += 1
+        found += [
+            _reason(f, chain, position) for f in self.origins(value) if all(f is not r.fact for r in found)
+        ]
+        return found
+
+    def origins(self, value: object, depth: int = 0) -> list[Fact]:
+        """Return facts on the function or class that an object is, wraps, or is an instance of."""
+        if value is None or depth > 3:
+            return []
+        kind = type(value)
+        if kind in (int, str, float, bool, bytes):
+            return []
+        known = self.by_object.get(id(value))
+        if known is not None:
+            return [known]
+        found: list[Fact] = []
+        if kind is FunctionType:
+            found += self._named(self.by_namespace.get(id(value.__globals__)), value.__qualname__)  # type: ignore[attr-defined]
+            for cell in value.__closure__ or ():  # type: ignore[attr-defined]
+                try:
+                    content = cell.cell_contents
+                except ValueError:
+                    continue
+                if callable(content):
+                    found += self.origins(content, depth + 1)
+        elif isinstance(value, type):
+            for cls in value.__mro__:
+                found += self._named(cls.__module__, cls.__qualname__)
+        elif isinstance(value, MethodType):
+            found += self.origins(value.__func__, depth + 1) + self.origins(value.__self__, depth + 1)
+        elif kind in (list, tuple, set, frozenset, dict):
+            items = list(value.values() if kind is dict else value)[:50]  # type: ignore[attr-defined, call-overload]
+            for item in items:
+                if callable(item):
+                    found += self.origins(item, depth + 1)
+        else:
+            inner = innermost(value)
+            if inner is not value:
+                found += self.origins(inner, depth + 1)
+            if kind.__module__ in self.records:
+                found += self.origins(kind, depth + 1)
+        return found
+
+    def _named(self, module: str | None, qualname: str) -> list[Fact]:
+        fact = self.table.get((module or "", qualname.partition(".")[0]))
+        return [fact] if fact is not None and fact.kind in (BEHAVIOUR, SHAPE) else []
+
+    def _import_reasons(self, module: str, wanted: Import) -> list[Reason]:
+        name = absolute(self.records[module], wanted) if not wanted.module.startswith(".") else None
+        if name is None:
+            return []
+        found = []
+        whole = self.table.get((name, MODULE))
+        if whole is not None:
+            found.append(Reason(whole, (name,), True))
+        for part in wanted.names:
+            if part == "*":
+                found += [
+                    Reason(f, (name, n), True)
+                    for (m, n), f in self.table.items()
+                    if m == name and n and f.kind in (VALUE, GONE)
+                ]
+                continue
+            for key in ((name, part), (f"{name}.{part}" if name else part, MODULE)):
+                fact = self.table.get(key)
+                if fact is not None and fact.kind in (VALUE, GONE):
+                    found.append(Reason(fact, (name, part), True))
+        return found
+
+
+def _reason(fact: Fact, chain: Chain, position: int) -> Reason:
+    is_value = fact.kind in (VALUE, GONE)
+    if fact.kind == SHAPE and position < len(chain) and chain[position] in fact.attributes:
+        is_value = True
+    return Reason(fact, chain, is_value)
+
+
+def absolute(record: Record, wanted: Import) -> str | None:
+    """Return the absolute name of an imported module (PEP 328)."""
+    if wanted.level == 0:
+        return wanted.module
+    package = record.namespace.get("__package__") or ""
+    parts = package.split(".")
+    if wanted.level > len(parts) or not package:
+        return None
+    base = ".".join(parts[: len(parts) - wanted.level + 1])
+    return f"{base}.{wanted.module}" if wanted.module else base

@@ -1,0 +1,159 @@
+"""The copy in which a module's new code runs, and how the updating thread alone sees it.
+
+Other threads go on with the old namespace. For the updating thread, attribute access on a staged module leads to the
+copy: while the update lasts the module object has a class that looks at who asks.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+from types import FunctionType, ModuleType
+from typing import Any
+
+from entrepot.live.diff import Difference
+from entrepot.live.statements import Parsed
+from entrepot.live.tracker import Record
+
+_MISSING = object()
+
+
+class Stage:
+    """One module during one update."""
+
+    def __init__(self, record: Record, parsed: Parsed, difference: Difference, *, is_edited: bool) -> None:
+        self.record = record
+        self.parsed = parsed
+        self.difference = difference
+        self.is_edited = is_edited
+        self.before = dict(record.namespace)  # to know what staging itself changed
+        self.staged = dict(record.namespace)
+        self.path = record.path
+        self.ran: set[int] = set()  # ids of units that have run
+        self.seen = 0  # facts known when the module was last gone through
+        self.is_active = False
+        self.unpatched: set[tuple[str, int]] = set()  # codes whose free variables differ
+        self.published: dict[str, Any] = {}
+        self.entries_out: list[Any] = []
+        self.view: type | None = None
+
+    def changes(self) -> dict[str, Any]:
+        """Names that staging bound."""
+        before = self.before
+        return {name: value for name, value in self.staged.items() if before.get(name, _MISSING) is not value}
+
+    def deletions(self) -> list[str]:
+        """Names that staging deleted."""
+        return [name for name in self.before if name not in self.staged]
+
+    def show(self) -> None:
+        """Let the updating thread see the copy through the module object."""
+        module = self.record.module
+        kind = type(module)
+        owner, staged, real = threading.get_ident(), self.staged, self.record.namespace
+
+        class Staged(kind):  # type: ignore[misc, valid-type]
+            def __getattribute__(self, name: str) -> Any:
+                if threading.get_ident() == owner:
+                    if name == "__dict__":
+                        return staged
+                    if name in staged:
+                        return staged[name]
+                    if name in real:
+                        fallback = staged.get("__getattr__")
+                        if fallback is not None:
+                            return fallback(name)
+                        raise AttributeError(
+                            f"module {staged.get('__name__')!r} has no attribute {name!r}",
+                            name=name,
+                            obj=self,
+                        )
+                return super().__getattribute__(name)
+
+            def __setattr__(self, name: str, value: Any) -> None:
+                if threading.get_ident() == owner and name != "__class__":
+                    staged[name] = value
+                else:
+                    super().__setattr__(name, value)
+
+            def __delattr__(self, name: str) -> None:
+                if threading.get_ident() == owner:
+                    if name not in staged:
+                        raise AttributeError(name)
+                    del staged[name]
+                else:
+                    super().__delattr__(name)
+
+        Staged.__name__, Staged.__qualname__, Staged.__module__ = (
+            kind.__name__,
+            kind.__qualname__,
+            kind.__module__,
+        )
+        try:
+            module.__class__ = Staged
+        except TypeError:
+            return  # an object of its own making in sys.modules
+        self.view = kind
+
+    def hide(self) -> None:
+        """Give the module object its class back."""
+        if self.view is not None:
+            ModuleType.__setattr__(self.record.module, "__class__", self.view)
+            self.view = None
+
+
+class Held(io.TextIOBase):
+    """A stream that keeps what the updating thread prints until the update is decided."""
+
+    def __init__(self, real: Any, log: list[tuple[Any, str]]) -> None:
+        self._real = real
+        self._log: list[tuple[Any, str]] | None = log
+        self._owner = threading.get_ident()
+
+    def write(self, text: str) -> int:
+        """Keep or pass on."""
+        if self._log is not None and threading.get_ident() == self._owner:
+            self._log.append((self._real, text))
+            return len(text)
+        return int(self._real.write(text) or 0)
+
+    def flush(self) -> None:
+        """Flush what is passed on."""
+        self._real.flush()
+
+    def release(self) -> None:
+        """From now on pass everything on (somebody may have kept the stream)."""
+        self._log = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+class HeldOutput:
+    """sys.stdout and sys.stderr held while an update runs code."""
+
+    def __init__(self) -> None:
+        self.log: list[tuple[Any, str]] = []
+        self._streams = {name: getattr(sys, name) for name in ("stdout", "stderr")}
+        self._held = {
+            name: Held(stream, self.log) for name, stream in self._streams.items() if stream is not None
+        }
+        for name, held in self._held.items():
+            setattr(sys, name, held)
+
+    def release(self, *, show: bool) -> str:
+        """Give the streams back; write what was held, or return it."""
+        for name, held in self._held.items():
+            held.release()
+            if getattr(sys, name) is held:
+                setattr(sys, name, self._streams[name])
+        if show:
+            for stream, text in self.log:
+                stream.write(text)
+        return "".join(text for _, text in self.log)
+
+
+def is_function(value: object) -> bool:
+    """Whether a value is a plain Python function."""
+    return type(value) is FunctionType

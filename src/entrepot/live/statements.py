@@ -1,0 +1,268 @@
+"""A module's source as a list of top-level statements, each with what it binds, reads and defines.
+
+The unit of everything in `live` is the top-level statement: it is what is compared, kept, or run again. Statements
+that share a line are one unit, so that a unit is whole lines and can be compiled by itself with its own line numbers.
+
+Pure: takes text, gives values; never a module object, never a file.
+"""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import CodeType
+
+from entrepot.live.codes import (
+    Chain,
+    Import,
+    all_chains,
+    eager_chains,
+    inner_codes,
+    read_events,
+    runs_at_once,
+)
+
+DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef)
+_KEEP_COMMENT = re.compile(r"#\s*entrepot:\s*keep\b")
+_LISTS_FOLDER = {
+    "iter_modules",
+    "walk_packages",
+    "listdir",
+    "scandir",
+    "glob",
+    "iglob",
+    "rglob",
+    "iterdir",
+    "walk",
+    "contents",
+}
+
+
+@dataclass
+class Unit:
+    """One top-level statement (or several that share a line).
+
+    `kind` is def, class, import, assign, main (`if __name__ == "__main__"`), docstring, future or other. `eager`
+    are the chains it reads when it runs; `own` and `deferred` those that its functions read when they are called,
+    without and with the functions inside them.
+    """
+
+    first: int
+    last: int
+    text: str
+    kind: str
+    filename: str
+    flags: int
+    name: str = ""
+    binds: frozenset[str] = frozenset()
+    imports: tuple[Import, ...] = ()
+    eager: frozenset[Chain] = frozenset()
+    own: frozenset[Chain] = frozenset()
+    deferred: frozenset[Chain] = frozenset()
+    constants: tuple[object, ...] = ()
+    codes: tuple[CodeType, ...] = ()
+    has_effects: bool = False
+    is_decorated: bool = False
+    is_kept: bool = False
+    lists_folder: bool = False
+    mends_import: bool = False  # a `try` around an import
+    names_late: frozenset[str] = field(default=frozenset())  # read here, bound only further down
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The syntax tree, with this file's line numbers."""
+        return ast.parse("\n" * (self.first - 1) + self.text, self.filename)
+
+    @cached_property
+    def key(self) -> str:
+        """What the statement says, without positions, comments or layout."""
+        return ast.dump(self.tree)
+
+    @cached_property
+    def shape(self) -> str:
+        """The statement without the bodies of its functions: what matters when it runs."""
+        return ast.dump(_Hollow().visit(ast.parse(self.text)))
+
+    @cached_property
+    def header(self) -> str:
+        """The decorators alone."""
+        return "".join(ast.dump(node) for node in getattr(self.tree.body[0], "decorator_list", ()))
+
+    def compile(self) -> CodeType:
+        """Compile the statement by itself."""
+        return compile(self.tree, self.filename, "exec", self.flags, True)
+
+    def compile_bare(self) -> CodeType:
+        """Compile a function definition without its decorators."""
+        tree = ast.parse("\n" * (self.first - 1) + self.text, self.filename)
+        tree.body[0].decorator_list = []  # type: ignore[attr-defined]
+        return compile(tree, self.filename, "exec", self.flags, True)
+
+
+class _Hollow(ast.NodeTransformer):
+    """Empties function bodies."""
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.body = []
+        return node
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        node.body = []
+        return node
+
+
+@dataclass
+class Parsed:
+    """A module's source, compiled and cut into units."""
+
+    units: list[Unit]
+    code: CodeType
+    source: bytes
+
+    @cached_property
+    def binds(self) -> frozenset[str]:
+        """Every name that some unit binds."""
+        return frozenset(name for unit in self.units for name in unit.binds)
+
+    @cached_property
+    def kept(self) -> frozenset[str]:
+        """Names that the source says to keep."""
+        return frozenset(name for unit in self.units if unit.is_kept for name in unit.binds) | _kept_names(
+            self.units
+        )
+
+
+def parse_source(source: bytes, filename: str) -> Parsed:
+    """Cut a module into units. Raises SyntaxError (or ValueError for null bytes) as compile() does."""
+    tree = compile(source, filename, "exec", ast.PyCF_ONLY_AST, True)
+    code = compile(source, filename, "exec", 0, True)  # from the text: a tree would lose `# coding`
+    lines = _decode(source).splitlines(keepends=True)
+    flags = 0
+    units: list[Unit] = []
+    for node in tree.body:
+        first = min([node.lineno, *(item.lineno for item in getattr(node, "decorator_list", ()))])
+        last = node.end_lineno or first
+        kind = _kind_of(node, not units)
+        if kind == "future":
+            for alias in node.names:  # type: ignore[attr-defined]
+                flags |= getattr(__future__, alias.name).compiler_flag
+        if units and units[-1].last >= first:
+            before = units[-1]
+            units[-1] = Unit(
+                before.first, last, "".join(lines[before.first - 1 : last]), "other", filename, flags
+            )
+        else:
+            units.append(Unit(first, last, "".join(lines[first - 1 : last]), kind, filename, flags))
+            units[-1].name = getattr(node, "name", "") if kind in ("def", "class") else ""
+            units[-1].is_decorated = bool(getattr(node, "decorator_list", ()))
+        units[-1].mends_import |= isinstance(node, ast.Try)
+    _fill_facts(units, code)
+    return Parsed(units, code, source)
+
+
+def _decode(source: bytes) -> str:
+    import io
+    import tokenize
+
+    encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
+    text = source.decode(encoding)
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\x0c", " ")
+
+
+def _kind_of(node: ast.stmt, is_first: bool) -> str:
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            return "def"
+        case ast.ClassDef():
+            return "class"
+        case ast.ImportFrom(module="__future__"):
+            return "future"
+        case ast.Import() | ast.ImportFrom():
+            return "import"
+        case ast.Assign() | ast.AnnAssign():
+            return "assign"
+        case ast.Expr(value=ast.Constant(value=str())) if is_first:
+            return "docstring"
+        case ast.If(
+            test=ast.Compare(
+                left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[ast.Constant(value="__main__")]
+            )
+        ):
+            return "main"
+        case ast.If(
+            test=ast.Compare(
+                left=ast.Constant(value="__main__"), ops=[ast.Eq()], comparators=[ast.Name(id="__name__")]
+            )
+        ):
+            return "main"
+    return "other"
+
+
+def _fill_facts(units: list[Unit], code: CodeType) -> None:
+    """Share out what the module's code does among the units, by line."""
+    by_line: dict[int, Unit] = {}
+    facts: dict[int, dict[str, list[object]]] = {}
+    for unit in units:
+        facts[id(unit)] = {"store": [], "load": [], "import": [], "code": [], "effect": []}
+        for line in range(unit.first, unit.last + 1):
+            by_line[line] = unit
+    for event in read_events(code):
+        if event.line in by_line:
+            facts[id(by_line[event.line])][event.what].append(event.data)
+    bound: dict[str, int] = {}
+    for index, unit in enumerate(units):
+        fact = facts[id(unit)]
+        unit.binds = frozenset(fact["store"]) - {"__annotations__"}  # type: ignore[arg-type]
+        unit.imports = tuple(fact["import"])  # type: ignore[arg-type]
+        unit.codes = tuple(fact["code"])  # type: ignore[arg-type]
+        unit.has_effects = bool(fact["effect"])
+        eager: set[Chain] = set(fact["load"])  # type: ignore[arg-type]
+        own: set[Chain] = set()
+        deferred: set[Chain] = set()
+        for inner in unit.codes:
+            if runs_at_once(inner):
+                eager |= eager_chains(inner)
+                unit.imports += tuple(e.data for e in read_events(inner) if e.what == "import")  # type: ignore[misc]
+                for method in inner_codes(inner):
+                    own |= eager_chains(method)
+                deferred |= all_chains(inner)
+            else:
+                own |= eager_chains(inner)
+                deferred |= all_chains(inner)
+        if unit.kind == "assign":  # a lambda here may be called at once
+            eager |= own
+        unit.eager, unit.own, unit.deferred = frozenset(eager), frozenset(own), frozenset(deferred)
+        unit.is_kept = bool(_KEEP_COMMENT.search(unit.text)) and unit.kind in ("assign", "other")
+        unit.lists_folder = any(part in _LISTS_FOLDER for chain in eager for part in chain)
+        if unit.has_effects:
+            unit.constants = _constants_of(unit)
+        for name in unit.binds:
+            bound.setdefault(name, index)
+    for index, unit in enumerate(units):
+        if "NameError" not in unit.text and "globals" not in unit.text:
+            unit.names_late = frozenset(c[0] for c in unit.eager if bound.get(c[0], -1) > index)
+
+
+def _constants_of(unit: Unit) -> tuple[object, ...]:
+    try:
+        return tuple(n.value for n in ast.walk(unit.tree) if isinstance(n, ast.Constant))
+    except SyntaxError:  # a unit that shares lines in an unusual way
+        return ()
+
+
+def _kept_names(units: list[Unit]) -> frozenset[str]:
+    """Names given to `keep("name")` at top level."""
+    found = set()
+    for unit in units:
+        if unit.kind == "other" and "keep" in unit.text:
+            for node in ast.walk(unit.tree):
+                match node:
+                    case ast.Call(
+                        func=ast.Name(id="keep") | ast.Attribute(attr="keep"),
+                        args=[ast.Constant(value=str(name))],
+                    ):
+                        found.add(name)
+    return frozenset(found)

@@ -1,0 +1,92 @@
+"""Which values are plain data: what may be made again, and when two of them are the same."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import enum
+import fractions
+import pathlib
+import re
+from collections import OrderedDict, defaultdict, deque
+from typing import Any
+
+IMMUTABLE = (
+    int, float, complex, str, bytes, bool, type(None), range, decimal.Decimal, fractions.Fraction, datetime.date,
+    datetime.time, datetime.timedelta, datetime.tzinfo, re.Pattern, pathlib.PurePath, enum.Enum, type(...),
+)  # fmt: skip
+MUTABLE = (list, dict, set, bytearray, deque, defaultdict, OrderedDict)
+
+
+def is_data(value: object, depth: int = 0) -> bool:
+    """Whether a value is immutable data, or a plain container of data: something that was computed, not a thing with a life."""
+    if isinstance(value, IMMUTABLE):
+        return True
+    if depth > 6:
+        return False
+    if isinstance(value, tuple | frozenset):
+        return all(is_data(item, depth + 1) for item in value)
+    if type(value) in MUTABLE:
+        items: Any = [*value.keys(), *value.values()] if isinstance(value, dict) else value
+        return all(is_data(item, depth + 1) for item in items)
+    parameters = getattr(type(value), "__dataclass_params__", None)
+    if parameters is not None and parameters.frozen:
+        return all(is_data(item, depth + 1) for item in getattr(value, "__dict__", {}).values())
+    return False
+
+
+def is_same(before: object, after: object, depth: int = 0) -> bool:
+    """Whether two values are equal all through, as plain data: then the old one stays."""
+    if before is after:
+        return True
+    if type(before) is not type(after) or depth > 20:
+        return False
+    try:
+        if type(before) in (float, complex):
+            return repr(before) == repr(after)
+        if isinstance(before, tuple | list | deque):
+            return len(before) == len(after) and all(
+                is_same(a, b, depth + 1) for a, b in zip(before, after, strict=True)
+            )  # type: ignore[arg-type, call-overload]
+        if type(before) in (dict, OrderedDict, defaultdict):
+            return list(before) == list(after) and all(
+                is_same(before[k], after[k], depth + 1) for k in before
+            )  # type: ignore[call-overload, index, attr-defined]
+        if type(before) in (set, frozenset, bytearray):
+            return before == after
+        if isinstance(before, IMMUTABLE) and not isinstance(before, enum.Enum):
+            return bool(before == after)
+        parameters = getattr(type(before), "__dataclass_params__", None)
+        if parameters is not None and parameters.frozen and parameters.eq:
+            return bool(before == after)
+    except Exception:
+        return False
+    return False
+
+
+def snapshot(value: object, depth: int = 0) -> object:
+    """A copy of plain containers, deep enough to tell later whether somebody changed them."""
+    if depth > 4:
+        return value
+    if isinstance(value, dict):
+        return {key: snapshot(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | deque):
+        return [snapshot(item, depth + 1) for item in value]
+    if isinstance(value, set):
+        return set(value)
+    return value
+
+
+def is_untouched(value: object, copy: object, depth: int = 0) -> bool:
+    """Whether a container still has the content of its snapshot."""
+    if isinstance(value, dict) and isinstance(copy, dict):
+        return len(value) == len(copy) and all(
+            k in copy and is_untouched(v, copy[k], depth + 1) for k, v in value.items()
+        )
+    if isinstance(value, list | deque) and isinstance(copy, list):
+        return len(value) == len(copy) and all(
+            is_untouched(a, b, depth + 1) for a, b in zip(value, copy, strict=True)
+        )
+    if isinstance(value, set):
+        return value == copy
+    return value is copy or is_same(value, copy)

@@ -1,0 +1,1 @@
+"""Which import statements does a program execute?"""
