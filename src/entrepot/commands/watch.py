@@ -10,6 +10,14 @@ from entrepot.errors import EntrepotError
 
 SUMMARY = "run a program and apply each save to it while it runs"
 USAGE = "usage: entrepot watch [--on-refusal restart|keep|ask] SCRIPT | -m MODULE [ARGS...]"
+HELP = f"""{USAGE}
+
+Run a program in this interpreter and apply each save to it while it runs, whole or not at all.
+
+  --on-refusal keep      go on with the old program and wait for the next save (default)
+  --on-refusal restart   start the program again
+  --on-refusal ask       ask on the terminal
+"""
 
 
 def main_argv(argv: Sequence[str]) -> int:
@@ -18,7 +26,7 @@ def main_argv(argv: Sequence[str]) -> int:
     while rest and rest[0].startswith("--"):
         option = rest.pop(0)
         if option == "--help":
-            print(f"{USAGE}\n\n{SUMMARY}")
+            print(HELP, end="")
             return 0
         name, has_value, value = option.partition("=")
         if name != "--on-refusal" or not (has_value or rest):
