@@ -48,14 +48,21 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
+def read_namespace(module: object) -> "dict[str, Any]":
+    """Return a module's namespace without waking a module that loads itself when it is looked at."""
+    try:
+        namespace = object.__getattribute__(module, "__dict__")
+    except AttributeError:
+        return {}
+    return namespace if type(namespace) is dict else {}
+
+
 def describe_names(module: object, name: str) -> str:
     """Return the names of a module's namespace by kind: `f:a,b|c:D|v:X|i:other`.
 
     f and c are functions and classes defined there, v variables, i what was taken from elsewhere.
     """
-    namespace = getattr(module, "__dict__", None)
-    if type(namespace) is not dict:
-        return ""
+    namespace = read_namespace(module)
     kinds: dict[str, list[str]] = {"f": [], "c": [], "v": [], "i": []}
     module_type, function_type = type(sys), type(describe_names)
     for key, value in list(namespace.items()):
@@ -64,7 +71,8 @@ def describe_names(module: object, name: str) -> str:
         kind = type(value)
         if kind is module_type:
             letter = "i"
-        elif kind is function_type or isinstance(value, type):
+        elif kind is function_type or issubclass(kind, type):
+            # Of the kind, not of the value: `isinstance` would wake objects that stand for others.
             is_own = value.__module__ == name
             letter = "i" if not is_own else "f" if kind is function_type else "c"
         else:
@@ -83,8 +91,8 @@ def find_patches() -> "list[tuple[str, str, str, str, int]]":
     function_type = type(describe_names)
     found = []
     for name, module in list(sys.modules.items()):
-        namespace = getattr(module, "__dict__", None)
-        if type(namespace) is not dict or name == "__main__":
+        namespace = read_namespace(module)
+        if name == "__main__":
             continue
         for key, value in list(namespace.items()):
             if type(value) is not function_type:

@@ -26,6 +26,7 @@ from entrepot.trace.facts.resident import (
     describe_names,
     find_patches,
     list_modules,
+    read_namespace,
     why_not_bytecode,
 )
 from entrepot.trace.statements import resident as _statements
@@ -195,7 +196,7 @@ class Tracer:
             return
         if name in _WATCHED_LATER:
             _WATCHED_LATER[name](self)
-        spec = getattr(module, "__spec__", None)
+        spec = read_namespace(module).get("__spec__")
         origin = getattr(spec, "origin", None)
         loader = getattr(spec, "loader", None)
         kind_of_loader = loader.__name__ if isinstance(loader, type) else type(loader).__name__
