@@ -7,6 +7,7 @@ import os
 import sys
 
 from entrepot.commands.graph import add_program_arguments, read_program
+from entrepot.program.collection import paused_collection
 from entrepot.program.model import Program
 from entrepot.survey.checks import find_all
 from entrepot.survey.contracts import ContractChecker, find_interface_breaks, read_contracts
@@ -55,7 +56,8 @@ def main(args: argparse.Namespace) -> int:
     told = Told([])
     for path in args.paths:
         policy = _read_options(args, path)
-        findings = check_path(path, args, policy, told)
+        with paused_collection():
+            findings = check_path(path, args, policy, told)
         for _ in range(10 if args.fix else 0):
             mended = apply_fixes(findings)
             if not mended:

@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 from entrepot.errors import ProgramError
 from entrepot.program.bindings import Binding, Bindings
+from entrepot.program.collection import paused_collection
 from entrepot.program.conditions import AT_RUN, Target
 from entrepot.program.finder import Finder, Location
 from entrepot.program.newer import Parsed, parse_tree
@@ -307,17 +308,21 @@ class Program:
         wanted = frozenset(whens)
         key = (wanted, with_ancestors)
         if key not in self._graphs:
-            parents = self._parents if with_ancestors else None
-            graph = []
-            for number, arrows in enumerate(self.raw.arrows):
-                targets = {arrow[0] for arrow in arrows if arrow[1] in wanted}
-                if parents is not None:
-                    for target in tuple(targets):
-                        targets.update(parents[target])
-                    targets.discard(number)
-                graph.append(sorted(targets))
-            self._graphs[key] = graph
+            with paused_collection():
+                self._graphs[key] = self._make_graph(wanted, with_ancestors)
         return self._graphs[key]
+
+    def _make_graph(self, whens: frozenset[str], with_ancestors: bool) -> list[list[int]]:
+        parents = self._parents if with_ancestors else None
+        graph = []
+        for number, arrows in enumerate(self.raw.arrows):
+            targets = {arrow[0] for arrow in arrows if arrow[1] in whens}
+            if parents is not None:
+                for target in tuple(targets):
+                    targets.update(parents[target])
+                targets.discard(number)
+            graph.append(sorted(targets))
+        return graph
 
     def get_arrows(self, importer: str, imported: str, whens: Iterable[str] = AT_RUN) -> list[Arrow]:
         """Return the arrows from one module to another, ancestors' included, by line."""

@@ -12,7 +12,6 @@ was kept is compared by its hash, for an edit could follow within the clock's gr
 from __future__ import annotations
 
 import contextlib
-import gc
 import hashlib
 import marshal
 import os
@@ -25,6 +24,7 @@ from typing import Any
 
 from entrepot.program import store
 from entrepot.program.bindings import Bindings, read_bindings
+from entrepot.program.collection import paused_collection
 from entrepot.program.conditions import NEVER, TYPING, Target
 from entrepot.program.finder import Finder
 from entrepot.program.newer import parse_tree
@@ -118,14 +118,8 @@ def read_tree(
     folder: str, roots: list[str], target: Target, *, is_strict: bool, is_kept: bool, processes: int
 ) -> Raw:
     """Read the modules of a tree."""
-    was_collecting = gc.isenabled()
-    # Hundreds of thousands of tuples, none of them in a circle.
-    gc.disable()
-    try:
+    with paused_collection():
         return _read_tree(folder, roots, target, is_strict=is_strict, is_kept=is_kept, processes=processes)
-    finally:
-        if was_collecting:
-            gc.enable()
 
 
 def _read_tree(

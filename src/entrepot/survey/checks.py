@@ -374,12 +374,16 @@ class Checker:
                 module, _, leaf = dotted.rpartition(".")
                 taken.setdefault(module, set()).add(leaf)
         by_leaf: dict[str, set[str]] = {}
+        nothing: set[str] = set()
         for module, names in taken.items():
             by_leaf.setdefault(module.rpartition(".")[2], set()).update(names)
         for name, facts in self.facts.items():
-            others = taken.get(name, set()) | by_leaf.get(name.rpartition(".")[2], set())
+            if not facts.candidates:
+                continue
+            here = taken.get(name, nothing)
+            alike = by_leaf.get(name.rpartition(".")[2], nothing)
             for bound, line, column, edits, where, level, module, fetched, is_partial in facts.candidates:
-                if not where and (bound in others or "*" in taken.get(name, ())):
+                if not where and (bound in here or bound in alike or "*" in here):
                     continue
                 what = f"{module}.{fetched}".strip(".") if fetched else module
                 top = module.partition(".")[0]

@@ -17,12 +17,11 @@ from entrepot.program.bindings import Binding, Bindings, read_bindings
 from entrepot.program.conditions import AT_IMPORT, EAGER, LAZY, NEVER, TYPING, Target
 from entrepot.program.newer import parse_tree
 from entrepot.program.source import Source
+from entrepot.survey.mentions import Mentions, list_children, read_mentions
 
 # ruff: noqa: E501 (tables)
 LOCAL_VERSION = 2
 _BUILTINS = frozenset(name for name in dir(builtins) if name[0] != "_")
-# Short strings that may be annotations, `cast("X", ...)`, names for getattr.
-_WORDS = re.compile(r"[^\W\d]\w*")
 _COMMENT = re.compile(
     r"#\s*(?:noqa(?P<codes>:\s*[A-Z0-9, ]+)?|entrepot:\s*ignore(?:\[(?P<ours>[^\]]*)\])?(?P<reason>.*))", re.I
 )
@@ -88,11 +87,13 @@ def read_facts(source: Source, target: Target, is_init: bool) -> Facts:
     facts.all_names, facts.all_line = bindings.all_names, bindings.all_line
     facts.all_known = bindings.is_all_known and not bindings.all_from
     facts.stars = [list(star) for star in bindings.stars]
-    _find_unused(source, tree, bindings, facts, is_init)
-    _find_twice(source, tree, bindings, facts)
+    mentions = read_mentions(tree)
+    imports = _list_imports(tree)
+    _find_unused(source, imports, mentions, bindings, facts, is_init)
+    _find_twice(source, imports, mentions, bindings, facts)
     _find_builtins(bindings, facts)
     _find_work(tree, bindings, facts)
-    _find_uses(tree, bindings, facts)
+    _find_uses(mentions, bindings, facts)
     facts.raw_names = {
         name: [
             (b.name, b.kind, b.line, b.column, b.end_line, b.level, b.module, b.fetched, b.when, b.is_as)
@@ -156,7 +157,7 @@ def list_early_uses(tree: ast.Module, bindings: Bindings) -> list[Any]:
             if isinstance(value, ast.Name) and value.id in roots:
                 found.append((value.id, parts[::-1], node.lineno, is_guarded))
                 continue
-        stack += [(child, is_guarded) for child in ast.iter_child_nodes(node)]
+        stack += [(child, is_guarded) for child in list_children(node)]
     return found
 
 
@@ -181,30 +182,13 @@ def _read_comments(source: Source) -> dict[int, Any]:
     return found
 
 
-def _collect_used(tree: ast.Module) -> set[str]:
-    used: set[str] = set()
-    docstrings = {
-        id(node.body[0].value)
-        for node in ast.walk(tree)
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
-        and node.body
-        and isinstance(node.body[0], ast.Expr)
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            if not isinstance(node.ctx, ast.Store):
-                used.add(node.id)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if len(node.value) < 200 and id(node) not in docstrings and "\n" not in node.value:
-                used.update(_WORDS.findall(node.value))
-        elif isinstance(node, (ast.Global, ast.Nonlocal)):
-            used.update(node.names)
-    return used
+# An import statement, when it runs (roughly), and the block that it stands in.
+_Import = tuple[ast.Import | ast.ImportFrom, str, list[ast.stmt]]
 
 
-def _list_imports(tree: ast.Module) -> list[tuple[ast.Import | ast.ImportFrom, str, list[ast.stmt]]]:
-    """Return every import statement, when it runs (roughly), and the block that it stands in."""
-    found: list[tuple[ast.Import | ast.ImportFrom, str, list[ast.stmt]]] = []
+def _list_imports(tree: ast.Module) -> list[_Import]:
+    """Return every import statement, in order of place."""
+    found: list[_Import] = []
     stack: list[tuple[list[ast.stmt], str]] = [(tree.body, EAGER)]
     while stack:
         body, when = stack.pop()
@@ -228,9 +212,16 @@ def _list_imports(tree: ast.Module) -> list[tuple[ast.Import | ast.ImportFrom, s
     return sorted(found, key=lambda item: (item[0].lineno, item[0].col_offset))
 
 
-def _find_unused(source: Source, tree: ast.Module, bindings: Bindings, facts: Facts, is_init: bool) -> None:
-    used = _collect_used(tree) | set(bindings.all_names or ())
-    for node, when, body in _list_imports(tree):
+def _find_unused(
+    source: Source,
+    imports: list[_Import],
+    mentions: Mentions,
+    bindings: Bindings,
+    facts: Facts,
+    is_init: bool,
+) -> None:
+    used = mentions.words | mentions.declared | mentions.lines.keys() | set(bindings.all_names or ())
+    for node, when, body in imports:
         if when in ("guarded", "class") or (isinstance(node, ast.ImportFrom) and node.module == "__future__"):
             continue
         for alias in node.names:
@@ -286,10 +277,12 @@ def _remove_statement(source: Source, node: ast.stmt, body: list[ast.stmt]) -> l
     return [[begin, stop, ""]]
 
 
-def _find_twice(source: Source, tree: ast.Module, bindings: Bindings, facts: Facts) -> None:
+def _find_twice(
+    source: Source, statements: list[_Import], mentions: Mentions, bindings: Bindings, facts: Facts
+) -> None:
     """The same import twice in one block; and one name bound by two imports."""
     seen: dict[tuple[int, str, str, str], int] = {}
-    for node, _, body in _list_imports(tree):
+    for node, _, body in statements:
         for alias in node.names:
             if isinstance(node, ast.ImportFrom):
                 key = (id(body), f"{'.' * node.level}{node.module or ''}", alias.name, alias.asname or "")
@@ -304,7 +297,7 @@ def _find_twice(source: Source, tree: ast.Module, bindings: Bindings, facts: Fac
                     message = f"{what} is imported again (first in line {seen[key]})"
                     facts.findings.append(["EP502", alias.lineno, alias.col_offset, message, edits])
             seen.setdefault(key, node.lineno)
-    used = _lines_of_use(tree)
+    used = mentions.lines
     for name, several in bindings.names.items():
         imports = [b for b in several if b.kind == "import" and b.when == EAGER]
         for first, second in pairwise(imports):
@@ -321,14 +314,6 @@ def _find_twice(source: Source, tree: ast.Module, bindings: Bindings, facts: Fac
 
 def _is_rebound(bindings: Bindings, name: str, first: int, second: int) -> bool:
     return any(first < binding.line < second for binding in bindings.names.get(name, ()))
-
-
-def _lines_of_use(tree: ast.Module) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store):
-            found.setdefault(node.id, []).append(node.lineno)
-    return found
 
 
 def _find_builtins(bindings: Bindings, facts: Facts) -> None:
@@ -369,7 +354,7 @@ def _find_work(tree: ast.Module, bindings: Bindings, facts: Facts) -> None:
             if what:
                 message = f"{what} at import time: {ast.unparse(node.func)}()"
                 facts.findings.append(["EP601", node.lineno, node.col_offset, message, None])
-        stack += [(child, in_loop) for child in ast.iter_child_nodes(node)]
+        stack += [(child, in_loop) for child in list_children(node)]
 
 
 def _is_long(iterable: ast.expr) -> bool:
@@ -426,7 +411,7 @@ def _is_thread(name: str) -> bool:
     return "thread" in name.lower() or "timer" in name.lower() or "worker" in name.lower()
 
 
-def _find_uses(tree: ast.Module, bindings: Bindings, facts: Facts) -> None:
+def _find_uses(mentions: Mentions, bindings: Bindings, facts: Facts) -> None:
     """Note `package.sub` where `import package` bound the root, for submodules nobody imported."""
     roots = {
         name
@@ -435,15 +420,14 @@ def _find_uses(tree: ast.Module, bindings: Bindings, facts: Facts) -> None:
         and any(b.when in AT_IMPORT or b.when == LAZY for b in several)
     }
     seen: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
-            parts = [node.attr]
-            value = node.value
-            while isinstance(value, ast.Attribute):
-                parts.append(value.attr)
-                value = value.value
-            if isinstance(value, ast.Name) and value.id in roots:
-                dotted = ".".join([value.id, *reversed(parts)])
-                if dotted not in seen:
-                    seen.add(dotted)
-                    facts.uses.append([dotted, node.lineno, node.col_offset])
+    for node in mentions.attributes if roots else ():
+        parts = [node.attr]
+        value = node.value
+        while isinstance(value, ast.Attribute):
+            parts.append(value.attr)
+            value = value.value
+        if isinstance(value, ast.Name) and value.id in roots:
+            dotted = ".".join([value.id, *reversed(parts)])
+            if dotted not in seen:
+                seen.add(dotted)
+                facts.uses.append([dotted, node.lineno, node.col_offset])

@@ -149,6 +149,8 @@ def _is_suppressed(finding: Finding, policy: Policy) -> bool:
 
 
 def _is_path(path: str, patterns: list[str], folder: str) -> bool:
+    if not patterns:
+        return False
     relative = os.path.relpath(path, folder).replace(os.sep, "/")
     return any(
         fnmatch.fnmatch(relative, pattern) or relative.startswith(pattern.rstrip("/*") + "/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from typing import Any
@@ -15,11 +16,12 @@ _LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
 def render_text(findings: list[Finding], suppressed: int, known: int) -> str:
     """One line a finding, places below it, and a summary."""
     lines = []
+    show = functools.cache(os.path.relpath)  # a file has many findings
     for finding in findings:
         mark = "[*] " if finding.fix else ""
-        where = f"{os.path.relpath(finding.path)}:{finding.line}:{finding.column}"
+        where = f"{show(finding.path)}:{finding.line}:{finding.column}"
         lines.append(f"{where}: {finding.code} {mark}{finding.message}")
-        lines += [f"    {os.path.relpath(path)}:{line}: {what}" for path, line, what in finding.related]
+        lines += [f"    {show(path)}:{line}: {what}" for path, line, what in finding.related]
     errors = sum(finding.severity == "error" for finding in findings)
     notes = sum(finding.severity == "note" for finding in findings)
     parts = [f"{errors} errors", f"{len(findings) - errors - notes} warnings", f"{notes} notes"]
