@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import marshal
 import py_compile
@@ -173,3 +174,18 @@ class TestContents:
 
         assert ours == outcome(theirs._validate_hash_pyc, data, b"87654321", "m", {})
         assert bytecode.check_hash(data, b"12345678", "m", {}) is None
+
+
+@pytest.mark.parametrize("is_enabled", [True, False])
+def test_reading_bytecode_leaves_the_collector_as_it_was(is_enabled: bool):
+    """The garbage collector is on after bytecode was read if it was on before, also when reading fails."""
+    data = marshal.dumps(compile("x = 1", "x.py", "exec"))
+    before = gc.isenabled()
+    (gc.enable if is_enabled else gc.disable)()
+    try:
+        bytecode.load_code(data)
+        with pytest.raises((EOFError, ValueError, TypeError)):
+            bytecode.load_code(data[:-5])
+        assert gc.isenabled() is is_enabled
+    finally:
+        (gc.enable if before else gc.disable)()

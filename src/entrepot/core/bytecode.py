@@ -10,8 +10,10 @@ Knows bytes and paths only: neither modules nor loaders.
 """
 
 import _imp
+import gc
 import marshal
 import sys
+from _thread import _count as _count_threads
 
 from entrepot.core import frames, paths
 from entrepot.core.verbose import say
@@ -214,13 +216,28 @@ def load_code(
         ImportError: there is something else in it.
         EOFError, ValueError, TypeError: from `marshal`, for what it cannot read.
     """
-    code = marshal.loads(data)
+    code = _load_marshalled(data)
     if not isinstance(code, _code_type):
         raise ImportError(f"Non-code object in {bytecode_path!r}", name=name, path=bytecode_path)
     say("code object from {!r}", bytecode_path)
     if source_path is not None:
         _fix_co_filename(code, source_path)
     return code  # type: ignore[no-any-return]
+
+
+def _load_marshalled(data: "Any") -> "Any":
+    """Return what is marshalled, without looking for cyclic garbage meanwhile: none can arise.
+
+    A large file has many tuples, and each few hundred would have the collector look at all of
+    them. With other threads about, somebody else may be switching the collector, so it is left alone.
+    """
+    if not gc.isenabled() or _count_threads():
+        return marshal.loads(data)
+    gc.disable()
+    try:
+        return marshal.loads(data)
+    finally:
+        gc.enable()
 
 
 def dump_with_timestamp(code: "CodeType", mtime_s: int = 0, size_bytes: int = 0) -> bytearray:

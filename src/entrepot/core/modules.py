@@ -56,27 +56,42 @@ class Importer:
             name = names.resolve_relative(name, package, level)  # type: ignore[arg-type]
         return self.find_and_load(name)
 
-    def find_and_load(self, name: str) -> "Any":
+    def find_and_load(self, name: str, _import: object = None) -> "Any":
         """Return a module, initialised (or being so, by this very thread).
+
+        The second argument is what the interpreter's C code passes along; it is not used. The
+        locking stands here rather than in a function of its own because imports nest deeply, and
+        each frame on the way counts.
 
         Raises:
             ModuleNotFoundError: nobody knows it, or the cache says None.
             Whatever its code raises.
         """
-        module = self.state.modules.get(name, _MISSING)
+        modules = self.state.modules
+        module = modules.get(name, _MISSING)
         if module is _MISSING or is_initializing(module):
             try:
                 parent = name.rpartition(".")[0]
-                if parent and parent not in self.state.modules:
+                if parent and parent not in modules:
                     # Before the child's lock is taken: the parent's code may want the child.
                     self.find_and_load(parent)
-                module = self._get_or_load(name)
+                    modules = self.state.modules
+                try:
+                    self.locks.enter(name)
+                except DeadlockError:
+                    # Whoever runs it waits for this thread: half initialised it is all there is.
+                    if name not in modules:
+                        raise
+                else:
+                    try:
+                        if name not in modules:
+                            return self._find_and_load_locked(name)
+                    finally:
+                        self.locks.leave(name)
             except BaseException as error:
                 if self.tell is not None:
                     self.tell(events.Failed(name, *find_importer(), error))
                 raise
-            if module is not _MISSING:
-                return module
             # Another thread may be running it.
             self.locks.wait_for(name)
             module = self.state.modules.get(name, _MISSING)
@@ -88,20 +103,6 @@ class Importer:
         if module is None:
             raise ModuleNotFoundError(f"import of {name} halted; None in sys.modules", name=name)
         return module
-
-    def _get_or_load(self, name: str) -> "Any":
-        """Load a module that is not in the cache, under its lock; `_MISSING` where it is there."""
-        try:
-            self.locks.enter(name)
-        except DeadlockError:
-            # Whoever runs it waits for this thread: half initialised it is all there is.
-            if name in self.state.modules:
-                return _MISSING
-            raise
-        try:
-            return _MISSING if name in self.state.modules else self._find_and_load_locked(name)
-        finally:
-            self.locks.leave(name)
 
     def _find_and_load_locked(self, name: str) -> "Any":
         parent, _, child = name.rpartition(".")

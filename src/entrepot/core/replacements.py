@@ -72,16 +72,13 @@ def find_replacements(importer: Importer) -> "dict[int, tuple[Any, Any]]":
 def _inner_names(importer: Importer) -> "dict[str, Any]":
     """Return what stands for the names of `_frozen_importlib`, the C code's among them."""
 
-    def find_and_load(name: str, import_: object = None) -> "Any":
-        return importer.find_and_load(name)
-
     def find_fromlist(
         module: "Any", fromlist: "Any", import_: object = None, *, recursive: bool = False
     ) -> "Any":
         return statement.handle_fromlist(importer, module, fromlist, is_all=recursive)
 
     return {
-        "_find_and_load": frames.without_frame(find_and_load, "Find and load a module."),
+        "_find_and_load": frames.without_frame(importer.find_and_load, "Find and load a module."),
         "_handle_fromlist": frames.without_frame(find_fromlist, "Import what a from list names."),
         "_lock_unlock_module": importer.locks.wait_for,
         "_gcd_import": frames.without_frame(importer.import_by_name, "Import a module by name."),
