@@ -49,6 +49,8 @@ class Finder:
         self._found: dict[str, Location | None] = {}
         self._listings: dict[str, dict[str, bool]] = {}
         self._zips: dict[str, frozenset[str]] = {}
+        # Folders in zip files that have no entry of their own.
+        self._implied: set[str] = set()
 
     def find(self, name: str) -> Location | None:
         """Return where a module lies, or None. Its parents are found first, as Python does."""
@@ -94,7 +96,8 @@ class Finder:
                     return Location(name, kind, os.path.join(path, file), (path,), origin)
             for kind, file in find_files(listing, leaf):
                 return Location(name, kind, os.path.join(folder, file), (), origin)
-            if listing.get(leaf):
+            # Before 3.14 a folder in a zip file is a portion only if the archive has an entry for it.
+            if listing.get(leaf) and (path not in self._implied or self.search_path.version >= (3, 14)):
                 portions.append(path)
                 portion_origin = portion_origin or origin
         return Location(name, "namespace", "", tuple(portions), portion_origin) if portions else None
@@ -110,15 +113,16 @@ class Finder:
         try:
             with os.scandir(folder or ".") as entries:
                 return {entry.name: entry.is_dir() for entry in entries}
-        except NotADirectoryError:
-            return self._read_zip(folder, "")
         except OSError:
             head = folder
             while head and not os.path.exists(head):
                 head, tail = os.path.split(head)
                 if not tail:
                     return {}
-            return self._read_zip(head, os.path.relpath(folder, head) + "/") if os.path.isfile(head) else {}
+            if not os.path.isfile(head):
+                return {}
+            inside = os.path.relpath(folder, head).replace(os.sep, "/") + "/" if head != folder else ""
+            return self._read_zip(head, inside)
 
     def _read_zip(self, path: str, inside: str) -> dict[str, bool]:
         names = self._zips.get(path)
@@ -135,6 +139,8 @@ class Finder:
                 first, slash, _ = name[len(inside) :].partition("/")
                 if first:
                     listing[first] = listing.get(first, False) or bool(slash)
+                    if slash and f"{inside}{first}/" not in names:
+                        self._implied.add(os.path.join(path, inside, first))
         return listing
 
 

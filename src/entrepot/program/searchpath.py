@@ -164,7 +164,9 @@ def _read_mapping(path: str) -> dict[str, str]:
             value = getattr(node, "value", None)
             try:
                 table = ast.literal_eval(value) if value is not None else {}
-            except ValueError:
+            except (ValueError, TypeError):
+                return {}
+            if not isinstance(table, dict):
                 return {}
             return {str(name): str(place) for name, place in table.items()}
     return {}
