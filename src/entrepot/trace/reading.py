@@ -63,7 +63,9 @@ class _Reader:
 
     def read(self, line: str) -> None:
         kind, wall, cpu, thread_name, *fields = line.rstrip("\n").split("\t")
-        self.now_ns, self.cpu_ns = int(wall), int(cpu)
+        self.now_ns = int(wall)
+        if cpu != "0":
+            self.cpu_ns = int(cpu)
         thread = self.threads.setdefault(thread_name, _Thread())
         getattr(self, f"read_{kind}")(thread, [unquote(text) for text in fields])
 
@@ -94,6 +96,10 @@ class _Reader:
         )
         self.statements.append(value)
         thread.statements.append(_OpenStatement(value, self.now_ns))
+
+    def read_K(self, thread: _Thread, fields: list[str]) -> None:
+        self.read_J(thread, fields)
+        self.close_statement(thread.statements.pop())
 
     def read_j(self, thread: _Thread, fields: list[str]) -> None:
         if thread.statements:

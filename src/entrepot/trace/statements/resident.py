@@ -8,20 +8,32 @@ import builtins
 import sys
 
 from entrepot.core import frames
+from entrepot.trace.facts.resident import read_namespace
 from entrepot.trace.resident import Observer, read_registers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 
 class StatementObserver(Observer):
     """Watches this process import, statement by statement."""
 
-    __slots__ = ()
+    __slots__ = ("_signature", "tell_cached")
+
+    def __init__(self, tell: "Callable[..., None]", tell_cached: "Callable[..., None]") -> None:
+        """`tell_cached` takes (frame, name, names) for each statement that the cache answers at once."""
+        super().__init__(tell)
+        self.tell_cached = tell_cached
+        self._signature: tuple[object, ...] = ()
 
     def _finish(self, name: str) -> None:
         """Look at the process's registers only: the rest is for deciding what can be shared."""
+        signature = read_signature()
+        if signature == self._signature:
+            return
+        self._signature = signature
         registers = read_registers()
         if registers != self._registers:
             for key, value in registers.items():
@@ -30,7 +42,7 @@ class StatementObserver(Observer):
             self._registers = registers
 
     def _watch_edges(self) -> None:
-        real, tell, getframe = builtins.__import__, self.tell, sys._getframe
+        real, tell, tell_cached, getframe = builtins.__import__, self.tell, self.tell_cached, sys._getframe
         modules = sys.modules
 
         def watch(
@@ -45,7 +57,12 @@ class StatementObserver(Observer):
             except ValueError:
                 # C code imports, and no Python code runs (a traceback is being printed at the end).
                 return real(name, globals, locals, fromlist, level)
-            cached = "1" if not level and name in modules else "0"
+            if not level and name in modules and (not fromlist or not is_package(modules[name])):
+                # Most statements by far: told in one go, when they are over.
+                result = real(name, globals, locals, fromlist, level)
+                tell_cached(frame, name, fromlist)
+                return result
+            cached = "0"
             names = ",".join(str(n) for n in fromlist or ())
             importer = frame.f_globals.get("__name__") or "?"
             place = (frame.f_lineno, frame.f_code.co_filename, importer, level, name, names, cached)
@@ -77,3 +94,28 @@ class StatementObserver(Observer):
         entry = type("__import__", (), {"__new__": watched, "__slots__": ()})
         failure_type: Any = type("Failure", (entry,), {"__slots__": ("fail",), "__init__": frames.FAIL})
         self._put(builtins, "__import__", entry)
+
+
+def is_package(module: object) -> bool:
+    """Whether a `from` list may name submodules that are still to be imported."""
+    return "__path__" in read_namespace(module)
+
+
+def read_signature() -> "tuple[object, ...]":
+    """Return a few values that differ when one of the process's registers has been changed."""
+    warnings = sys.modules.get("warnings")
+    return (
+        len(sys.path),
+        len(sys.meta_path),
+        len(sys.path_hooks),
+        sys.excepthook,
+        sys.displayhook,
+        sys.unraisablehook,
+        id(sys.stdin),
+        id(sys.stdout),
+        id(sys.stderr),
+        builtins.open,
+        builtins.print,
+        len(warnings.filters) if warnings is not None and hasattr(warnings, "filters") else 0,
+        sys.getrecursionlimit(),
+    )

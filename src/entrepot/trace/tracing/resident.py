@@ -119,7 +119,9 @@ class Tracer:
     def write(self, kind: str, *fields: "Any") -> None:
         """Write one event down."""
         text = "\t".join([quote(field) if type(field) is str else str(field) for field in fields])
-        line = f"{kind}\t{perf_counter_ns()}\t{process_time_ns()}\t{get_ident()}\t{text}\n"
+        # The clock of CPU time is a system call: only modules have it.
+        cpu_ns = process_time_ns() if kind in "BEX" else 0
+        line = f"{kind}\t{perf_counter_ns()}\t{cpu_ns}\t{get_ident()}\t{text}\n"
         self.lines.append(line)
         self.size += len(line)
         if self.size > _FLUSH_AT:
@@ -135,6 +137,27 @@ class Tracer:
             except OSError:
                 # The program has closed descriptors that it does not know. There is nobody to tell.
                 return
+
+    def tell_cached(self, frame: "FrameType", name: str, fromlist: "Any") -> None:
+        """Write down a statement that the module cache has answered. Nothing is done that can wait."""
+        code = frame.f_code
+        file = code.co_filename
+        if self.busy or file in _IMPORTLIB:
+            return
+        if not self.has_begun:
+            self.has_begun = True
+            self.reset_registers()
+        function = "" if code.co_name == "<module>" else code.co_qualname
+        importer = frame.f_globals.get("__name__") or "?"
+        names = ",".join([str(item) for item in fromlist]) if fromlist else ""
+        line = (
+            f"K\t{perf_counter_ns()}\t0\t{get_ident()}\t{frame.f_lineno}\t{quote(file)}\t{importer}\t0\t"
+            f"{name}\t{names}\t1\t{function}\n"
+        )
+        self.lines.append(line)
+        self.size += len(line)
+        if self.size > _FLUSH_AT:
+            self.flush()
 
     # ---- what the observer tells
 
@@ -173,7 +196,7 @@ class Tracer:
             elif kind == "F":
                 what, _, rest = text.partition("\1")
                 if what == "S":
-                    self.pending[rest] = why_not_bytecode(rest)
+                    self.pending[rest] = "bytecode"
                 else:
                     self.write("F", rest.partition("\1")[0])
             elif kind in ("V", "W"):
@@ -291,7 +314,8 @@ class Tracer:
             filename = args[1]
             if isinstance(filename, str) and filename in self.pending:
                 # Marked, so that the end of the module knows that its bytecode was not used.
-                self.pending[filename] = "!" + self.pending[filename].lstrip("!")
+                # Its bytecode file is still what it was before.
+                self.pending[filename] = "!" + why_not_bytecode(filename)
         elif event in _EFFECTS:
             if event == "os.listdir" and self._is_own_file():
                 return
@@ -472,7 +496,7 @@ def start(log: int, token: str, labels: bool) -> "Tracer":
     _own_files.update(str(module.__file__) for module in (_observer, _statements))
     tracer = Tracer(log, token if labels else "")
     tracer.write("A", sys.version.partition(" ")[0], list_modules())
-    observer = _statements.StatementObserver(tracer.tell)
+    observer = _statements.StatementObserver(tracer.tell, tracer.tell_cached)
     observer.arm()
 
     def reset_registers() -> None:
