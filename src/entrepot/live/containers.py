@@ -299,7 +299,7 @@ def assign_units(entries: list[Entry], units: list[Unit], namespace: dict[str, A
         if entry.is_own:
             home = next((makers.get(n) for n, v in namespace.items() if v is entry.container), None)
             if home is not None and (
-                home in best or not best or score < (4 if home.has_effects or home.codes else 1)
+                home in best or not best or _mentions(home, entry, namespace) or score < (4 if home.has_effects or home.codes else 1)
             ):
                 entry.unit = identify(home)
                 continue
@@ -332,6 +332,7 @@ def _best_units(
         score = 4 * any(unit.first <= line <= unit.last for line in lines)
         score += 3 * any(makers.get(name) is unit for name in objects)
         score += any(chain[0] in owners for chain in unit.eager)
+        score += 3 * any(_leads_to(chain, namespace, entry.container) for chain in unit.eager)
         score += 2 * any(chain[0] in objects for chain in unit.eager)
         score += 2 * _is_constant(entry.key, unit) + _is_constant(entry.value, unit)
         if score > top:
@@ -345,6 +346,22 @@ def _best_units(
             if unit.has_effects and unit.kind in ("other", "assign", "def", "class")
         ]
     return best, top
+
+
+def _leads_to(chain: tuple[str, ...], namespace: dict[str, Any], container: object) -> bool:
+    """Whether a dotted name (or its beginning) is this container; looks at plain attributes only."""
+    value = namespace.get(chain[0])
+    for part in chain[1:]:
+        if value is container:
+            return True
+        attributes = getattr(value, "__dict__", None)
+        value = attributes.get(part) if isinstance(attributes, dict) else None
+    return value is container
+
+
+def _mentions(unit: Unit, entry: Entry, namespace: dict[str, Any]) -> bool:
+    """Whether a statement names the very object of an entry."""
+    return any(namespace.get(chain[0]) is entry.value for chain in unit.eager if len(chain) == 1)
 
 
 def _is_constant(value: object, unit: Unit) -> bool:

@@ -31,6 +31,7 @@ class Stage:
         self.staged = dict(record.namespace)
         self.path = record.path
         self.ran: set[int] = set()  # ids of units that have run
+        self.last_run: dict[int, int] = {}  # ids of units that have run -> as which of the update's runs
         self.seen = 0  # facts known when the module was last gone through
         self.is_active = False
         self.unpatched: set[tuple[str, int]] = set()  # codes whose free variables differ
@@ -39,9 +40,13 @@ class Stage:
         self.view: type | None = None
 
     def changes(self) -> dict[str, Any]:
-        """Names that staging bound."""
-        before = self.before
-        return {name: value for name, value in self.staged.items() if before.get(name, _MISSING) is not value}
+        """Names that staging bound; with those already made real, which may be back at what they were."""
+        before, published = self.before, self.published
+        return {
+            name: value
+            for name, value in self.staged.items()
+            if before.get(name, _MISSING) is not value or name in published
+        }
 
     def deletions(self) -> list[str]:
         """Names that staging deleted."""

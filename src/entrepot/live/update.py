@@ -73,6 +73,7 @@ class Update:
         self.replaced_containers: set[int] = set()
         self.gone: dict[str, Record] = {}
         self.loaded_before = set(sys.modules)
+        self.runs = 0  # statements run so far
 
     # -- the story ---------------------------------------------------------------------------------------------
 
@@ -288,6 +289,9 @@ class Update:
             }
         for unit in stage.difference.removed:
             self.effects.withdraw(stage, unit)
+            for wanted in unit.imports:
+                if wanted.names == ("*",):
+                    self._forget_star(stage, absolute(stage.record, wanted))
         for lost in stage.difference.gone:
             if lost == "__doc__":
                 stage.staged["__doc__"] = None
@@ -463,7 +467,7 @@ class Update:
             return any(key in s.unpatched for s in self.stages.values())
         if isinstance(value, dict | list | tuple) and value and self._holds_unpatched(value):
             return True
-        if not is_data(value):
+        if not is_data(value) and not (isinstance(value, dict | list | tuple) and is_data(value, things=True)):
             return False
         copy = self.session.data_copies.get(id(value))
         if copy is not None:
@@ -498,6 +502,7 @@ class Update:
         ):
             self.report.kept += [f"{name}.{n}" for n in sorted(unit.binds)]
             return
+        self._run_earlier_binders(stage, unit)
         stage.ran.add(id(unit))
         if any(r.fact.kind in (BEHAVIOUR, SHAPE) for r in reasons) or self._calls_staged(stage, unit):
             self.publish()
@@ -541,6 +546,23 @@ class Update:
     def _calls_staged(self, stage: Stage, unit: Unit) -> bool:
         return bool(self.waiting) and unit.has_effects
 
+    def _run_earlier_binders(self, stage: Stage, unit: Unit) -> None:
+        """A statement that goes on from its names' values (`total += RATE`) starts from what the statements before it give."""
+        own = unit.binds & {chain[0] for chain in unit.eager}
+        last = stage.last_run.get(id(unit), 0)
+        if own and unit.kind in ("assign", "other"):
+            for step in stage.difference.steps:
+                earlier = step.unit
+                if earlier is unit:
+                    break
+                if earlier.binds & own and earlier.kind in ("assign", "other", "import"):
+                    if stage.last_run.get(id(earlier), 0) <= last:
+                        here, self.current = self.current, (stage, earlier)
+                        self._run(stage, step, [])
+                        self.current = here
+        self.runs += 1
+        stage.last_run[id(unit)] = self.runs
+
     def _run_later_binders(self, stage: Stage, unit: Unit, changed: set[str]) -> None:
         """A name that a later, unchanged statement binds too gets its value from there, as in a fresh start."""
         if not changed or (not stage.is_edited and unit.kind == "import"):
@@ -573,6 +595,24 @@ class Update:
             ):
                 del stage.staged[name]
 
+    def _forget_star(self, stage: Stage, module: str | None) -> None:
+        """A star import was taken out: its names go, unless other statements bring them too."""
+        before = dict(stage.staged)
+        self._drop_star_names(stage, module)
+        for name in set(before) - set(stage.staged):
+            self.facts.add(Fact(stage.record.name, name, GONE), before[name])
+        record = self.records.get(module or "")
+        shared = {
+            n
+            for n in stage.parsed.binds
+            if record is not None
+            and n in stage.staged
+            and stage.staged[n] is record.namespace.get(n, _MISSING)
+        }
+        for unit in stage.parsed.units:
+            if unit.binds & shared or any(wanted.names == ("*",) for wanted in unit.imports):
+                self.forced.add((stage.record.name, unit.first))
+
     def _drop_failed_import(self, stage: Stage, unit: Unit) -> None:
         for wanted in unit.imports:
             target = absolute(stage.record, wanted)
@@ -589,7 +629,9 @@ class Update:
         if old is _MISSING:
             self.facts.add(Fact(module, name, VALUE), new)
             return
-        if (
+        if isinstance(old, FunctionType | type) and self._has_another_name(stage, name, old):
+            pass
+        elif (
             type(old) is FunctionType
             and type(new) is FunctionType
             and unit.kind != "import"
@@ -626,6 +668,14 @@ class Update:
         if isinstance(old, list | dict | set):
             self.replaced_containers.add(id(old))
         self.facts.add(Fact(module, name, VALUE), old, new)
+
+    def _has_another_name(self, stage: Stage, name: str, old: Any) -> bool:
+        """Whether what a name was bound to belongs to another name, here or elsewhere (it was imported, or an alias)."""
+        module, own = old.__module__, old.__qualname__
+        if (module, own) == (stage.record.name, name) or "." in own:
+            return False
+        record = self.records.get(module)
+        return record is not None and record.namespace.get(own) is old
 
     def _note_shape(self, stage: Stage, name: str) -> None:
         value = stage.staged.get(name)

@@ -8,7 +8,9 @@ import enum
 import fractions
 import pathlib
 import re
+import sys
 from collections import OrderedDict, defaultdict, deque
+from types import FunctionType
 from typing import Any
 
 IMMUTABLE = (
@@ -18,21 +20,36 @@ IMMUTABLE = (
 MUTABLE = (list, dict, set, bytearray, deque, defaultdict, OrderedDict)
 
 
-def is_data(value: object, depth: int = 0) -> bool:
-    """Whether a value is immutable data, or a plain container of data: something that was computed, not a thing with a life."""
+def is_data(value: object, depth: int = 0, *, things: bool = False) -> bool:
+    """Whether a value is immutable data, or a plain container of data: something that was computed, not a thing with a life.
+
+    With `things`, classes and functions of modules count as data: tables name them."""
     if isinstance(value, IMMUTABLE):
+        return True
+    if things and (isinstance(value, type) or (callable(value) and _is_named(value))):
         return True
     if depth > 6:
         return False
     if isinstance(value, tuple | frozenset):
-        return all(is_data(item, depth + 1) for item in value)
+        return all(is_data(item, depth + 1, things=things) for item in value)
     if type(value) in MUTABLE:
         items: Any = [*value.keys(), *value.values()] if isinstance(value, dict) else value
-        return all(is_data(item, depth + 1) for item in items)
+        return all(is_data(item, depth + 1, things=things) for item in items)
     parameters = getattr(type(value), "__dataclass_params__", None)
     if parameters is not None and parameters.frozen:
         return all(is_data(item, depth + 1) for item in getattr(value, "__dict__", {}).values())
     return False
+
+
+def _is_named(value: object) -> bool:
+    """Whether a callable is found under its own name in its own module."""
+    if type(value) is FunctionType and value.__closure__ is None:
+        return True
+    try:
+        module = sys.modules.get(getattr(value, "__module__", None) or "")
+        return module is not None and getattr(module, getattr(value, "__qualname__", ""), None) is value
+    except Exception:
+        return False
 
 
 def is_same(before: object, after: object, depth: int = 0) -> bool:
