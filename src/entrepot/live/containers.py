@@ -10,6 +10,7 @@ Run-time entries are never in the journal, so they stay. Does not see containers
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections import OrderedDict, defaultdict, deque
 from operator import is_
@@ -360,8 +361,17 @@ def _leads_to(chain: tuple[str, ...], namespace: dict[str, Any], container: obje
 
 
 def _mentions(unit: Unit, entry: Entry, namespace: dict[str, Any]) -> bool:
-    """Whether a statement names the very object of an entry."""
-    return any(namespace.get(chain[0]) is entry.value for chain in unit.eager if len(chain) == 1)
+    """Whether the statement that makes a container names the very object of an entry, or shows it as an element."""
+    if any(namespace.get(chain[0]) is entry.value for chain in unit.eager if len(chain) == 1):
+        return True
+    display = getattr(unit.tree.body[0], "value", None)
+    if isinstance(display, ast.Dict):
+        return any(isinstance(key, ast.Constant) and key.value == entry.key for key in display.keys)
+    if isinstance(display, ast.List) and isinstance(entry.container, list):
+        if any(isinstance(item, ast.Starred) for item in display.elts):
+            return True
+        return any(item is entry.value for item in entry.container[: len(display.elts)])
+    return False
 
 
 def _is_constant(value: object, unit: Unit) -> bool:

@@ -7,11 +7,12 @@ through names that function bodies read, by the index, and are checked against t
 
 from __future__ import annotations
 
+import dis
 from dataclasses import dataclass, field
-from types import FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from entrepot.live.codes import Chain, Import, Index
+from entrepot.live.codes import Chain, Import, Index, inner_codes, walk_codes
 from entrepot.live.functions import innermost
 from entrepot.live.statements import Unit
 from entrepot.live.tracker import Record
@@ -102,7 +103,7 @@ class Facts:
         known = self.table.get((module, definition))
         value = self.namespace(module).get(definition)
         code = getattr(innermost(value), "__code__", None)
-        at_call = code is None or fact.name in code.co_names
+        at_call = code is None or fact.name in code.co_names or _calls_inner(code, fact.name)
         if known is not None and (known.at_call or not at_call):
             return
         self.add(Fact(module, definition, BEHAVIOUR, at_call=at_call), value)
@@ -271,6 +272,22 @@ class Facts:
                 if fact is not None and fact.kind in (VALUE, GONE):
                     found.append(Reason(fact, (name, part), True))
         return found
+
+
+def _calls_inner(code: CodeType, name: str) -> bool:
+    """Whether functions inside this one use a name, and are not what it returns."""
+    users = {
+        inner.co_name for inner in inner_codes(code) if any(name in c.co_names for c in (inner, *walk_codes(inner)))
+    }
+    if not users:
+        return False
+    before = None
+    for instruction in dis.get_instructions(code):
+        if instruction.opname.startswith("RETURN") and before is not None:
+            if before.opname == "MAKE_FUNCTION" or before.argval in users:
+                return False
+        before = instruction
+    return True
 
 
 def _reason(fact: Fact, chain: Chain, position: int) -> Reason:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import opcode
 import sys
 from collections.abc import Callable, Iterable
 from types import CellType, CodeType, FunctionType
@@ -15,8 +16,10 @@ from typing import Any
 
 from entrepot.live.codes import walk_codes
 from entrepot.live.undo import UndoLog
+from entrepot.live.values import IMMUTABLE
 
 _CO_ITERABLE_COROUTINE = 0x100
+_STORES = (opcode.opmap["STORE_DEREF"], opcode.opmap["DELETE_DEREF"])
 _CACHE = type(functools.lru_cache(lambda: None))
 
 
@@ -200,6 +203,20 @@ def caches_around(value: object) -> list[Any]:
         if value is None:
             break
     return found
+
+
+def keeps_only_data(function: FunctionType) -> bool:
+    """Whether a closure holds immutable values only and never binds them anew: making it again loses nothing."""
+    if not function.__closure__:
+        return False
+    if any(
+        op in code.co_code[::2] for code in (function.__code__, *walk_codes(function.__code__)) for op in _STORES
+    ):
+        return False
+    try:
+        return all(isinstance(cell.cell_contents, IMMUTABLE) for cell in function.__closure__)
+    except ValueError:
+        return False
 
 
 def innermost(value: object) -> object:

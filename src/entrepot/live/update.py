@@ -24,7 +24,7 @@ from entrepot.live.containers import assign_units, copy_of, differs, identify, r
 from entrepot.live.diff import CODE, RUN, SAME, SIGNATURE, Difference, Step, plan_nothing, plan_steps
 from entrepot.live.effects import Effects
 from entrepot.live.facts import BEHAVIOUR, GONE, MODULE, SHAPE, VALUE, Fact, Facts, Reason, absolute
-from entrepot.live.functions import adopt, caches_around, find_functions, forward
+from entrepot.live.functions import adopt, caches_around, find_functions, forward, innermost, keeps_only_data
 from entrepot.live.hooks import Hooks
 from entrepot.live.report import Problem, Report
 from entrepot.live.staging import HeldOutput, Stage
@@ -397,6 +397,8 @@ class Update:
         elif unit.kind == "def":
             if unit.is_decorated and any(r.fact.at_call and _in_header(unit, [r]) for r in reasons):
                 action = RUN
+            elif any(r.fact.at_call for r in reasons) and self._has_data_defaults(stage, unit):
+                action = SIGNATURE
         elif unit.kind == "class":
             action = self._follow_class(stage, unit, reasons)
         elif unit.kind in ("assign", "other"):
@@ -421,6 +423,13 @@ class Update:
                             ),
                             value,
                         )
+
+    def _has_data_defaults(self, stage: Stage, unit: Unit) -> bool:
+        """Whether a function's defaults are values that were computed, so that they can be computed again."""
+        made = innermost(stage.staged.get(unit.name))
+        defaults = [*(getattr(made, "__defaults__", None) or ())]
+        defaults += (getattr(made, "__kwdefaults__", None) or {}).values()
+        return bool(defaults) and all(is_data(value) for value in defaults)
 
     def _follow_class(self, stage: Stage, unit: Unit, reasons: list[Reason]) -> str:
         living = stage.staged.get(unit.name)
@@ -464,7 +473,7 @@ class Update:
     def _is_remakable(self, stage: Stage, value: Any) -> bool:
         if type(value) is FunctionType:
             key = (value.__code__.co_qualname, value.__code__.co_firstlineno)
-            return any(key in s.unpatched for s in self.stages.values())
+            return any(key in s.unpatched for s in self.stages.values()) or keeps_only_data(value)
         if isinstance(value, dict | list | tuple) and value and self._holds_unpatched(value):
             return True
         if not is_data(value) and not (isinstance(value, dict | list | tuple) and is_data(value, things=True)):
