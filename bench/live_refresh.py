@@ -25,7 +25,7 @@ FILLER = "\n".join(
     f"def work_{i}(x, y={i}):\n    total = 0\n    for n in range(x):\n        total += n * y\n    return total\n"
     for i in range(7)
 )
-DRIVER = '''
+DRIVER = """
 import gc, json, os, sys, time, tracemalloc
 tool, root, count, kind = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
 sys.dont_write_bytecode = True
@@ -87,7 +87,7 @@ for number in range(int(sys.argv[6])):
     start = now(); refresh(); nothing[-1] = now() - start
 answers.update(edits=edits, nothing=nothing, right=right)
 print("\\n" + json.dumps(answers)); sys.stdout.flush(); os._exit(0)
-'''
+"""
 
 
 def make_program(root: Path, dependants: int) -> None:
@@ -169,7 +169,9 @@ def _edit_rows(
     if kind == "body" and count == 100:
         nothing = [float(t) for t in ours["nothing"]]  # type: ignore[attr-defined]
         peer = statistics.median(answers["ipython"]["nothing"]) if "ipython" in answers else restart  # type: ignore[arg-type]
-        rows.append(_row(f"nothing changed, {'ipython' if 'ipython' in answers else 'restart'}", nothing, peer, 8))
+        rows.append(
+            _row(f"nothing changed, {'ipython' if 'ipython' in answers else 'restart'}", nothing, peer, 8)
+        )
     return rows
 
 

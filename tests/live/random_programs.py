@@ -5,8 +5,8 @@ table, registration ...) and names that stand above it or in modules before it. 
 one in, takes one out, or swaps two; some edits break the program on purpose by taking away what others read.
 
 `look` turns namespaces into values: functions are called, classes asked for their attributes and methods, so that two
-programs look the same when they do the same. It does not know state: nothing here changes a value after the import. It does not
-look at the order in which entries of several modules stand in one registry.
+programs look the same when they do the same. It does not know state: nothing here changes a value after the import.
+It does not look at the order in which entries of several modules stand in one registry.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Program:
             fixed = 5 if index == 0 else 0
             place = choose.randint(fixed, len(body))
             what = choose.choice(["rewrite"] * 5 + ["insert"] * 3 + ["delete", "swap", "comment", "head"])
-            if what == "insert" and len(body) < 14 or place == len(body):
+            if (what == "insert" and len(body) < 14) or place == len(body):
                 body.insert(place, self.statement(index, place))
             elif what == "delete":
                 del body[place]
@@ -118,7 +118,9 @@ class Program:
                 f"{new} = 0\nfor i in range(3):\n    {new} += {value}",
             ])  # fmt: skip
         if kind == "f":
-            decorator = choose.choice(["", "", "", "@" + lead + "twice\n", "@" + lead + "register\n", "@functools.lru_cache\n"])
+            decorator = choose.choice(
+                ["", "", "", "@" + lead + "twice\n", "@" + lead + "register\n", "@functools.lru_cache\n"]
+            )
             default = self._value(index, place)
             inner = self._value(index, place)
             body = choose.choice([
@@ -136,9 +138,13 @@ class Program:
                 parts.append(f"    b = {self._value(index, place)}")
             parts.append(f"    def m(self, x=1):\n        return (x, self.a, {self._value(index, place)})")
             if choose.random() < 0.4:
-                parts.append(f"    @property\n    def p(self):\n        return (self.a, {self._value(index, place)})")
+                parts.append(
+                    f"    @property\n    def p(self):\n        return (self.a, {self._value(index, place)})"
+                )
             if choose.random() < 0.3:
-                parts.append(f"    @classmethod\n    def c(cls):\n        return (cls.__name__, {self._value(index, place)})")
+                parts.append(
+                    f"    @classmethod\n    def c(cls):\n        return (cls.__name__, {self._value(index, place)})"
+                )
             if bases and choose.random() < 0.5:
                 parts.append("    def s(self):\n        return super().m(2)")
             return f"class {new}{bases}:\n" + "\n".join(parts)
@@ -155,10 +161,14 @@ class Program:
             return f"{new} = {lead}maker({value})"
         if kind == "r":
             key, what = self.count, choose.choice(functions or ["len"])
-            return choose.choice([f"{lead}TABLE[{key}] = {value}", f"{lead}REG.append({what})", f"{lead}REG.append({value})"])
+            return choose.choice(
+                [f"{lead}TABLE[{key}] = {value}", f"{lead}REG.append({what})", f"{lead}REG.append({value})"]
+            )
         if kind in "iI" and index:
             source = choose.randrange(index)
-            there = [n for s in self.modules[source] if (n := _bound(s)) and n[0] in "KfCT" and n[1:].isdigit()]
+            there = [
+                n for s in self.modules[source] if (n := _bound(s)) and n[0] in "KfCT" and n[1:].isdigit()
+            ]
             if there:
                 wanted = choose.choice(there)
                 if kind == "I" and choose.random() < 0.3:
@@ -181,7 +191,7 @@ def _bound(statement: str) -> str | None:
     """Return the first name that a statement binds."""
     for line in statement.splitlines():
         words = line.replace("(", " ").replace(":", " ").split()
-        if line.startswith("@") or line.startswith(("try", "if")):
+        if line.startswith(("@", "try", "if")):
             continue
         if words[:1] in (["def"], ["class"]):
             return words[1]
@@ -201,7 +211,11 @@ def look(value: Any, depth: int = 0) -> Any:
     if isinstance(value, type):
         if value.__module__[0] != "m":
             return ("type", value.__qualname__)
-        found = {n: look(v, depth + 1) for n, v in vars(value).items() if n[:1] != "_" and not callable(v) and not isinstance(v, property | classmethod)}
+        found = {
+            n: look(v, depth + 1)
+            for n, v in vars(value).items()
+            if n[:1] != "_" and not callable(v) and not isinstance(v, property | classmethod)
+        }
         bases = [base.__qualname__ for base in value.__mro__]
         try:
             one = next(iter(value)) if hasattr(value, "__members__") else value()
@@ -229,7 +243,14 @@ def _look_at_one(one: Any, depth: int) -> Any:
     for name in sorted(n for n in dir(type(one)) if n[:1] != "_" and n not in ("name", "value")):
         try:
             attribute = getattr(one, name)
-            found.append((name, attribute() if callable(attribute) and not isinstance(attribute, type) else look(attribute, depth + 1)))
+            found.append(
+                (
+                    name,
+                    attribute()
+                    if callable(attribute) and not isinstance(attribute, type)
+                    else look(attribute, depth + 1),
+                )
+            )
         except Exception as error:
             found.append((name, type(error).__name__))
     return repr(found)
@@ -238,8 +259,11 @@ def _look_at_one(one: Any, depth: int) -> Any:
 def look_at_all(modules: dict[str, ModuleType]) -> dict[str, Any]:
     """Describe every public name of every module."""
     return {
-        f"{name}.{key}": look(value) if key not in ("REG", "TABLE") else sorted(map(repr, look(value).items() if key == "TABLE" else look(value)))
+        f"{name}.{key}": look(value)
+        if key not in ("REG", "TABLE")
+        else sorted(map(repr, look(value).items() if key == "TABLE" else look(value)))
         for name, module in modules.items()
         for key, value in sorted(vars(module).items())
-        if key[:1] != "_" and key not in ("functools", "enum", "dataclasses", "i", "register", "twice", "maker")
+        if key[:1] != "_"
+        and key not in ("functools", "enum", "dataclasses", "i", "register", "twice", "maker")
     }

@@ -73,7 +73,12 @@ def _diff(before: list[list[str]], after: list[list[str]]) -> list[str]:
         line
         for i in range(MODULES)
         for line in difflib.unified_diff(
-            "\n".join(before[i]).splitlines(), "\n".join(after[i]).splitlines(), f"m{i}", f"m{i}", lineterm="", n=99
+            "\n".join(before[i]).splitlines(),
+            "\n".join(after[i]).splitlines(),
+            f"m{i}",
+            f"m{i}",
+            lineterm="",
+            n=99,
         )
         if CONTEXT or line[:1] in "+-"
     ]
@@ -123,7 +128,7 @@ def follow(seed: str, folder: Path, edits: int) -> list[str]:
 @pytest.mark.timeout(0)
 @pytest.mark.filterwarnings("ignore")
 def test_random_edits_give_what_a_fresh_start_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """For programs and edits nobody thought of; ENTREPOT_LIVE_STEPS raises their number, ENTREPOT_LIVE_SEED changes them."""
+    """Also for edits nobody thought of; ENTREPOT_LIVE_STEPS raises their number, ENTREPOT_LIVE_SEED changes them."""
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
     wrong = [line for n in range(max(1, STEPS // EDITS)) for line in follow(f"{SEED}_{n}", tmp_path, EDITS)]

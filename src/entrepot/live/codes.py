@@ -234,6 +234,9 @@ class Index:
         self.imports: dict[str, set[str]] = {}
         self.deferred: dict[str, set[tuple[str, str]]] = {}
         self.stars: set[str] = set()
+        self.relative: set[str] = (
+            set()
+        )  # modules with `from . import name`, which does not say the package's name
         self.known: dict[str, CodeType] = {}
 
     def add(self, module: str, code: CodeType) -> None:
@@ -252,6 +255,8 @@ class Index:
                     self.imports.setdefault(part, set()).add(module)
                 if wanted.names == ("*",):
                     self.stars.add(module)
+                if not wanted.module:
+                    self.relative.add(module)
             elif event.what == "code":
                 pending.append(event.data)  # type: ignore[arg-type]
             elif event.what == "store":

@@ -75,7 +75,7 @@ class Commit:
     def check(self) -> None:
         """The last moment at which something may say no."""
         for stage in self._update.stages.values():
-            if any(
+            if stage.may_have_functions() and any(
                 type(f) is FunctionType and f.__globals__ is stage.staged
                 for f in gc.get_referrers(stage.staged)
             ):
@@ -113,7 +113,7 @@ class Commit:
                 if name in namespace:
                     undo.add(f"name {name}", namespace.__setitem__, name, namespace[name])
                     del namespace[name]
-            for function in find_functions([stage.staged]):
+            for function in find_functions([stage.staged] if stage.may_have_functions() else []):
                 repoint(function, namespace)
                 self._moved.append((function, namespace))
 

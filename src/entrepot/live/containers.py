@@ -300,7 +300,10 @@ def assign_units(entries: list[Entry], units: list[Unit], namespace: dict[str, A
         if entry.is_own:
             home = next((makers.get(n) for n, v in namespace.items() if v is entry.container), None)
             if home is not None and (
-                home in best or not best or _mentions(home, entry, namespace) or score < (4 if home.has_effects or home.codes else 1)
+                home in best
+                or not best
+                or _mentions(home, entry, namespace)
+                or score < (4 if home.has_effects or home.codes else 1)
             ):
                 entry.unit = identify(home)
                 continue

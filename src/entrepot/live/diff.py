@@ -59,7 +59,9 @@ def plan_steps(old: Parsed, new: Parsed) -> Difference:
         ) or (step.action != RUN and step.unit.binds & lost and step.unit.kind in ("import", "def")):
             step.action = RUN
         if step.old is not None and step.unit.names_late - step.old.names_late and step.unit.kind != "main":
-            step.action = RUN  # it moved above what it reads: a fresh start would fail, or read something else
+            step.action = (
+                RUN  # it moved above what it reads: a fresh start would fail, or read something else
+            )
     return Difference(steps, removed, old.binds - new.binds)
 
 

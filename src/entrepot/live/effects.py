@@ -17,6 +17,7 @@ import warnings
 from typing import Any
 
 from entrepot.live.containers import Entry, copy_of, differs, find_containers, identify, restore
+from entrepot.live.facts import absolute
 from entrepot.live.hooks import Hooks
 from entrepot.live.staging import Stage
 from entrepot.live.statements import Unit
@@ -40,6 +41,7 @@ class Effects:
         self._signals: dict[int, Any] = {}
         self._threads: set[int | None] = set()
         self._is_ready = False
+        self._finished = 0  # modules that had run when the statement began
         self.hooks: Hooks | None = None
         self._blocks: dict[tuple[str, int], tuple[Any, list[int]]] = {}
         self._entries_before: dict[str, list[Entry]] = {}
@@ -68,15 +70,28 @@ class Effects:
 
     def begin(self, stage: Stage, unit: Unit) -> None:
         """A statement is about to run."""
-        if unit.has_effects or unit.is_decorated or unit.kind in ("class", "other", "import"):
+        if _may_act(unit) or (unit.kind == "import" and not self._is_there(stage, unit)):
             self._prepare()
+        self._finished = self._update.tracker.count
+
+    def _is_there(self, stage: Stage, unit: Unit) -> bool:
+        """Whether an import statement only takes names from modules that have run already."""
+        for wanted in unit.imports:
+            module = sys.modules.get(absolute(stage.record, wanted) or "")
+            names = getattr(module, "__dict__", {})
+            if module is None or ("__path__" in names and any(name not in names for name in wanted.names)):
+                return False
+        return True
 
     def end(self, stage: Stage, unit: Unit) -> None:
         """A statement has run: what it added is its own."""
         if not self._is_ready:
             return
         if unit.kind == "import":
-            self._containers.look_again()
+            if self._update.tracker.count != self._finished:
+                self._containers.look_again()
+            return
+        if not _may_act(unit):
             return
         entries = self._containers.find_all_changes()
         mark = identify(unit)
@@ -111,7 +126,8 @@ class Effects:
                 self._drop_empty(stage, entry)
         stage.record.entries = [entry for entry in stage.record.entries if entry.unit != mark]
         self._withdraw_calls(stage, unit)
-        self._containers.look_again() if mine else None
+        if mine:
+            self._containers.look_again()
 
     def _drop_empty(self, stage: Stage, entry: Entry) -> None:
         """A list that was made for its first entry goes with its last."""
@@ -221,6 +237,10 @@ class Effects:
             if name in self._update.records:
                 self._update.records[name].entries = entries
         return left
+
+
+def _may_act(unit: Unit) -> bool:
+    return unit.has_effects or unit.is_decorated or unit.kind in ("class", "other")
 
 
 def _look_up(node: ast.expr, namespace: dict[str, Any]) -> Any:

@@ -55,6 +55,9 @@ class Facts:
         self.by_object: dict[int, Fact] = {}
         self.alive: list[object] = []  # objects in by_object must not be freed and their ids used again
         self.queue: list[Fact] = []
+        self._held: dict[int, set[str]] | None = (
+            None  # ids of module objects -> who holds them; made when wanted
+        )
         self.namespaces: dict[str, dict[str, Any]] = {}
         self.by_namespace: dict[int, str] = {id(record.namespace): name for name, record in records.items()}
 
@@ -135,10 +138,13 @@ class Facts:
         """Return the modules whose top level may be concerned by a fact."""
         found = set(self.index.loads.get(fact.name, ()))
         if fact.kind in (VALUE, GONE):
+            tail = fact.module.rpartition(".")[2]
+            loads, imports = self.index.loads.get(tail, set()), self.index.imports.get(tail, set())
             found |= self.index.imports.get(fact.name, set()) | self.index.stars
-            found |= self.index.loads.get(
-                fact.module.rpartition(".")[2], set()
-            )  # `getattr(module, name)`, `vars(module)`
+            if fact.name != MODULE:
+                # Who neither names nor holds the module has the name from somebody else, who will say so.
+                found &= loads | imports | self.index.relative | self._holders(fact.module) | {fact.module}
+            found |= loads  # `getattr(module, name)`, `vars(module)`
             for importer in _IMPORTERS:
                 found |= {
                     m
@@ -150,6 +156,17 @@ class Facts:
         else:
             found |= {m for m in self._aliases(fact)}
         return found
+
+    def _holders(self, module: str) -> set[str]:
+        """Modules with this module object in their namespace, under whatever name."""
+        if self._held is None:
+            self._held = {}
+            for name, record in self.records.items():
+                for value in record.namespace.values():
+                    if type(value) is ModuleType or isinstance(value, ModuleType):
+                        self._held.setdefault(id(value), set()).add(name)
+        record = self.records.get(module)
+        return self._held.get(id(record.module), set()) if record is not None else set()
 
     def _aliases(self, fact: Fact) -> set[str]:
         """Modules that import the name: they may use it under another one (`import f as g`)."""
@@ -277,7 +294,9 @@ class Facts:
 def _calls_inner(code: CodeType, name: str) -> bool:
     """Whether functions inside this one use a name, and are not what it returns."""
     users = {
-        inner.co_name for inner in inner_codes(code) if any(name in c.co_names for c in (inner, *walk_codes(inner)))
+        inner.co_name
+        for inner in inner_codes(code)
+        if any(name in c.co_names for c in (inner, *walk_codes(inner)))
     }
     if not users:
         return False

@@ -210,7 +210,9 @@ def keeps_only_data(function: FunctionType) -> bool:
     if not function.__closure__:
         return False
     if any(
-        op in code.co_code[::2] for code in (function.__code__, *walk_codes(function.__code__)) for op in _STORES
+        op in code.co_code[::2]
+        for code in (function.__code__, *walk_codes(function.__code__))
+        for op in _STORES
     ):
         return False
     try:

@@ -48,6 +48,13 @@ class Stage:
             if before.get(name, _MISSING) is not value or name in published
         }
 
+    def may_have_functions(self) -> bool:
+        """Whether what has run here can have made functions whose globals are the copy."""
+        return any(
+            id(unit) in self.ran and (unit.codes or any(w in unit.text for w in ("exec", "eval", "globals")))
+            for unit in self.parsed.units
+        )
+
     def deletions(self) -> list[str]:
         """Names that staging deleted."""
         return [name for name in self.before if name not in self.staged]

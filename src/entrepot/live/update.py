@@ -212,7 +212,9 @@ class Update:
             if not self.order:
                 return
             _, name = heapq.heappop(self.order)
-            passes[name] = passes.get(name, 0) + 1
+            runs = self.runs
+            self._stage(name)
+            passes[name] = passes.get(name, 0) + (self.runs > runs)
             if passes[name] > MAX_PASSES:
                 raise Refused(
                     self.records[name].path,
@@ -220,7 +222,6 @@ class Update:
                     name,
                     "its values and those of modules that import it change each other without end",
                 )
-            self._stage(name)
 
     def _before_import(self, name: str, namespace: Any, names: Any, level: int) -> None:
         """An import statement that leads to a module still to be staged stages it first."""
@@ -476,7 +477,9 @@ class Update:
             return any(key in s.unpatched for s in self.stages.values()) or keeps_only_data(value)
         if isinstance(value, dict | list | tuple) and value and self._holds_unpatched(value):
             return True
-        if not is_data(value) and not (isinstance(value, dict | list | tuple) and is_data(value, things=True)):
+        if not is_data(value) and not (
+            isinstance(value, dict | list | tuple) and is_data(value, things=True)
+        ):
             return False
         copy = self.session.data_copies.get(id(value))
         if copy is not None:
