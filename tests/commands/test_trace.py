@@ -81,6 +81,14 @@ def test_a_signal_that_ends_the_program_ends_the_command(draw: Draw):
     assert entrepot(root, "trace", "main.py").returncode == -15
 
 
+def test_a_run_can_label_its_output(draw: Draw):
+    """`run --label-output` writes who wrote each line, and ends as the program does."""
+    root = draw({"main.py": "import noisy, sys\nprint('one')\nsys.exit(4)\n", "noisy.py": "print('zero')\n"})
+    run = entrepot(root, "run", "--label-output", "main.py")
+
+    assert (run.returncode, run.stdout) == (4, "[noisy:1] zero\n[__main__:2] one\n")
+
+
 def test_names_lists_a_namespace_and_follows_a_dotted_name(draw: Draw):
     """`names MODULE` lists, `names MODULE.NAME` explains the look-up, in text and JSON."""
     root = draw({"shop/__init__.py": "", "shop/cart.py": "from json import dumps\ndef total(): ...\nN = 1\n"})

@@ -21,12 +21,14 @@ from entrepot.errors import SetupError
 SUMMARY = "run a program as python does, with modules that are ready"
 
 HELP = """\
-usage: entrepot run [--cold] [--why] [--python PATH] [OPTIONS] SCRIPT | -m MODULE | -c CODE | -  [ARGS...]
+usage: entrepot run [--cold] [--why] [--label-output] [--python PATH] [OPTIONS] SCRIPT | -m MODULE | -c CODE | -  [ARGS...]
 
 Run a program as `python` with the same arguments does, with modules that are ready.
 
   --cold          start from nothing, as python does
   --why           say on stderr, after the run, whether it was warm and why
+  --label-output  write each line of output with the module and line that wrote it
+                  in front (a cold run, watched as by `entrepot trace`)
   --python PATH   the interpreter (default: the one beside this command if it was
                   called by its path, otherwise the `python` that the shell would find)
   --help          this text
@@ -63,6 +65,7 @@ class Request:
     why: bool = False
     python: str | None = None
     help: bool = False
+    labels: bool = False
 
 
 def parse_request(argv: Sequence[str]) -> Request:
@@ -71,7 +74,7 @@ def parse_request(argv: Sequence[str]) -> Request:
     Raises:
         WrongOption: `--python` without a path.
     """
-    cold = why = False
+    cold = why = labels = False
     python: str | None = None
     rest = list(argv)
     while rest:
@@ -79,6 +82,8 @@ def parse_request(argv: Sequence[str]) -> Request:
             cold = True
         elif rest[0] == "--why":
             why = True
+        elif rest[0] == "--label-output":
+            labels = True
         elif rest[0] == "--help":
             return Request((), help=True)
         elif rest[0] == "--python":
@@ -90,11 +95,11 @@ def parse_request(argv: Sequence[str]) -> Request:
         else:
             break
         rest.pop(0)
-    return Request(tuple(rest), cold, why, python)
+    return Request(tuple(rest), cold, why, python, labels=labels)
 
 
 def main_argv(argv: Sequence[str]) -> int:
-    """Become the program. Returns only after `--help`.
+    """Become the program. Returns only after `--help`, and with `--label-output` the program's exit status.
 
     Raises:
         NoInterpreter: there is nothing to start.
@@ -104,6 +109,8 @@ def main_argv(argv: Sequence[str]) -> int:
     if request.help:
         print(HELP, end="")
         return 0
+    if request.labels:
+        return _run_labelled(request)
     python = request.python or sys.executable
     native = find_native()
     environment = get_original_environment()
@@ -120,6 +127,16 @@ def main_argv(argv: Sequence[str]) -> int:
         os.execve(python, [python, *request.arguments], environment)
     except OSError:
         raise NoInterpreter(path=python) from None
+
+
+def _run_labelled(request: Request) -> int:
+    """Run the program with its output labelled and return its exit status, or die of its signal."""
+    from entrepot.trace.running import die_of, record
+
+    status = record(*request.arguments, python=request.python, labels=True).status
+    if status < 0:
+        die_of(-status)
+    return status
 
 
 def _own(request: Request) -> list[str]:

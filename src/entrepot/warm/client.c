@@ -116,7 +116,7 @@ static int parse(struct Run *run, int argc, char **argv) {
         else if (!strcmp(argv[at], "--prepare")) run->prepare = 1;
         else if (!strcmp(argv[at], "--python") && at + 1 < argc) run->python = argv[++at];
         else if (!strncmp(argv[at], "--python=", 9)) run->python = argv[at] + 9;
-        else if (!strcmp(argv[at], "--help") || !strcmp(argv[at], "--python")) return -1;
+        else if (!strcmp(argv[at], "--help") || !strcmp(argv[at], "--label-output") || !strcmp(argv[at], "--python")) return -1;
         else break;
     }
     run->argv = argv + at - 1; /* one place in front for argv[0] */
