@@ -45,6 +45,9 @@ def main():
     print(f"(the same output and exit status, {RUNS} times)\n")
     for label, seconds in rows:
         print(f"{label:<24} {seconds * 1000:7.0f} ms")
+    print("\n$ entrepot why", PROGRAM[0], flush=True)
+    # Why the last run was warm or cold, and what is left to each run.
+    subprocess.run([ours[0], "why", *PROGRAM], cwd=ROOT / "examples" / "harbour", check=False)
 
 
 def install():
