@@ -238,12 +238,39 @@ class Index:
             set()
         )  # modules with `from . import name`, which does not say the package's name
         self.known: dict[str, CodeType] = {}
+        self._waiting: dict[
+            str, CodeType
+        ] = {}  # modules to enter when somebody asks for a name that they mention
+        self._mentions: dict[str, list[str]] = {}
+
+    def announce(self, module: str, code: CodeType) -> None:
+        """Note which names a module's code mentions, which is quick; `prepare` enters its uses when one is asked for."""
+        if self.known.get(module) is code or self._waiting.get(module) is code:
+            return
+        self._waiting[module] = code
+        names: set[str] = set()
+        for inner in (code, *walk_codes(code)):
+            names.update(inner.co_names)
+        if ("*",) in code.co_consts:
+            names.add("*")
+        for name in names:
+            for part in name.split(".") if "." in name else (name,):
+                self._mentions.setdefault(part, []).append(module)
+
+    def prepare(self, *names: str) -> None:
+        """Enter every announced module that mentions one of these names, has a star import or leaves out a package's name."""
+        for name in ("*", "", *names):
+            for module in self._mentions.pop(name, ()):
+                code = self._waiting.get(module)
+                if code is not None:
+                    self.add(module, code)
 
     def add(self, module: str, code: CodeType) -> None:
         """Enter the uses of one module's code."""
         if self.known.get(module) is code:
             return
         self.known[module] = code
+        self._waiting.pop(module, None)
         pending: list[CodeType] = []
         for event in read_events(code):
             if event.what == "load":

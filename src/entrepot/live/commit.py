@@ -147,8 +147,8 @@ class Commit:
         for name in update.changes.appeared:
             tracker.misses.pop(name, None)
         for record in tracker.records.values():
-            if record.code is not None and record.name not in session.index.known:
-                session.index.add(record.name, record.code)
+            if record.code is not None:
+                session.index.announce(record.name, record.code)
         _deduplicate(report)
 
     def _renew(self, stage: Stage) -> None:

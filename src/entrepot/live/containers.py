@@ -133,10 +133,10 @@ class Containers:
         self.place: dict[int, int] = {}
         self.attributes: set[int] = set()  # ids of the registered instances' own dictionaries
 
-    def register(self, record: Record) -> None:
-        """Take in the containers that a module has now."""
+    def register(self, record: Record, *, skip: int = 0) -> None:
+        """Take in the containers that a module has now; `skip` names from the first have been looked at."""
         first = record.finished != 0
-        for container in find_containers(record.namespace, record.name, self.attributes):
+        for container in find_containers(record.namespace, record.name, self.attributes, skip=skip):
             if id(container) in self.place or len(container) > LARGE:
                 continue
             self.add(container, record.name)
@@ -240,14 +240,14 @@ class Containers:
 
 
 def find_containers(
-    namespace: dict[str, Any], module_name: str, belongings: set[int] | None = None
+    namespace: dict[str, Any], module_name: str, belongings: set[int] | None = None, *, skip: int = 0
 ) -> list[Any]:
     """Return containers reachable from a namespace: values, class attributes, instances' attributes, one level below.
 
     Ids of instances' own dictionaries are added to `belongings`.
     """
     found: list[Any] = []
-    for name, value in list(namespace.items()):
+    for name, value in [*namespace.items()][skip:] if skip else list(namespace.items()):
         kind = type(value)
         if kind in _KIND_SET:
             if name == "__all__" or name[:2] != "__":

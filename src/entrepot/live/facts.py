@@ -68,6 +68,7 @@ class Facts:
 
     def add(self, fact: Fact, *objects: object) -> None:
         """Enter a fact and what follows for functions that use the name."""
+        self.index.prepare(fact.name, fact.module.rpartition(".")[2], *_IMPORTERS)
         known = self.table.get((fact.module, fact.name))
         if known is not None:
             strongest = (

@@ -110,8 +110,8 @@ class Session:
             from entrepot.live.update import Update
 
             for record in list(self.tracker.records.values()):
-                if record.code is not None and self.index.known.get(record.name) is not record.code:
-                    self.index.add(record.name, record.code)
+                if record.code is not None:
+                    self.index.announce(record.name, record.code)
             report.changed = changes.files
             names = {c.record.name for c in changes.edited}
             Update(self, changes, report).run()

@@ -154,8 +154,9 @@ class Tracker:
             parent = self.stack[-1]
             parent.children.add(name)
             if len(parent.namespace) != parent.depth_seen:
+                # Only what is new: a module that imports a thousand others comes here a thousand times.
+                self.containers.register(parent, skip=parent.depth_seen)
                 parent.depth_seen = len(parent.namespace)
-                self.containers.register(parent)
             self.containers.note(parent)
         self.stack.append(record)
         return record

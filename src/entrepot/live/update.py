@@ -165,14 +165,14 @@ class Update:
     def _find_forced(self) -> None:
         for name in self.changes.appeared:
             self.facts.add(Fact(name, MODULE, VALUE))
+        listers = ("iter_modules", "listdir", "glob", "iterdir", "walk_packages", "scandir")
+        if self.changes.folders:
+            self.session.index.prepare(*listers)
         for folder in self.changes.folders:
             for record in list(self.records.values()):
                 if not record.path.startswith(folder):
                     continue
-                if any(
-                    n in self.session.index.loads
-                    for n in ("iter_modules", "listdir", "glob", "iterdir", "walk_packages", "scandir")
-                ):
+                if any(n in self.session.index.loads for n in listers):
                     for unit in (
                         self._parsed_of(record).units
                         if record.name not in self.pending
