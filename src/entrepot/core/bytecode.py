@@ -10,13 +10,19 @@ Knows bytes and paths only: neither modules nor loaders.
 """
 
 import _imp
-import gc
 import marshal
 import sys
 from _thread import _count as _count_threads
 
 from entrepot.core import frames, paths
 from entrepot.core.verbose import say
+
+_HAS_GC = "gc" in sys.modules
+import gc  # noqa: E402
+
+if not _HAS_GC:
+    # Its functions are enough: who imports it finds it made anew, as in a program without us.
+    del sys.modules["gc"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -49,6 +49,9 @@ static void say(const char *format, ...) {
     va_start(rest, format);
     vsnprintf(said, sizeof said, format, rest);
     va_end(rest);
+    /* One line whatever is in it: a path may have anything, a damaged file even more. */
+    for (char *at = said; *at; at++)
+        if ((unsigned char)*at < ' ' || *at == 127) *at = '?';
 }
 
 /* ---- our own options, and python's */
