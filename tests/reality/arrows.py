@@ -4,7 +4,7 @@
     python tests/reality/arrows.py --fetch           (more than thirty packages, in a throw-away venv)
 
 Every module of a package is imported in one fresh process of the given Python, with `builtins.__import__`
-watched: each import statement that runs at a module's top level says who (module, file, line) and which
+watched: each import statement that runs at a module's top level (or in a class there) says who (module, file, line) and which
 modules of the package it led to: the one it names, or the submodules that it takes from it. Then:
 
     missing     led there in the run; the program has no arrow from that importer to it
@@ -54,9 +54,14 @@ real = builtins.__import__
 def watch(name, globals=None, locals=None, fromlist=(), level=0):
     result = real(name, globals, locals, fromlist, level)
     frame = sys._getframe(1)
-    who = frame.f_globals.get("__name__")
-    if not isinstance(who, str) or who.partition(".")[0] != package or frame.f_code.co_name != "<module>":
+    line, who = frame.f_lineno, frame.f_globals.get("__name__")
+    if not isinstance(who, str) or who.partition(".")[0] != package:
         return result
+    # The body of a class runs at import time, too; its code is not that of a function (CO_OPTIMIZED).
+    while frame.f_code.co_name != "<module>":
+        if frame.f_code.co_flags & 1:
+            return result
+        frame = frame.f_back
     if frame.f_code.co_filename != frame.f_globals.get("__file__"):
         return result
     home = frame.f_globals.get("__package__") or ""
@@ -75,7 +80,7 @@ def watch(name, globals=None, locals=None, fromlist=(), level=0):
     if not fromlist or len(led) < len(fromlist):
         led.append(full)
     for target in led:
-        seen.append((who, target, frame.f_lineno))
+        seen.append((who, target, line))
     return result
 builtins.__import__ = watch
 def take(name):
