@@ -4,8 +4,9 @@
     python tests/reality/arrows.py --fetch           (more than thirty packages, in a throw-away venv)
 
 Every module of a package is imported in one fresh process of the given Python, with `builtins.__import__`
-watched: each import statement that runs at a module's top level (or in a class there) says who (module, file, line) and which
-modules of the package it led to: the one it names, or the submodules that it takes from it. Then:
+watched: each import statement that runs at a module's top level (or in a class there) says who
+(module, file, line) and which modules of the package it led to: the one it names, or the submodules
+that it takes from it. Then:
 
     missing     led there in the run; the program has no arrow from that importer to it
     unseen      an eager arrow of a module that ran to its end, and the run made no such import
