@@ -302,7 +302,7 @@ def assign_units(entries: list[Entry], units: list[Unit], namespace: dict[str, A
             if home is not None and (
                 home in best
                 or not best
-                or _mentions(home, entry, namespace)
+                or _mentions(home, entry, namespace, units)
                 or score < (4 if home.has_effects or home.codes else 1)
             ):
                 entry.unit = identify(home)
@@ -363,16 +363,25 @@ def _leads_to(chain: tuple[str, ...], namespace: dict[str, Any], container: obje
     return value is container
 
 
-def _mentions(unit: Unit, entry: Entry, namespace: dict[str, Any]) -> bool:
+def _mentions(unit: Unit, entry: Entry, namespace: dict[str, Any], units: list[Unit]) -> bool:
     """Whether the statement that makes a container names the very object of an entry, or shows it as an element."""
     if any(namespace.get(chain[0]) is entry.value for chain in unit.eager if len(chain) == 1):
         return True
     display = getattr(unit.tree.body[0], "value", None)
     if isinstance(display, ast.Dict):
         return any(isinstance(key, ast.Constant) and key.value == entry.key for key in display.keys)
+    computed = (ast.ListComp, ast.SetComp, ast.DictComp)
+    is_open = isinstance(display, computed) or any(
+        isinstance(item, ast.Starred) for item in getattr(display, "elts", ())
+    )
+    if is_open:  # as many elements as it likes: they are its own where nobody else touches the container
+        return not any(
+            _leads_to(chain, namespace, entry.container)
+            for other in units
+            if other is not unit and other.has_effects
+            for chain in other.eager
+        )
     if isinstance(display, ast.List) and isinstance(entry.container, list):
-        if any(isinstance(item, ast.Starred) for item in display.elts):
-            return True
         return any(item is entry.value for item in entry.container[: len(display.elts)])
     return False
 

@@ -519,8 +519,12 @@ class Update:
         if any(r.fact.kind in (BEHAVIOUR, SHAPE) for r in reasons) or self._calls_staged(stage, unit):
             self.publish()
         before = dict(staged)
+        contents = {
+            n: copy_of(before[n]) for n in unit.binds if type(before.get(n)) in (list, dict, set)
+        }  # what taking entries back is about to change
         if step.old is not None:
             self.effects.withdraw(stage, step.old)
+        emptied = {n for n, content in contents.items() if differs(before[n], content)}
         hidden = {
             n: staged.pop(n) for n in unit.names_late if n in staged and n not in self.facts_kept(stage)
         }
@@ -544,7 +548,12 @@ class Update:
             f"{name}:{unit.first}"
         ]
         for bound in changed:
-            self._settle(stage, unit, bound, before.get(bound, _MISSING), staged[bound])
+            old, new = before.get(bound, _MISSING), staged[bound]
+            if bound in emptied and is_same(old, new) and not is_same(contents[bound], new):
+                self.replaced_containers.add(id(old))
+                self.facts.add(Fact(name, bound, VALUE), old, new)
+                continue
+            self._settle(stage, unit, bound, old, new)
         for lost in set(before) - set(staged):
             self.facts.add(Fact(name, lost, GONE), before[lost])
         for bound in unit.binds - set(changed):
