@@ -75,6 +75,78 @@ def test_watch_applies_a_save_to_the_running_program(draw: Callable[..., Path]):
     assert "lib" in err
 
 
+@pytest.mark.slow
+def test_watch_runs_a_package_as_python_does(draw: Callable[..., Path]):
+    """`-m` gives `__main__` its package and spec, so that relative imports work, and the same argv and path."""
+    root = draw(
+        {
+            "pack/__init__.py": "",
+            "pack/part.py": "word = 'part'\n",
+            "pack/__main__.py": """
+            import sys
+            from .part import word
+            print(word, __package__, __spec__.name, sys.argv[1:], sys.argv[0] == __file__, sys.path[0])
+        """,
+        }
+    )
+
+    plain, ours = (
+        subprocess.run(
+            [sys.executable, "-B", *command, "-m", "pack", "x"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        for command in ((), ("-m", "entrepot", "watch"))
+    )
+
+    assert (ours.stdout, ours.stderr) == (plain.stdout, plain.stderr)
+    assert ours.stdout.startswith("part pack pack.__main__ ['x'] True")
+
+
+@pytest.mark.slow
+def test_a_refused_save_restarts_the_program_where_asked(draw: Callable[..., Path]):
+    """With `--on-refusal restart` the program begins again, on the files as they are: it fails as it would."""
+    root = draw(
+        {
+            "lib.py": "word = 'old'\n",
+            "main.py": """
+            import time, lib
+            print(lib.word, flush=True)
+            end = time.monotonic() + 20
+            while lib.word == 'old' and time.monotonic() < end:
+                time.sleep(0.02)
+        """,
+        }
+    )
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-B",
+            "-m",
+            "entrepot",
+            "watch",
+            "--on-refusal",
+            "restart",
+            str(root / "main.py"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    time.sleep(0.3)
+    (root / "lib.py").write_text("1 +\n")
+    out, err = process.communicate(timeout=30)
+
+    assert first == "old\n"
+    assert "SyntaxError" in err
+    assert process.returncode == 1
+
+
 def test_a_notebook_has_edits_before_each_cell(draw: Callable[..., Path], capsys, monkeypatch):
     """Also in names that it took from a module."""
     root = draw({"cells_mod.py": "K = [1]\ndef f(): return 1\n"})

@@ -53,10 +53,17 @@ def patch_codes(stage: Stage, functions: list[FunctionType], undo: UndoLog) -> N
         if step.old is not None:
             for before, after in pair_codes(step.old, step.unit):
                 table.setdefault((before.co_qualname, before.co_firstlineno), []).append((before, after))
+    by_name: dict[str, list[tuple[CodeType, CodeType]]] = {}
+    for (qualname, _), found in table.items():
+        by_name.setdefault(qualname, []).extend(found)
     for function in functions:
         code = function.__code__
         pairs = table.get((code.co_qualname, code.co_firstlineno))
         if not pairs:
+            # An older version that somebody still holds: it follows where only one function has its name.
+            named = by_name.get(code.co_qualname, ())
+            if len(named) == 1 and named[0][1].co_freevars == code.co_freevars:
+                set_code(function, named[0][1], undo)
             continue
         after = next((a for b, a in pairs if b == code), None)
         if after is None:

@@ -380,6 +380,7 @@ def _mentions(unit: Unit, entry: Entry, namespace: dict[str, Any], units: list[U
             for other in units
             if other is not unit and other.has_effects
             for chain in other.eager
+            if other.kind == "other" or len(chain) > 1
         )
     if isinstance(display, ast.List) and isinstance(entry.container, list):
         return any(item is entry.value for item in entry.container[: len(display.elts)])

@@ -137,8 +137,8 @@ class Session:
                 raise CannotRepoint()
             self.checked_repoint = True
 
-    def run_main(self, path: str) -> ModuleType:
-        """Run a file as `__main__`, followed like any module."""
+    def run_main(self, path: str, spec: ModuleSpec | None = None) -> ModuleType:
+        """Run a file as `__main__`, followed like any module; with a spec, as `python -m` runs the module it describes."""
         path = os.path.abspath(path)
         module = ModuleType("__main__")
         loader = LiveLoader("__main__", path, self.tracker)
@@ -147,13 +147,15 @@ class Session:
             __file__=path,
             __builtins__=sys.modules["builtins"],
             __loader__=loader,
-            __spec__=None,
-            __cached__=None,
+            __spec__=spec,
+            __cached__=None if spec is None else spec.cached,
         )
+        if spec is not None:
+            namespace["__package__"] = spec.parent
         if self.main_before is None:
             self.main_before = sys.modules.get("__main__")
         folder = os.path.dirname(path)
-        if folder not in sys.path:
+        if spec is None and folder not in sys.path:
             sys.path.insert(0, folder)
         sys.modules["__main__"] = module
         record = self.tracker.begin("__main__", path, module)
@@ -179,7 +181,8 @@ class Session:
             spec = find_spec(name + ".__main__")
         if spec is None or not spec.origin:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-        return self.run_main(spec.origin)
+        sys.argv[0] = spec.origin
+        return self.run_main(spec.origin, spec)
 
     def stop(self) -> None:
         """Follow no longer. The program goes on as it is."""
