@@ -30,14 +30,23 @@ grimp.build_graph(sys.argv[2], cache_dir=sys.argv[3] if len(sys.argv) > 3 else N
 """
 
 
-def measure(command: list[str], environment: dict[str, str]) -> tuple[float, float, float]:
-    """Run a command; return CPU s, wall s, and the largest peak of memory of any child so far, in MB."""
+def measure(
+    command: list[str], environment: dict[str, str], fine: tuple[int, ...] = (0,)
+) -> tuple[float, float, float]:
+    """Run a command; return CPU s, wall s, and the largest peak of memory of any child so far, in MB.
+
+    Raises RuntimeError with its last words where it ends with a status that is not fine: the time
+    of a failure is no time.
+    """
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     begin = time.perf_counter()
-    subprocess.run(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
-    )
-    wall = time.perf_counter() - begin
+    with tempfile.TemporaryFile() as words:
+        done = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=words, check=False)
+        wall = time.perf_counter() - begin
+        if done.returncode not in fine:
+            words.seek(0)
+            last = words.read().decode("utf-8", "replace")[-2000:]
+            raise RuntimeError(f"{command[0]} ... {command[-1]}: exit status {done.returncode}\n{last}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return cpu, wall, after.ru_maxrss / 1024

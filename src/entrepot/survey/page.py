@@ -46,7 +46,9 @@ const pick=(i,t)=>el('button',{textContent:t||N[i],title:N[i],onclick:()=>show(i
 function items(list,short){return list.slice(0,500).map(i=>{const li=el('li',{}),ks=kids.get(N[i]);
  if(ks){const b=el('button',{textContent:'+',ariaLabel:'open '+N[i],onclick(){const u=li.querySelector('ul');if(u){u.remove();b.textContent='+'}else{li.append(el('ul',{},...items(ks,true)));b.textContent='-'}}});li.append(b,' ')}
  li.append(pick(i,short?N[i].slice(N[i].lastIndexOf('.')+1):N[i]));return li}).concat(list.length>500?[el('li',{},el('small',{textContent:(list.length-500)+' more'}))]:[])}
-function fill(){const q=$('q').value.trim().toLowerCase();$('list').replaceChildren(...(q?items(N.map((n,i)=>i).filter(i=>N[i].toLowerCase().includes(q))):items(kids.get('')||[])))}
+function fill(){const q=$('q').value.trim().toLowerCase();$('list').replaceChildren(...(q?items(N.map((n,i)=>i).filter(i=>N[i].toLowerCase().includes(q))):items(kids.get('')||[])));
+ // A program of one package begins with it open.
+ const only=$('list').children;if(!q&&only.length==1)only[0].querySelector('button[aria-label]')?.click()}
 $('q').oninput=fill;fill();
 const row=([i,w,l])=>el('li',{},pick(i),' ',el('small',{textContent:w.map(x=>W[x]).join(', ')+(l?', line '+l:'')}));
 function show(i){location.hash=N[i];$('name').textContent=N[i];$('about').textContent=inn[i].length+' modules import it; it imports '+out[i].length+'.';
