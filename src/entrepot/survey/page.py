@@ -18,7 +18,7 @@ _PAGE = """<!doctype html>
 <title>Modules of @TITLE@</title>
 <style>
 :root{color-scheme:light dark;--line:#8886;--soft:#8882;--main:#2563eb}
-body{margin:0;font:14px/1.45 system-ui,sans-serif;display:grid;grid-template-columns:22rem 1fr;height:100vh}
+body{margin:0;font:14px/1.45 system-ui,sans-serif;display:grid;grid-template-columns:22rem minmax(0,1fr);height:100vh}
 nav{border-right:1px solid var(--line);overflow:auto;padding:.6rem}
 main{overflow:auto;padding:.8rem 1.2rem}
 input{width:100%;box-sizing:border-box;font:inherit;padding:.35rem .5rem}
@@ -29,7 +29,7 @@ button.on{background:var(--main);color:#fff}
 svg{width:100%;max-width:70rem;border:1px solid var(--line);border-radius:6px}
 svg text{font:12px system-ui,sans-serif;fill:currentColor;cursor:pointer}
 svg path{fill:none;stroke:var(--line)}svg path.later{stroke-dasharray:4 4}
-small{opacity:.7}.cols{display:grid;grid-template-columns:1fr 1fr;gap:2rem}
+small{opacity:.7}.cols{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:2rem;overflow-wrap:anywhere}
 </style>
 <nav><input id="q" type="search" placeholder="find a module" aria-label="find a module"><p><small id="sum"></small></p><ul id="list"></ul></nav>
 <main><h1 id="name">Modules of @TITLE@</h1><p id="about">Choose a module on the left.</p><div id="pic"></div>
