@@ -140,7 +140,7 @@ def test_a_refused_save_restarts_the_program_where_asked(draw: Callable[..., Pat
     first = process.stdout.readline()
     time.sleep(0.3)
     (root / "lib.py").write_text("1 +\n")
-    out, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=30)
 
     assert first == "old\n"
     assert "SyntaxError" in err
