@@ -104,9 +104,8 @@ def read_events(code: CodeType) -> Iterator[Event]:
             yield Event(line, "store", names[arg])
         elif op == _IMPORT_NAME:
             level, wanted = recent[-2], recent[-1]
-            yield Event(
-                line, "import", Import(int(level), names[arg], wanted if isinstance(wanted, tuple) else ())
-            )  # type: ignore[call-overload]
+            found = wanted if isinstance(wanted, tuple) else ()
+            yield Event(line, "import", Import(level if isinstance(level, int) else 0, names[arg], found))
         elif op in _EFFECTS:
             yield Event(line, "effect", None)
     if chain is not None:

@@ -203,7 +203,9 @@ class Effects:
             if not mine or isinstance(mine[0].container, set):
                 continue
             container = mine[0].container
-            ranked = sorted(mine, key=lambda e: order[e.unit])  # stable: within a statement as it made them
+            ranked = sorted(
+                mine, key=lambda e: order[e.unit or ("", "")]
+            )  # stable: within a statement as it made them
             before = self._blocks.get((stage.record.name, key))
             places = sorted({*_places(stage, container), *(before[1] if before else ())})
             _place(container, ranked, places[0] if places else len(container))

@@ -166,8 +166,8 @@ class Facts:
                 for value in record.namespace.values():
                     if type(value) is ModuleType or isinstance(value, ModuleType):
                         self._held.setdefault(id(value), set()).add(name)
-        record = self.records.get(module)
-        return self._held.get(id(record.module), set()) if record is not None else set()
+        wanted = self.records.get(module)
+        return self._held.get(id(wanted.module), set()) if wanted is not None else set()
 
     def _aliases(self, fact: Fact) -> set[str]:
         """Modules that import the name: they may use it under another one (`import f as g`)."""
@@ -253,7 +253,8 @@ class Facts:
         elif isinstance(value, MethodType):
             found += self.origins(value.__func__, depth + 1) + self.origins(value.__self__, depth + 1)
         elif kind in (list, tuple, set, frozenset, dict):
-            items = list(value.values() if kind is dict else value)[:50]  # type: ignore[attr-defined, call-overload]
+            contained: Any = value
+            items = list(contained.values() if kind is dict else contained)[:50]
             for item in items:
                 if callable(item):
                     found += self.origins(item, depth + 1)

@@ -153,9 +153,8 @@ def forward(old: FunctionType, new: Callable[..., object], undo: UndoLog) -> Non
     undo.add(f"defaults of {old.__qualname__}", setattr, old, "__defaults__", old.__defaults__)
     undo.add(f"defaults of {old.__qualname__}", setattr, old, "__kwdefaults__", old.__kwdefaults__)
     attributes = dict(old.__dict__)
-    undo.add(
-        f"attributes of {old.__qualname__}", lambda: (old.__dict__.clear(), old.__dict__.update(attributes))
-    )
+    undo.add(f"attributes of {old.__qualname__}", old.__dict__.update, attributes)
+    undo.add(f"attributes of {old.__qualname__}", old.__dict__.clear)  # goes first: the log runs backwards
     old.__code__ = stub
     old.__defaults__ = old.__kwdefaults__ = None
     old.__dict__["__wrapped__"] = new

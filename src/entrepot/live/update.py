@@ -883,8 +883,7 @@ class Update:
             return error.problem
         file, line, module = "", 0, ""
         if self.current is not None and self.current[1] is not None:
-            stage, unit = self.current
-            file, line, module = stage.path, unit.first, stage.record.name
+            file, line, module = self.current[0].path, self.current[1].first, self.current[0].record.name
         by_path = {stage.path: name for name, stage in self.stages.items()}
         for frame, number in traceback.walk_tb(error.__traceback__):
             path = frame.f_code.co_filename
