@@ -145,7 +145,11 @@ class Record:
 
     def to_json(self, *, indent: int | None = None) -> str:
         """Return the record as JSON text."""
-        return json.dumps(dataclasses.asdict(self), indent=indent, ensure_ascii=False)
+        data = _to_mapping(self)
+        for key in ("statements", "modules", "effects"):
+            data[key] = [_to_mapping(item) for item in data[key]]
+        data["failure"] = None if self.failure is None else _to_mapping(self.failure)
+        return json.dumps(data, indent=indent, ensure_ascii=False)
 
     @staticmethod
     def from_json(text: str) -> Record:
@@ -184,6 +188,11 @@ class Record:
     def effects_of(self, name: str) -> tuple[Effect, ...]:
         """Return what a module's top level did."""
         return tuple(effect for effect in self.effects if effect.module == name and effect.is_import_time)
+
+
+def _to_mapping(item: Any) -> dict[str, Any]:
+    # `dataclasses.asdict` would copy every string of tens of thousands of entries.
+    return {name: getattr(item, name) for name in item.__dataclass_fields__}
 
 
 def _from_mapping(kind: Any, data: Mapping[str, Any]) -> Any:

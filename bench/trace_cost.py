@@ -46,20 +46,22 @@ def run(quick: bool) -> list[dict[str, object]]:
             }
             plain = [python, "-c", code]
             measure_cpu_s(plain)
-            ratios: dict[str, list[float]] = {way: [] for way in ways}
+            measure_cpu_s(ways["entrepot trace"])
+            times: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
             for _ in range(3 if quick else 9):
                 base = measure_cpu_s(plain)
                 for way, command in ways.items():
-                    ratios[way].append(measure_cpu_s(command) / base)
-            for way, found in ratios.items():
+                    times[way].append((measure_cpu_s(command), base))
+            for way, pairs in times.items():
+                ratios = sorted(watched / base for watched, base in pairs)
                 rows.append(
                     {
-                        "what": f"watching {program}",
-                        "entrepot": way if way.startswith("entrepot") else "",
-                        "peer": "plain python" if way.startswith("entrepot") else way,
-                        "ratio": statistics.median(found),
-                        "spread": f"{min(found):.2f} to {max(found):.2f}",
-                        "bar": "1.25" if way.startswith("entrepot") else "",
+                        "what": f"{way}, importing {program}, against plain python",
+                        "entrepot": f"{statistics.median(watched for watched, _ in pairs):.2f} s",
+                        "peer": f"{statistics.median(base for _, base in pairs):.2f} s",
+                        "ratio": statistics.median(ratios),
+                        "spread": f"{ratios[0]:.2f}-{ratios[-1]:.2f}, {len(pairs)} pairs",
+                        "bar": 1.25 if way.startswith("entrepot") else None,
                     }
                 )
     return rows
