@@ -24,7 +24,7 @@ PACKAGES = ["pandas", "scikit-learn", "matplotlib", "django", "sqlalchemy", "bot
 SCIENCE = "import pandas, sklearn, sklearn.linear_model, matplotlib.pyplot"
 WEB = "import django, django.db.models, django.http, sqlalchemy.orm, boto3, sympy"
 INSTALL = "import entrepot; entrepot.System().installed().__enter__()"
-# Bars of the issue are on medians.
+# Bars are on medians.
 BAR_IMPORT, BAR_WARM = 1.0, 1.05
 
 WARM = """

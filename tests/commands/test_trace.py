@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from entrepot.commands import trace
-from entrepot.trace.record import Record
+from entrepot.trace.records import Record
 
 pytestmark = pytest.mark.slow
 Draw = Callable[..., Path]

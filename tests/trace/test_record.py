@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from entrepot.trace.record import Record
-from entrepot.trace.running import NotTraceable, TracedRun, record
+from entrepot.trace import Record, TracedRun, record
+from entrepot.trace.running import NotTraceable
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from entrepot.trace import comparison, mermaid, page, story, tree
 from entrepot.trace.labels import Labeller
-from entrepot.trace.record import Effect, Failure, Module, Record, Statement
+from entrepot.trace.records import Effect, Failure, Module, Record, Statement
 
 
 def make_module(name: str, **fields: object) -> Module:

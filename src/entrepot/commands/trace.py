@@ -77,7 +77,7 @@ def main_argv(argv: Sequence[str]) -> int:
     args = parser.parse_args(own)
     if not program:
         parser.error("what is to be run? give a SCRIPT, -m MODULE or -c CODE")
-    from entrepot.trace.record import Record
+    from entrepot.trace.records import Record
     from entrepot.trace.running import record
 
     old = None
@@ -135,7 +135,7 @@ def split_arguments(argv: list[str]) -> tuple[list[str], list[str]]:
 def render(record: object, old: object, args: argparse.Namespace) -> str:
     """Return a record in the format that was asked for."""
     from entrepot.trace import comparison, mermaid, page, story, tree
-    from entrepot.trace.record import Record
+    from entrepot.trace.records import Record
 
     assert isinstance(record, Record)
     if isinstance(old, Record):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from entrepot.trace.record import Record
+from entrepot.trace.records import Record
 
 
 @dataclass(frozen=True)

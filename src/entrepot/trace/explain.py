@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from os import listdir
 from os.path import basename, dirname, isdir, isfile, join
 
-from entrepot.trace.record import Failure, Module, Record, Statement
+from entrepot.trace.records import Failure, Module, Record, Statement
 from entrepot.trace.story import is_own_file
 
 

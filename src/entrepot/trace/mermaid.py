@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from entrepot.trace.record import Module, Record
+from entrepot.trace.records import Module, Record
 from entrepot.trace.story import is_own_file
 
 

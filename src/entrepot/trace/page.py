@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 
 from entrepot.trace.mermaid import resolve
-from entrepot.trace.record import Record
+from entrepot.trace.records import Record
 
 _STATIC = Path(__file__).resolve().parent / "static"
 

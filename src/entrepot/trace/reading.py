@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from entrepot.trace.record import Effect, Failure, Module, Record, Statement
+from entrepot.trace.records import Effect, Failure, Module, Record, Statement
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 

@@ -21,7 +21,7 @@ import entrepot
 from entrepot.errors import SetupError
 from entrepot.trace.labels import relay_labelled
 from entrepot.trace.reading import read_record
-from entrepot.trace.record import Record
+from entrepot.trace.records import Record
 
 _FOLDER = Path(__file__).resolve().parent
 # Options that keep PYTHONPATH or `site` out, and with them the observer.

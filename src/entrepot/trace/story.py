@@ -7,7 +7,7 @@ import sysconfig
 from collections.abc import Iterator
 from os.path import basename, dirname, isabs, relpath
 
-from entrepot.trace.record import Effect, Module, Record, Statement
+from entrepot.trace.records import Effect, Module, Record, Statement
 
 _KIND_WORDS = {
     "output": "It writes {what!r}.",

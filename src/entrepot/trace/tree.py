@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from entrepot.trace.record import Module, Record
+from entrepot.trace.records import Module, Record
 
 _BAR = "▏▎▍▌▋▊▉█"
 
