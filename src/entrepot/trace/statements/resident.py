@@ -23,7 +23,7 @@ class StatementObserver(Observer):
     __slots__ = ("_signature", "tell_cached")
 
     def __init__(self, tell: "Callable[..., None]", tell_cached: "Callable[..., None]") -> None:
-        """`tell_cached` takes (frame, name, names) for each statement that the cache answers at once."""
+        """`tell_cached` takes (frame, name, names, level) for each statement that the cache answers at once."""
         super().__init__(tell)
         self.tell_cached = tell_cached
         self._signature: tuple[object, ...] = ()
@@ -43,7 +43,6 @@ class StatementObserver(Observer):
 
     def _watch_edges(self) -> None:
         real, tell, tell_cached, getframe = builtins.__import__, self.tell, self.tell_cached, sys._getframe
-        modules = sys.modules
 
         def watch(
             name: str,
@@ -57,10 +56,10 @@ class StatementObserver(Observer):
             except ValueError:
                 # C code imports, and no Python code runs (a traceback is being printed at the end).
                 return real(name, globals, locals, fromlist, level)
-            if not level and name in modules and (not fromlist or not is_package(modules[name])):
+            if is_there(name, globals, fromlist, level):
                 # Most statements by far: told in one go, when they are over.
                 result = real(name, globals, locals, fromlist, level)
-                tell_cached(frame, name, fromlist)
+                tell_cached(frame, name, fromlist, level)
                 return result
             cached = "0"
             names = ",".join(str(n) for n in fromlist or ())
@@ -96,9 +95,22 @@ class StatementObserver(Observer):
         self._put(builtins, "__import__", entry)
 
 
-def is_package(module: object) -> bool:
-    """Whether a `from` list may name submodules that are still to be imported."""
-    return "__path__" in read_namespace(module)
+def is_there(name: str, globals: "Any", fromlist: "Any", level: int) -> bool:  # noqa: A002
+    """Whether the module cache has all that a statement asks for, as far as can be told at once."""
+    if level:
+        package = globals.get("__package__") if globals else None
+        if not package:
+            return False
+        base = package if level == 1 else package.rsplit(".", level - 1)[0]
+        name = f"{base}.{name}" if name else base
+    module = sys.modules.get(name)
+    if module is None:
+        return False
+    if not fromlist:
+        return True
+    namespace = read_namespace(module)
+    # A package's list may name submodules that are still to be imported.
+    return "__path__" not in namespace or all(item in namespace for item in fromlist)
 
 
 def read_signature() -> "tuple[object, ...]":

@@ -138,7 +138,7 @@ class Tracer:
                 # The program has closed descriptors that it does not know. There is nobody to tell.
                 return
 
-    def tell_cached(self, frame: "FrameType", name: str, fromlist: "Any") -> None:
+    def tell_cached(self, frame: "FrameType", name: str, fromlist: "Any", level: int) -> None:
         """Write down a statement that the module cache has answered. Nothing is done that can wait."""
         code = frame.f_code
         file = code.co_filename
@@ -151,7 +151,7 @@ class Tracer:
         importer = frame.f_globals.get("__name__") or "?"
         names = ",".join([str(item) for item in fromlist]) if fromlist else ""
         line = (
-            f"K\t{perf_counter_ns()}\t0\t{get_ident()}\t{frame.f_lineno}\t{quote(file)}\t{importer}\t0\t"
+            f"K\t{perf_counter_ns()}\t0\t{get_ident()}\t{frame.f_lineno}\t{quote(file)}\t{importer}\t{level}\t"
             f"{name}\t{names}\t1\t{function}\n"
         )
         self.lines.append(line)
