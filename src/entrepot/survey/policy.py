@@ -32,6 +32,7 @@ from typing import Any
 from entrepot.errors import ProgramError
 from entrepot.survey.findings import CODES, NOTE, Finding
 from entrepot.survey.local import Facts
+from entrepot.trace.atomic_write import write_text
 
 BASELINE_NAME = "entrepot-baseline.json"
 
@@ -187,10 +188,7 @@ def write_baseline(path: str, findings: list[Finding], folder: str) -> None:
     """Write the findings of today as known."""
     marks = Counter(make_mark(finding, folder) for finding in findings)
     text = json.dumps({"version": 1, "findings": dict(sorted(marks.items()))}, indent=1)
-    temporary = f"{path}.new"
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text + "\n")
-    os.replace(temporary, path)
+    write_text(path, text + "\n")
 
 
 def list_excused(facts: dict[str, Facts], paths: dict[str, str]) -> dict[str, dict[int, Any]]:

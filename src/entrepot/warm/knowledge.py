@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from entrepot.warm.verdict import Plan
+from entrepot.warm.whole_file import write_new
 
 VERSION = 1
 KEPT_RUNS = 8  # a late module not imported in so many runs is forgotten
@@ -104,15 +105,4 @@ def read_knowledge(path: str) -> Knowledge:
 
 def write_knowledge(path: str, known: Knowledge) -> None:
     """Write it, whole or not at all."""
-    temporary = f"{path}.{os.getpid()}.new"
-    try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            json.dump(asdict(known), file)
-        os.replace(temporary, path)
-    except BaseException:
-        try:
-            os.unlink(temporary)
-        except OSError:
-            pass
-        raise
+    write_new(path, json.dumps(asdict(known)).encode())

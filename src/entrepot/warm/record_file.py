@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, replace
 
 from entrepot.trace.log import Seen
 from entrepot.warm.files import FileInput
 from entrepot.warm.fingerprint import VERSION, Record
+from entrepot.warm.whole_file import write_new
 
 _MAGIC = b"entrepot record %d\n" % VERSION
 
@@ -17,18 +17,7 @@ def write_record(path: str, record: Record) -> None:
     """Write a record, whole or not at all."""
     body = asdict(record)
     text = _MAGIC + json.dumps(body, separators=(",", ":"), ensure_ascii=True).encode() + b"\n"
-    temporary = f"{path}.{os.getpid()}.new"
-    try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(fd, "wb") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    except BaseException:
-        try:
-            os.unlink(temporary)
-        except OSError:
-            pass
-        raise
+    write_new(path, text)
 
 
 def read_record(path: str) -> Record | None:

@@ -313,8 +313,8 @@ class Tracer:
         elif event == "compile":
             filename = args[1]
             if isinstance(filename, str) and filename in self.pending:
-                # Marked, so that the end of the module knows that its bytecode was not used.
-                # Its bytecode file is still what it was before.
+                # Marked, so that the end of the module knows that its bytecode was not used: the
+                # file is still there as it was, so one can see why.
                 self.pending[filename] = "!" + why_not_bytecode(filename)
         elif event in _EFFECTS:
             if event == "os.listdir" and self._is_own_file():
