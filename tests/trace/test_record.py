@@ -103,6 +103,7 @@ def test_what_the_top_level_does_is_told_with_its_line(arcade: Path):
 
     assert ("output", "arcade loads\n", 2) in [(e.kind, e.what, e.line) for e in effects]
     assert ("environment", "HOME") in [(e.kind, e.what) for e in effects]
+    assert "read" not in [e.kind for e in effects]
 
 
 def test_files_threads_processes_warnings_and_patches_are_effects(draw: Draw):

@@ -315,7 +315,11 @@ class Tracer:
             if isinstance(filename, str) and filename in self.pending:
                 # Marked, so that the end of the module knows that its bytecode was not used: the
                 # file is still there as it was, so one can see why.
-                self.pending[filename] = "!" + why_not_bytecode(filename)
+                self.busy = True  # this reading is ours
+                try:
+                    self.pending[filename] = "!" + why_not_bytecode(filename)
+                finally:
+                    self.busy = False
         elif event in _EFFECTS:
             if event == "os.listdir" and self._is_own_file():
                 return
