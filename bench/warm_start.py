@@ -1,135 +1,214 @@
-"""`entrepot run` against plain python: wall time of whole runs, alternating in one go.
+"""`entrepot run` against plain python: whole runs, alternating, from the start of the process to its end.
 
-Rows: a script importing pandas, scikit-learn, matplotlib.pyplot; one importing django, sqlalchemy.orm,
-boto3, sympy; `-c pass`; a program of 1,000 own modules, unchanged, and the run after an edit of one of
-them. The libraries are installed in a throw-away venv (set ENTREPOT_BENCH_VENV to keep and reuse one).
-The peer is plain python of that venv. Stores are throw-away too.
+Each row is the median of the ratios of pairs. A program's image is made, and what the program goes on to import is
+learned, before its row begins; the rows on an edit and on the first run say what they measure. The peer is plain
+python of the same venv, into which the libraries are installed by the benchmark.
 """
 
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
-CLIENT = Path(__file__).parents[1] / "src" / "entrepot" / "warm" / "_client"
-PACKAGES = ["pandas", "scikit-learn", "matplotlib", "django", "sqlalchemy", "boto3", "sympy"]
-PROGRAMS = {
-    "pandas, scikit-learn, matplotlib.pyplot": (
-        "import pandas, sklearn.linear_model, matplotlib.pyplot\nprint(len(pandas.DataFrame({'a': [1]})))\n",
-        1 / 100,
-    ),
-    "django, sqlalchemy.orm, boto3, sympy": (
-        "import django.db.models, sqlalchemy.orm, boto3, sympy\nprint(sympy.sqrt(8))\n",
-        1 / 60,
-    ),
-}
+from warm_bench import SCIENCE, SERVICE, TESTS, Bench, make_row
+
+Row = dict[str, object]
+
+# One of the thousand: what a module of an application usually has.
+MODULE = '''\
+"""Orders of department NUMBER."""
+
+from __future__ import annotations
+
+import enum
+import logging
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import own0
+import ownOTHER
+
+logger = logging.getLogger(__name__)
+CODE = re.compile(r"(?P<shop>[A-Z]{2})-(?P<number>[0-9]+)-NUMBER")
+RATES = {"none": 0.0, "reduced": 0.07, "full": 0.19}
 
 
-def run(quick: bool) -> list[dict[str, object]]:
+class State(enum.Enum):
+    """How far an order has come."""
+
+    OPEN = "open"
+    PAID = "paid"
+    SENT = "sent"
+
+
+@dataclass(frozen=True)
+class Line:
+    """An article, so many of it."""
+
+    article: str
+    price: float
+    count: int = 1
+    rate: str = "full"
+    tags: tuple[str, ...] = field(default=())
+
+    def total(self) -> float:
+        """Return the price with tax."""
+        return self.price * self.count * (1 + RATES[self.rate])
+
+
+class ShopNUMBER:
+    """Orders, in the order in which they came."""
+
+    def __init__(self, lines: Iterable[Line], state: State = State.OPEN) -> None:
+        self.lines = list(lines)
+        self.state = state
+
+    def total(self) -> float:
+        """Return the sum of all lines."""
+        return sum(line.total() for line in self.lines)
+
+    def pay(self) -> None:
+        """Note the payment."""
+        logger.info("paid %s", self.total())
+        self.state = State.PAID
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is still to be paid."""
+        return self.state is State.OPEN
+
+
+def parse_code(text: str) -> tuple[str, int]:
+    """Return shop and number of a code."""
+    match = CODE.fullmatch(text)
+    if match is None:
+        raise ValueError(text)
+    return match["shop"], int(match["number"])
+'''
+
+
+def run(quick: bool) -> list[Row]:
     """Measure every row."""
-    times = 5 if quick else 15
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        python = make_python(place)
-        env = {**os.environ, "ENTREPOT_DIR": str(place / "store"), "ENTREPOT_WARM": "1"}
-        try:
-            rows = []
-            for number, (what, (text, bar)) in enumerate(PROGRAMS.items()):
-                (place / f"program{number}.py").write_text(text)
-                rows.append(compare(what, python, [f"program{number}.py"], place, env, times, bar))
-            rows.append(compare("-c pass", python, ["-c", "pass"], place, env, times * 4, 1.0))
-            rows += compare_own(python, place, env, times)
-        finally:
-            subprocess.run([sys.executable, "-m", "entrepot", "warm", "stop"], env=env, capture_output=True)
-    return rows
-
-
-def make_python(place: Path) -> str:
-    """Return the interpreter of a venv that has the libraries."""
-    venv = Path(os.environ.get("ENTREPOT_BENCH_VENV", place / "venv"))
-    python = venv / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES], check=True)
-    return str(python)
-
-
-def warm(python: str, arguments: list[str]) -> list[str]:
-    """Return the command of a warm run."""
-    return [str(CLIENT), "run", "--python", python, *arguments]
-
-
-def prepare(python: str, arguments: list[str], place: Path, env: dict[str, str]) -> None:
-    """Have the image made."""
-    command = warm(python, ["--prepare", *arguments])
-    end = time.monotonic() + 120
-    while subprocess.run(command, cwd=place, env=env, capture_output=True).returncode == 1:
-        if time.monotonic() > end:
-            raise RuntimeError(f"no image was made of {arguments}")
-        time.sleep(0.1)
-
-
-def measure(command: list[str], place: Path, env: dict[str, str]) -> float:
-    """Return the seconds that one run takes."""
-    started = time.perf_counter()
-    subprocess.run(command, cwd=place, env=env, stdout=subprocess.DEVNULL, check=True)
-    return time.perf_counter() - started
+    times = 5 if quick else 11
+    with Bench() as bench:
+        return [
+            compare_program(
+                bench, "pandas, scikit-learn, matplotlib.pyplot", SCIENCE, times, 1 / 100, 1 / 200
+            ),
+            compare_program(bench, "django, sqlalchemy.orm, boto3, sympy", SERVICE, times, 1 / 60, 1 / 100),
+            compare(bench, "-c pass", ["-c", "pass"], times * 5, 1.0, 0.5),
+            *compare_own(bench, times),
+            compare_tests(bench, times),
+            compare_first(bench, times),
+            compare_throughput(bench, quick),
+        ]
 
 
 def compare(
-    what: str, python: str, arguments: list[str], place: Path, env: dict[str, str], times: int, bar: float
-) -> dict[str, object]:
-    """Run both, alternating."""
-    prepare(python, arguments, place, env)
+    bench: Bench, what: str, arguments: list[str], times: int, bar: float | None, goal: float | None
+) -> Row:
+    """Run both ways, alternating."""
+    bench.measure(bench.plain(arguments))  # what a first run writes (bytecode, lists of fonts) is there
+    bench.settle(arguments)
     pairs = [
-        (measure(warm(python, arguments), place, env), measure([python, *arguments], place, env))
-        for _ in range(times)
+        (bench.measure(bench.warm(arguments)), bench.measure(bench.plain(arguments))) for _ in range(times)
     ]
-    return make_row(what, pairs, bar)
+    row = make_row(what, pairs, bar, goal)
+    return row if bench.ask(arguments) == 0 else {**row, "what": f"{what} (not warm: {bench.why(arguments)})"}
 
 
-def make_row(what: str, pairs: list[tuple[float, float]], bar: float) -> dict[str, object]:
-    """Return the row of a table."""
-    ours, plain = (statistics.median(column) for column in zip(*pairs, strict=True))
-    ratios = sorted(one / two for one, two in pairs)
-    return {
-        "what": what,
-        "entrepot": f"{ours * 1000:.1f} ms",
-        "peer": f"{plain * 1000:.1f} ms",
-        "ratio": statistics.median(ratios),
-        "spread": f"{ratios[0]:.4f}-{ratios[-1]:.4f}, {len(ratios)} pairs",
-        "bar": bar,
-    }
+def compare_program(bench: Bench, what: str, text: str, times: int, bar: float, goal: float) -> Row:
+    """A script that imports libraries."""
+    name = f"program{len(list(bench.place.iterdir()))}.py"
+    bench.write(name, text)
+    return compare(bench, f"script importing {what}", [name], times, bar, goal)
 
 
-def compare_own(python: str, place: Path, env: dict[str, str], times: int) -> list[dict[str, object]]:
-    """A program of 1,000 modules of its own."""
+def compare_own(bench: Bench, times: int) -> list[Row]:
+    """A program of 1,000 modules of its own (see MODULE): unchanged, and after an edit of one."""
     for number in range(1000):
-        names = "".join(f"def f{line}(x): return x + {line}\n" for line in range(40))
-        (place / f"own{number}.py").write_text(f"import re, json\n{names}")
-    text = "".join(f"import own{number}\n" for number in range(1000))
-    (place / "own.py").write_text(text + "print(own7.f3(1))\n")
-    subprocess.run([python, "own.py"], cwd=place, env=env, stdout=subprocess.DEVNULL, check=True)
-    rows = [compare("1,000 own modules, unchanged", python, ["own.py"], place, env, times, 1 / 40)]
+        text = MODULE.replace("NUMBER", str(number)).replace("OTHER", str(number * 7 % max(number, 1)))
+        bench.write(f"own/own{number}.py", text)
+    imports = "".join(f"import own{number}\n" for number in range(1000))
+    bench.write("own/main.py", imports + "print(own7.Shop7([]).total())\n")
+    program = ["own/main.py"]
+    rows = [compare(bench, "program of 1,000 own modules, unchanged", program, times * 2, 1 / 40, 1 / 100)]
     first, second = [], []
-    for edit in range(3 if times < 10 else 6):
-        with open(place / "own500.py", "a") as file:
+    for edit in range(max(3, times // 2)):
+        with open(bench.place / "own" / "own500.py", "a", encoding="utf-8") as file:
             file.write(f"# edit {edit}\n")
-        edited = measure(warm(python, ["own.py"]), place, env)
-        plain = measure([python, "own.py"], place, env)
+        edited = bench.measure(bench.warm(program))
+        bench.prepare(program)
+        bench.wait_quiet()
+        again = bench.measure(bench.warm(program))
+        plain = bench.measure(bench.plain(program))
         first.append((edited, plain))
-        prepare(python, ["own.py"], place, env)
-        second.append((measure(warm(python, ["own.py"]), place, env), plain))
-    rows.append(make_row("the same, the run after an edit of one", first, 1 / 1.5))
-    rows.append(make_row("the same, when its image is made anew", second, 1 / 40))
+        second.append((again, plain))
+    rows.append(make_row("the same, the run after an edit of one module", first, 1 / 1.5, 1 / 3))
+    rows.append(make_row("the same, the run after that", second, 1 / 40, None))
     return rows
+
+
+def compare_tests(bench: Bench, times: int) -> Row:
+    """`-m pytest` on tests that import django and pandas: everything is imported inside pytest's run."""
+    bench.write("pytest.ini", "[pytest]\naddopts = -p no:cacheprovider\n")
+    bench.write("test_three.py", TESTS)
+    return compare(
+        bench, "-m pytest, three tests on django and pandas", ["-m", "pytest", "-q"], times, 1 / 8, 1 / 15
+    )
+
+
+def compare_first(bench: Bench, times: int) -> Row:
+    """The first run ever: the store is empty and no keeper runs."""
+    bench.write("first.py", SERVICE)
+    pairs = []
+    for _ in range(max(3, times // 2)):
+        bench.stop()
+        first = bench.measure(bench.warm(["first.py"]))
+        bench.stop()
+        pairs.append((first, bench.measure(bench.plain(["first.py"]))))
+    return make_row("first run ever, cold (django, ...)", pairs, 1.10, 1.03)
+
+
+def compare_throughput(bench: Bench, quick: bool) -> Row:
+    """200 runs, 8 at a time; plain python makes 24 in that way, and both are given for one run."""
+    bench.write("many.py", SERVICE)
+    bench.settle(["many.py"])
+    pairs = []
+    for _ in range(1 if quick else 3):
+        ours = run_many(bench, bench.warm(["many.py"]), 200) / 200
+        pairs.append(
+            (ours, run_many(bench, bench.plain(["many.py"]), 16 if quick else 24) / (16 if quick else 24))
+        )
+    return make_row("throughput: 200 runs, 8 at a time (django, ...), for one run", pairs, 1 / 20, 1 / 50)
+
+
+def run_many(bench: Bench, command: list[str], count: int, at_once: int = 8) -> float:
+    """Return the seconds that so many runs take."""
+    started, begun = time.perf_counter(), 0
+    running: set[int] = set()
+    null = os.open(os.devnull, os.O_RDWR)
+    here = os.getcwd()
+    os.chdir(bench.place)
+    try:
+        while begun < count or running:
+            while begun < count and len(running) < at_once:
+                actions = [(os.POSIX_SPAWN_DUP2, null, number) for number in (0, 1)]
+                running.add(os.posix_spawn(command[0], command, bench.env, file_actions=actions))
+                begun += 1
+            pid, status = os.wait()
+            if status:
+                raise subprocess.CalledProcessError(os.waitstatus_to_exitcode(status), command)
+            running.discard(pid)
+    finally:
+        os.chdir(here)
+        os.close(null)
+    return time.perf_counter() - started
 
 
 if __name__ == "__main__":
     for row in run("--quick" in sys.argv):
-        print(row)
+        print(row, flush=True)

@@ -119,10 +119,10 @@ def main_argv(argv: Sequence[str]) -> int:
             stream.flush()
     try:
         if native is not None:
+            # Called by this path: beside it the client finds the interpreter that has entrepot.
+            called = os.path.join(os.path.dirname(sys.executable), "entrepot")
             os.execve(
-                native,
-                ["entrepot", "run", "--python", python, *_own(request), *request.arguments],
-                environment,
+                native, [called, "run", "--python", python, *_own(request), *request.arguments], environment
             )
         os.execve(python, [python, *request.arguments], environment)
     except OSError:
