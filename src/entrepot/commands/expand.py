@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from entrepot.refactor.command_line import add_edit_arguments, make_project, offer
+from entrepot.refactor.command_line import add_edit_arguments, make_project, offer, planning
 
 SUMMARY = "replace star imports by the names they bring"
 
@@ -17,4 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     from entrepot.refactor.expand import plan_expand
 
-    return offer(plan_expand(make_project(args, args.path[0]), args.path), args)
+    project = make_project(args, args.path[0])
+    with planning(project):
+        edit = plan_expand(project, args.path)
+    return offer(edit, args)

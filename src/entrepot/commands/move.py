@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from entrepot.errors import Refused
-from entrepot.refactor.command_line import add_edit_arguments, make_project, offer
+from entrepot.refactor.command_line import add_edit_arguments, make_project, offer, planning
 
 SUMMARY = "move definitions to another module, new or existing"
 
@@ -26,7 +26,14 @@ def main(args: argparse.Namespace) -> int:
         raise Refused(f"{args.names}: write MODULE:NAME,NAME")
     found = [name.strip() for name in names.split(",") if name.strip()]
     project = make_project(args, module)
-    edit = plan_move(
-        project, module, found, args.destination, style=args.style, reexport=args.reexport, force=args.force
-    )
+    with planning(project):
+        edit = plan_move(
+            project,
+            module,
+            found,
+            args.destination,
+            style=args.style,
+            reexport=args.reexport,
+            force=args.force,
+        )
     return offer(edit, args)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from entrepot.refactor.command_line import add_edit_arguments, make_project, offer
+from entrepot.refactor.command_line import add_edit_arguments, make_project, offer, planning
 
 SUMMARY = "rename a definition, a parameter, a module or a package everywhere"
 
@@ -22,4 +22,6 @@ def main(args: argparse.Namespace) -> int:
 
     module = args.old.partition(":")[0]
     project = make_project(args, module)
-    return offer(plan_rename(project, args.old, args.new, force=args.force), args)
+    with planning(project):
+        edit = plan_rename(project, args.old, args.new, force=args.force)
+    return offer(edit, args)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from entrepot.refactor.command_line import add_edit_arguments, make_project, offer
+from entrepot.refactor.command_line import add_edit_arguments, make_project, offer, planning
 
 SUMMARY = "move definitions of a file into modules beside it"
 
@@ -32,11 +32,19 @@ def main(args: argparse.Namespace) -> int:
     if args.suggest:
         from entrepot.refactor.suggest import print_suggestion, suggest_split
 
-        return print_suggestion(suggest_split(project, project.get_module(args.file)), args.format)
+        with planning(project):
+            suggestion = suggest_split(project, project.get_module(args.file))
+        return print_suggestion(suggestion, args.format)
     if not args.to:
         print("entrepot split: say what goes where with --to MODULE=NAME,..., or ask with --suggest")
         return 2
-    edit = plan_split(
-        project, args.file, parse_request(args.to), style=args.style, reexport=args.reexport, force=args.force
-    )
+    with planning(project):
+        edit = plan_split(
+            project,
+            args.file,
+            parse_request(args.to),
+            style=args.style,
+            reexport=args.reexport,
+            force=args.force,
+        )
     return offer(edit, args)

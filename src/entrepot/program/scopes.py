@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from entrepot.program.inner_code import (
     Lines,
@@ -40,7 +42,10 @@ from entrepot.program.symbols import (
 _DEFINITION = re.compile(rb"(?:async[\s\\]+)?(?:def|class|type)[\s\\]+")
 _AS = re.compile(rb"[\s\\)]*as[\s\\]+")
 _WORD = re.compile(rb"[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*")
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+# Nodes with nodes below them, so what is an operator or a context is not walked into.
+_PARTS = (ast.expr, ast.stmt, ast.arguments, ast.pattern, ast.excepthandler, ast.keyword, ast.match_case)
+_KINDS = {ast.Load: LOAD, ast.Store: STORE, ast.Del: DELETE}
+DEEPEST = 50_000  # nested expressions
 # Subscripts of these names hold types wherever they stand.
 _TYPING = frozenset(
     "List Dict Set FrozenSet Tuple Type Optional Union Callable Iterable Iterator Sequence Mapping "
@@ -55,7 +60,13 @@ def resolve(tree: ast.Module, lines: Lines) -> Names:
     `tree` may be changed: nodes inside f-strings get their true positions.
     """
     walker = _Walker(lines, tree)
-    walker.walk_module(tree)
+    # Sums of a thousand terms are nested a thousand deep; Python frames take none of the C stack.
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, DEEPEST))
+    try:
+        walker.walk_module(tree)
+    finally:
+        sys.setrecursionlimit(limit)
     for occurrence, visible in walker.pending:
         if occurrence.home is None:
             occurrence.home = _find_home(occurrence.name, occurrence.scope, skip_class=not visible)
@@ -80,6 +91,19 @@ def _find_home(name: str, scope: Scope, *, skip_class: bool) -> Scope | None:
     return top if name in top.bindings else None
 
 
+class _Methods(dict[type[ast.AST], Callable[[Any], object]]):
+    """The walker's method for each kind of node, looked up once."""
+
+    def __init__(self, walker: _Walker) -> None:
+        self.walker = walker
+
+    def __missing__(self, kind: type[ast.AST]) -> Callable[[Any], object]:
+        name = "visit_" + kind.__name__
+        found: Callable[[Any], object] = getattr(self.walker, name, self.walker.visit_children)
+        self[kind] = found
+        return found
+
+
 class _Walker:
     """One walk over a module. Each visit_X handles one kind of node; others are walked through."""
 
@@ -95,6 +119,7 @@ class _Walker:
         self.when = AT_IMPORT
         self.class_name: list[str] = []
         self.around: list[tuple[ast.AST | None, str]] = []
+        self.methods = _Methods(self)
 
     # -- recording -------------------------------------------------------------------------
 
@@ -141,14 +166,23 @@ class _Walker:
             self.visit(node)
 
     def visit(self, node: ast.AST | None) -> None:
-        if node is None:
-            return
-        method = getattr(self, "visit_" + type(node).__name__, None)
-        if method is not None:
-            method(node)
-        else:
-            for child in ast.iter_child_nodes(node):
-                self.visit(child)
+        if node is not None:
+            self.methods[type(node)](node)
+
+    def visit_children(self, node: ast.AST) -> None:
+        methods = self.methods
+        for field in node._fields:
+            child = getattr(node, field, None)
+            if isinstance(child, list):
+                for item in child:
+                    if isinstance(item, ast.AST):
+                        methods[type(item)](item)
+            elif isinstance(child, _PARTS):
+                methods[type(child)](child)
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        if isinstance(node.value, str):
+            self.names.strings.append(node)
 
     def visit_all(self, nodes: Iterable[ast.AST | None]) -> None:
         for node in nodes:
@@ -157,8 +191,10 @@ class _Walker:
     # -- names -----------------------------------------------------------------------------
 
     def visit_Name(self, node: ast.Name) -> Occurrence:
-        kind = {ast.Load: LOAD, ast.Store: STORE, ast.Del: DELETE}[type(node.ctx)]
-        return self.record(node.id, self.lines.start_of(node), self.lines.end_of(node), kind, node)
+        start = self.lines.starts[node.lineno - 1] + node.col_offset
+        # A name is one word on one line.
+        end = start + (node.end_col_offset or 0) - node.col_offset
+        return self.record(node.id, start, end, _KINDS[type(node.ctx)], node)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         chain: list[ast.Attribute] = []
@@ -170,7 +206,7 @@ class _Walker:
             self.visit(inner)
             return
         found = self.visit_Name(inner)
-        found.chain_kind = {ast.Load: LOAD, ast.Store: STORE, ast.Del: DELETE}[type(node.ctx)]
+        found.chain_kind = _KINDS[type(node.ctx)]
         for part in reversed(chain):
             end = self.lines.end_of(part)
             length = len(part.attr.encode())
@@ -232,17 +268,19 @@ class _Walker:
         self.visit_all(node.body)
 
     def visit_Import(self, node: ast.Import) -> None:
+        self.names.imports.append(node)
         for alias in node.names:
             self._import(alias, alias.name.split(".")[0], node)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        self.names.imports.append(node)
         for alias in node.names:
             if alias.name == "*":
                 self.names.star_imports.append(node)
             else:
                 self._import(alias, alias.name, node)
 
-    def _import(self, alias: ast.alias, bound: str, statement: ast.stmt) -> None:
+    def _import(self, alias: ast.alias, bound: str, statement: ast.Import | ast.ImportFrom) -> None:
         start, end = self.lines.start_of(alias), self.lines.end_of(alias)
         if alias.asname is not None:
             self.record(alias.asname, end - len(alias.asname.encode()), end, IMPORT, alias)
@@ -371,6 +409,7 @@ class _Walker:
                     self.visit_JoinedStr(part.format_spec)
 
     def visit_Call(self, node: ast.Call) -> None:
+        self.names.calls.append(node)
         self.visit(node.func)
         last = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         for number, argument in enumerate(node.args):
@@ -385,6 +424,7 @@ class _Walker:
                 self.visit(keyword.value)
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
+        self.names.subscripts.append(node)
         self.visit(node.value)
         last = node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")
         if last in _TYPING:
@@ -428,6 +468,8 @@ class _Walker:
                 for found in self.names.occurrences[count:]:
                     found.in_string = True
                 self.when = when
+            else:
+                self.names.strings.append(node)
         elif isinstance(node, ast.Subscript):
             self.visit(node.value)
             self._type_arguments(node)

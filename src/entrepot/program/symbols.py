@@ -113,17 +113,42 @@ class Occurrence:
 
 
 class Names:
-    """All occurrences of one module, in the order they were met, with the module's own scope."""
+    """All occurrences of one module, in the order they were met, with the module's own scope.
 
-    __slots__ = ("has_future_annotations", "module", "occurrences", "star_imports")
+    Also what the same walk meets and who follows names asks for next: the import statements, the
+    calls, the subscripts, and the string literals that are no annotations.
+    """
+
+    __slots__ = (
+        "_by_name",
+        "calls",
+        "has_future_annotations",
+        "imports",
+        "module",
+        "occurrences",
+        "star_imports",
+        "strings",
+        "subscripts",
+    )
 
     def __init__(self, module: Scope) -> None:
         self.module = module
         self.occurrences: list[Occurrence] = []
         self.star_imports: list[ast.ImportFrom] = []
         self.has_future_annotations = False
+        self.imports: list[ast.Import | ast.ImportFrom] = []
+        self.calls: list[ast.Call] = []
+        self.subscripts: list[ast.Subscript] = []
+        self.strings: list[ast.Constant] = []
+        self._by_name: dict[str, list[Occurrence]] = {}
+
+    def called(self, name: str) -> list[Occurrence]:
+        """Return all occurrences of a name, whatever its scope, in the order they were met."""
+        if not self._by_name:
+            for occurrence in self.occurrences:
+                self._by_name.setdefault(occurrence.name, []).append(occurrence)
+        return self._by_name.get(name, [])
 
     def of_module(self, name: str) -> list[Occurrence]:
         """Return the occurrences of a module-level name, by position."""
-        found = [o for o in self.occurrences if o.name == name and o.home is self.module]
-        return sorted(found, key=lambda o: o.start)
+        return sorted((o for o in self.called(name) if o.home is self.module), key=lambda o: o.start)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import builtins
 import warnings
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from entrepot.errors import Refused
 from entrepot.program.symbols import IMPORT, LOAD
-from entrepot.refactor.changes import Edit
+from entrepot.refactor.changes import Edit, FileChange
 from entrepot.refactor.cut import STAY, Cut
 from entrepot.refactor.project import Project
 from entrepot.refactor.text import SourceFile
@@ -23,14 +23,22 @@ _ALWAYS = frozenset(dir(builtins)) | {
 }  # fmt: skip
 
 
-def check_result(project: Project, edit: Edit, *sources: str, known: Iterable[str] = ()) -> None:
-    """Raise Refused when a new text does not compile or has names that nobody binds any more."""
+def check_result(
+    project: Project, edit: Edit, *sources: str, known: Iterable[str] = (), same: Container[str] = ()
+) -> None:
+    """Raise Refused when a new text does not compile or has names that nobody binds any more.
+
+    `same` are paths where one name was put in the place of another and nothing can have changed its
+    meaning (`shape.is_plainly_same`): these are not looked at again.
+    """
     known = set(known)
     for source in sources:
         if source in project:
             known |= find_undefined(project.file(source))
     for change in edit.changes:
         if change.after is None or change.after == change.before or not change.path.endswith(".py"):
+            continue
+        if change.path in same:
             continue
         new = SourceFile(change.path, change.after)
         shown = project.show(change.path)
@@ -42,14 +50,20 @@ def check_result(project: Project, edit: Edit, *sources: str, known: Iterable[st
             raise Refused(
                 f"the result would not compile: {error}", shown, None, "please report this"
             ) from None
-        before = (
-            find_undefined(SourceFile(change.path, change.before)) if change.before is not None else set()
-        )
+        before = find_undefined(_old_file(project, change)) if change.before is not None else set()
         missing = find_undefined(new) - before - known
         if missing and not new.names.star_imports:
             raise Refused(
                 f"the result would not know {', '.join(sorted(missing))}", shown, None, "please report this"
             )
+
+
+def _old_file(project: Project, change: FileChange) -> SourceFile:
+    """Return the file before the change, resolved already where the project has it."""
+    assert change.before is not None
+    if change.path in project and project.raw(change.path) == change.before:
+        return project.file(change.path)
+    return SourceFile(change.path, change.before)
 
 
 def find_undefined(file: SourceFile) -> set[str]:

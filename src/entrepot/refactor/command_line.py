@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
+import time
+from collections.abc import Iterator
 
+from entrepot.program.collection import paused_collection
 from entrepot.refactor.changes import Edit
 from entrepot.refactor.project import Project, find_root
 
@@ -31,6 +35,49 @@ def make_project(args: argparse.Namespace, given: str, *, is_read: bool = True) 
     else:
         root = find_root(os.getcwd())
     return Project(root, is_read=is_read)
+
+
+class Progress:
+    """Says on the terminal what is being read, when it takes over a second. Silent elsewhere."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.next_s = time.monotonic() + 1.0
+        self.is_shown = False
+
+    def tell(self, path: str) -> None:
+        """Note that a file is looked at."""
+        self.count += 1
+        now = time.monotonic()
+        if now < self.next_s or not sys.stderr.isatty():
+            return
+        self.next_s = now + 0.1
+        self.is_shown = True
+        line = f"{self.count} files read: {os.path.basename(path)}"
+        sys.stderr.write(f"\r\x1b[K{line[:78]}")
+        sys.stderr.flush()
+
+    def end(self) -> None:
+        if self.is_shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+            self.is_shown = False
+
+
+@contextlib.contextmanager
+def planning(project: Project) -> Iterator[None]:
+    """Plan an edit: with progress on the terminal, and without the cyclic garbage collector.
+
+    A plan is trees and values that all live to its end; the collector would go through them again
+    and again for half of the time.
+    """
+    progress = Progress()
+    project.on_file = progress.tell
+    try:
+        with paused_collection():
+            yield
+    finally:
+        progress.end()
 
 
 def offer(edit: Edit, args: argparse.Namespace) -> int:

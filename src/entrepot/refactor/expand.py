@@ -22,7 +22,7 @@ from entrepot.refactor.imports import delete_statement, render_from
 from entrepot.refactor.project import Project
 from entrepot.refactor.statements import list_statements
 from entrepot.refactor.text import Rewriter, SourceFile
-from entrepot.refactor.uses import find_uses, walk_statements
+from entrepot.refactor.uses import find_uses
 
 _STAR = re.compile(rb"\bimport[ \t\\\r\n]*\*")
 
@@ -73,7 +73,6 @@ def expand_file(
 ) -> Rewriter:
     """Return the replacements for the star imports of one file."""
     rewriter = Rewriter(file)
-    bodies = {id(node): body for node, body in walk_statements(file.tree)}
     stars = sorted(file.names.star_imports, key=file.lines.start_of)
     brought: list[tuple[ast.ImportFrom, list[str], list[str]]] = []
     for node in stars:
@@ -97,7 +96,6 @@ def expand_file(
             exports,
             file,
             rewriter,
-            bodies,
             notes,
             node,
             names,
@@ -114,7 +112,6 @@ def _expand_one(
     exports: Exports,
     file: SourceFile,
     rewriter: Rewriter,
-    bodies: dict[int, list[ast.stmt]],
     notes: list[Note],
     node: ast.ImportFrom,
     names: list[str],
@@ -146,7 +143,7 @@ def _expand_one(
         )
         rewriter.replace(start, end, text)
         return
-    body = bodies[id(node)]
+    body = file.body_of(node)
     replacement = _bare_import(project, exports, file, node)
     delete_statement(rewriter, node, body, replacement)
     what = (

@@ -16,7 +16,7 @@ import ast
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from entrepot.errors import Refused
 from entrepot.refactor.text import SourceFile
@@ -45,10 +45,14 @@ def find_root(path: str) -> str:
 
 
 class Project:
-    """The Python files below `root`. Attributes: `paths`, absolute, sorted."""
+    """The Python files below `root`.
+
+    Attributes: `paths`, absolute, sorted; `on_file` is called with each path that is looked into.
+    """
 
     def __init__(self, root: str, *, is_read: bool = True) -> None:
         self.root = os.path.realpath(root)
+        self.on_file: Callable[[str], object] = lambda _path: None
         self.paths = sorted(_walk(self.root)) if is_read else []
         self._known = set(self.paths)
         self._folders = {os.path.dirname(path) for path in self.paths}
@@ -63,6 +67,9 @@ class Project:
         # Folders that a path entry could name, the last resort of a search.
         self._tops = [f for f in sorted(self._folders) if os.path.join(f, "__init__.py") not in self._known]
         self._imported: set[str] | None = None
+        # The last words of all modules: most dotted names are none, and need no search.
+        self._lasts = {_last_word(path) for path in self.paths}
+        self._mentioned: dict[tuple[bytes, ...], list[str]] = {}
 
     # -- files -----------------------------------------------------------------------------
 
@@ -79,20 +86,40 @@ class Project:
         path = os.path.abspath(path)
         found = self._files.get(path)
         if found is None:
+            self.on_file(path)
             found = self._files[path] = SourceFile(path, self.raw(path))
         return found
 
     def __contains__(self, path: str) -> bool:
         return path in self._known
 
-    def mentioning(self, *words: str) -> Iterator[str]:
-        """Yield the paths whose bytes contain any of the words."""
+    def mentioning(self, *words: str) -> list[str]:
+        """Return the paths whose bytes contain any of the words: no other file can use such a name."""
+        return self._search(words, lambda word: word)
+
+    def using(self, name: str) -> list[str]:
+        """Return the paths that can use a name or hand it on: it stands there as a whole word, or a star does."""
+        words = self._search((name,), lambda word: rb"(?<!\w)%s(?!\w)" % re.escape(word))
+        stars = self._search(("*",), lambda _: rb"\bimport[ \t\f\\\r\n(]*\*")
+        return sorted({*words, *stars})
+
+    def _search(self, words: tuple[str, ...], make_pattern: Callable[[bytes], bytes]) -> list[str]:
         needles = [word.encode() for word in words]
-        odd = not all(word.isascii() for word in words)
+        patterns = [make_pattern(needle) for needle in needles]
+        key = tuple(patterns)
+        found = self._mentioned.get(key)
+        if found is not None:
+            return found
+        if not all(word.isascii() for word in words):
+            return self.paths  # it could be written in another encoding, or in another normal form
+        found = self._mentioned[key] = []
         for path in self.paths:
             raw = self.raw(path)
-            if odd or any(needle in raw for needle in needles):
-                yield path
+            for needle, pattern in zip(needles, patterns, strict=True):
+                if needle in raw and (pattern is needle or re.search(pattern, raw)):
+                    found.append(path)
+                    break
+        return found
 
     def show(self, path: str) -> str:
         """Return a path as people want to read it: relative to the project."""
@@ -160,6 +187,8 @@ class Project:
 
         A folder without `__init__.py` (a namespace package) has no file: None.
         """
+        if name.rpartition(".")[2] not in self._lasts:
+            return None
         key = (name, os.path.dirname(importer) if importer is not None else None)
         if key not in self._found:
             self._found[key] = self._find_module(name, importer)
@@ -236,6 +265,12 @@ def _walk(root: str) -> Iterator[str]:
                 path = os.path.join(folder, name)
                 if name.endswith(".py") and os.path.isfile(path):
                     yield path
+
+
+def _last_word(path: str) -> str:
+    """Return the last word of a file's module name."""
+    folder, name = os.path.split(path)
+    return os.path.basename(folder) if name == "__init__.py" else name[: -len(".py")]
 
 
 def _dotted(path: str, root: str) -> str:

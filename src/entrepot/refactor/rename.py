@@ -21,7 +21,7 @@ from entrepot.refactor.changes import Edit, FileChange, Note
 from entrepot.refactor.checks import check_result
 from entrepot.refactor.cut import find_exported
 from entrepot.refactor.project import Project
-from entrepot.refactor.shape import check_same_shape
+from entrepot.refactor.shape import check_same_shape, is_plainly_same
 from entrepot.refactor.text import Rewriter, SourceFile
 from entrepot.refactor.uses import FileUses, find_uses_in
 
@@ -41,16 +41,20 @@ def plan_rename_definition(project: Project, module: str, old: str, new: str, *,
     work = _Renaming(project, path, old, new, force=force)
     work.collect()
     changes = []
+    same: set[str] = set()
     for other, rewriter in sorted(work.rewriters.items()):
         if rewriter.changes_anything:
             after = rewriter.file.encode(rewriter.result())
-            check_same_shape(project, rewriter.file, SourceFile(other, after), old, new)
+            if is_plainly_same(rewriter, old, new):
+                same.add(other)
+            else:
+                check_same_shape(project, rewriter.file, SourceFile(other, after), old, new)
             changes.append(FileChange(other, rewriter.file.raw, after))
     changes += list(rename_in_packaging(project, {f"{m}:{old}": f"{m}:{new}" for m in work.modules()}))
     edit = Edit(
         project.root, f"rename {module}:{old} {new}", tuple(changes), (), tuple(dict.fromkeys(work.notes))
     )
-    check_result(project, edit, path)
+    check_result(project, edit, path, same=same)
     return edit
 
 
@@ -92,7 +96,7 @@ class _Renaming:
                 continue
             self.holders.append(path)
             self.rename_in_holder(self.project.file(path))
-            for other in self.project.mentioning(self.old):
+            for other in self.project.using(self.old):
                 if other != path:
                     todo += self.rename_in_user(other, path)
 
@@ -101,9 +105,7 @@ class _Renaming:
     def rename_in_holder(self, file: SourceFile) -> None:
         module = file.names.module
         shown = self.project.show(file.path)
-        taken = [
-            o for o in file.names.occurrences if o.name == self.new and o.home is module and o.kind != LOAD
-        ]
+        taken = [o for o in file.names.called(self.new) if o.home is module and o.kind != LOAD]
         if taken:
             line = file.line_of(taken[0].start)
             raise Refused(
@@ -118,8 +120,8 @@ class _Renaming:
         if (file.path, scope) in self.seen_scopes:
             return
         self.seen_scopes.add((file.path, scope))
-        for occurrence in file.names.occurrences:
-            if occurrence.name == self.old and id(occurrence.home) == scope:
+        for occurrence in file.names.called(self.old):
+            if id(occurrence.home) == scope:
                 if occurrence.kind == IMPORT and self.is_other_import(file, occurrence.node):
                     continue
                 self.replace_name(file, occurrence.start, occurrence.end)
@@ -193,21 +195,14 @@ class _Renaming:
     def check_dynamic(self, file: SourceFile) -> None:
         """Names looked up by string: rename the certain ones, refuse or report the others."""
         shown = self.project.show(file.path)
-        for node in ast.walk(file.tree):
-            if isinstance(node, ast.Subscript) and _is_globals(node.value):
-                self.rename_key(file, node.slice)
-            elif (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Attribute)
-                and _is_globals(node.func.value)
-            ):
+        for subscript in file.names.subscripts:
+            if _is_globals(subscript.value):
+                self.rename_key(file, subscript.slice)
+        for node in file.names.calls:
+            if isinstance(node.func, ast.Attribute) and _is_globals(node.func.value):
                 if node.args and node.func.attr in ("get", "pop", "setdefault"):
                     self.rename_key(file, node.args[0])
-            elif (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Name)
-                and node.func.id in ("exec", "eval")
-            ):
+            elif isinstance(node.func, ast.Name) and node.func.id in ("exec", "eval"):
                 if not node.args or self.force:
                     continue
                 text = node.args[0]
@@ -308,9 +303,8 @@ class _Renaming:
         or in a string, the modules it imports, and those strings."""
         sources: set[str] = set()
         imported: set[str] = set()
-        texts: list[str] = []
         find = self.project.find_module
-        for node in ast.walk(file.tree):
+        for node in file.names.imports:
             if isinstance(node, ast.ImportFrom):
                 source = self.project.resolve_from(node, file.path)
                 if source is None:
@@ -321,18 +315,18 @@ class _Renaming:
                 imported |= {
                     p for a in node.names if (p := find(f"{source}.{a.name}", file.path)) is not None
                 }
-            elif isinstance(node, ast.Import):
+            else:
                 for alias in node.names:
                     parts = alias.name.split(".")
                     for count in range(1, len(parts) + 1):
                         there = find(".".join(parts[:count]), file.path)
                         if there is not None:
                             imported.add(there)
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and self.old in node.value:
-                if self.old in node.value.split("."):
-                    texts.append(node.value)
-        chained = any(link[0] == self.old for o in file.names.occurrences for link in o.chain)
-        return sources, chained or bool(texts), imported, "\n".join(texts)
+        texts = [text for node in file.names.strings if self.old in (text := str(node.value)).split(".")]
+        has_attribute = b"." + self.old.encode() in file.data and any(
+            link[0] == self.old for o in file.names.occurrences for link in o.chain
+        )
+        return sources, has_attribute or bool(texts), imported, "\n".join(texts)
 
     def rename_starred(self, file: SourceFile, uses: FileUses) -> bool:
         """Uses of a name that a star import brings."""

@@ -212,7 +212,7 @@ class _Work:
             )
             if (hands_on or uses.stars) and path not in done:
                 done.add(path)
-                for other in self.project.mentioning(self.name):
+                for other in self.project.using(self.name):
                     if other != path:
                         more = find_uses_in(self.project, self.project.file(other), path)
                         if more.from_imports or more.attributes or more.stars:

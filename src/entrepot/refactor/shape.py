@@ -1,8 +1,11 @@
 """Whether a renamed file still means the same: every name in the scope it had before.
 
-The occurrences of both texts are paired in order. Each pair must have the same kind, stand in
-the same scope and belong to the same one (or to none), with at most the names exchanged. A
-capture anywhere breaks a pair.
+Where the new name stood nowhere in the file, it can capture nothing and nothing can capture it:
+then it is enough that of each scope's name all occurrences were renamed or none.
+
+Otherwise the occurrences of both texts are paired in order. Each pair must have the same kind,
+stand in the same scope and belong to the same one (or to none), with at most the names
+exchanged. A capture anywhere breaks a pair.
 """
 
 from __future__ import annotations
@@ -10,7 +13,21 @@ from __future__ import annotations
 from entrepot.errors import Refused
 from entrepot.program.symbols import Scope
 from entrepot.refactor.project import Project
-from entrepot.refactor.text import SourceFile
+from entrepot.refactor.text import Rewriter, SourceFile
+
+
+def is_plainly_same(rewriter: Rewriter, old: str, new: str) -> bool:
+    """Whether renaming `old` to `new` by these replacements certainly changes no meaning in the file."""
+    names = rewriter.file.names
+    if names.called(new) or old.startswith("__") or new.startswith("__"):
+        return False  # names that a class mangles are told apart by the thorough look
+    renamed = {edit[0] for edit in rewriter.edits}
+    whole: dict[int, bool] = {}
+    for occurrence in names.called(old):
+        is_renamed = occurrence.start in renamed
+        if whole.setdefault(id(occurrence.home), is_renamed) != is_renamed:
+            return False
+    return True
 
 
 def check_same_shape(project: Project, before: SourceFile, after: SourceFile, old: str, new: str) -> None:

@@ -75,18 +75,12 @@ def _drop_declaration(rewriter: Rewriter, start: int, node: ast.AST) -> None:
         return
     line_start, line_end = file.line_start(begin), file.line_end(end - 1)
     alone = not file.data[line_start:begin].strip() and not file.data[end:line_end].strip()
-    body = _body_around(file.tree, node)
+    body = file.body_of(node)
     if alone and len(body) > 1:
         rewriter.edits.append((line_start, line_end, begin, b""))
         rewriter.edits = [e for e in rewriter.edits if not (e[0] == begin and e[1] == end)]
     else:
         rewriter.replace(begin, end, "pass")
-
-
-def _body_around(tree: ast.AST, wanted: ast.AST) -> list[ast.stmt]:
-    from entrepot.refactor.uses import walk_statements
-
-    return next((body for statement, body in walk_statements(tree) if statement is wanted), [])
 
 
 def _insert_local(decision: Decision, key: str, imports: Imports, rewriter: Rewriter) -> None:

@@ -12,6 +12,7 @@ import io
 import re
 import tokenize
 import warnings
+from collections.abc import Iterator
 from functools import cached_property
 
 from entrepot.errors import Refused
@@ -66,6 +67,14 @@ class SourceFile:
     @cached_property
     def names(self) -> Names:
         return resolve(self.tree, self.lines)
+
+    @cached_property
+    def _bodies(self) -> dict[int, list[ast.stmt]]:
+        return {id(node): body for node, body in walk_statements(self.tree)}
+
+    def body_of(self, statement: ast.stmt) -> list[ast.stmt]:
+        """Return the list of statements that a statement of this file stands in."""
+        return self._bodies.get(id(statement), [])
 
     @cached_property
     def eol(self) -> bytes:
@@ -142,6 +151,20 @@ def find_encoding(path: str, raw: bytes) -> str:
 
 def has_coding_line(line: bytes) -> bool:
     return _CODING.match(line) is not None
+
+
+def walk_statements(tree: ast.AST) -> Iterator[tuple[ast.stmt, list[ast.stmt]]]:
+    """Yield every statement with the list of statements that it stands in."""
+    stack: list[ast.AST] = [tree]
+    while stack:
+        node = stack.pop()
+        for field_name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inner = getattr(node, field_name, None)
+            if isinstance(inner, list):
+                for statement in inner:
+                    if isinstance(statement, ast.stmt):
+                        yield statement, inner
+                    stack.append(statement)
 
 
 class Rewriter:

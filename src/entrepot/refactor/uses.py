@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from entrepot.errors import Refused
@@ -137,18 +136,17 @@ def _imports_textually(raw: bytes, name: str) -> bool:
 def find_uses_in(project: Project, file: SourceFile, path: str) -> FileUses:
     """Return the uses of the module at `path` in one file."""
     uses = FileUses(file)
-    bodies = {id(node): body for node, body in walk_statements(file.tree)}
     aliases: dict[tuple[int, str], list[tuple[str, Occurrence]]] = {}
     for occurrence in file.names.occurrences:
         if occurrence.kind == IMPORT and isinstance(occurrence.node, ast.alias):
-            _note_import(project, file, path, occurrence, aliases, uses, bodies)
+            _note_import(project, file, path, occurrence, aliases, uses)
     for node in file.names.star_imports:
         source = project.resolve_from(node, file.path)
         if source is not None and project.find_module(source, file.path) == path:
             uses.stars.append(node)
     importers = {id(imported.alias): imported for imported in uses.module_imports}
     by_place: dict[int, Attribute] = {}
-    for occurrence in file.names.occurrences:
+    for occurrence in (o for name in {name for _, name in aliases} for o in file.names.called(name)):
         if occurrence.kind == IMPORT or occurrence.home is None:
             continue
         for dotted, imported in aliases.get((id(occurrence.home), occurrence.name), ()):
@@ -169,20 +167,6 @@ def find_uses_in(project: Project, file: SourceFile, path: str) -> FileUses:
     return uses
 
 
-def walk_statements(tree: ast.AST) -> Iterator[tuple[ast.stmt, list[ast.stmt]]]:
-    """Yield every statement with the list of statements that it stands in."""
-    stack: list[ast.AST] = [tree]
-    while stack:
-        node = stack.pop()
-        for field_name in ("body", "orelse", "finalbody", "handlers", "cases"):
-            inner = getattr(node, field_name, None)
-            if isinstance(inner, list):
-                for statement in inner:
-                    if isinstance(statement, ast.stmt):
-                        yield statement, inner
-                    stack.append(statement)
-
-
 def _note_import(
     project: Project,
     file: SourceFile,
@@ -190,13 +174,12 @@ def _note_import(
     occurrence: Occurrence,
     aliases: dict[tuple[int, str], list[tuple[str, Occurrence]]],
     uses: FileUses,
-    bodies: dict[int, list[ast.stmt]],
 ) -> None:
     alias = occurrence.node
     assert isinstance(alias, ast.alias)
     statement = alias.statement  # type: ignore[attr-defined]
     home = occurrence.home or occurrence.scope
-    body = bodies.get(id(statement), [])
+    body = file.body_of(statement)
     if isinstance(statement, ast.Import):
         dotted = alias.name if alias.asname else alias.name.split(".")[0]
         aliases.setdefault((id(home), occurrence.name), []).append((dotted, occurrence))
@@ -255,22 +238,20 @@ def _find_strings(
     name = project.name_of(path)
     last = name.rpartition(".")[2]
     certain: set[int] = set()
-    for node in ast.walk(file.tree):
-        if not isinstance(node, ast.Call):
-            continue
+    for node in file.names.calls:
         called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         if node.args and called in _TWO_ARGUMENTS and len(node.args) > 1:
             _note_two_arguments(file, node, called, uses, by_place, certain)
         if node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str):
             if called in _PATCHERS or called in ("import_module", "__import__", "dict", "resolve_name"):
                 _note_dotted(project, file, node.args[0], path, called, uses, certain)
-    for node in ast.walk(file.tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in certain:
-            if _DOTTED.match(node.value) and last in node.value.split("."):
-                body = find_string_body(file.lines, node)
-                head = _split_dotted(project, file, node.value, path)
-                if head is not None and body is not None:
-                    uses.hints.append(Hint(node.value, body[0], node.value[len(head) + 1 :].split(".")[0]))
+    for text in file.names.strings:
+        value = str(text.value)
+        if last in value and id(text) not in certain and _DOTTED.match(value) and last in value.split("."):
+            body = find_string_body(file.lines, text)
+            head = _split_dotted(project, file, value, path)
+            if head is not None and body is not None:
+                uses.hints.append(Hint(value, body[0], value[len(head) + 1 :].split(".")[0]))
 
 
 def _note_two_arguments(
