@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,8 +14,9 @@ import pytest
 
 from entrepot.errors import Refused
 from entrepot.refactor import journal
-from entrepot.refactor.changes import Edit, FileChange
-from entrepot.refactor.journal import CannotWrite, find_last, undo_last
+from entrepot.refactor.changes import Edit, FileChange, Move
+from entrepot.refactor.journal import find_last, undo_last
+from entrepot.refactor.records import CannotWrite, HalfWritten
 
 
 @pytest.fixture
@@ -56,69 +59,143 @@ def test_apply_writes_everything_and_undo_gives_every_byte_back(edit: Edit) -> N
         undo_last(edit.root)
 
 
-@pytest.mark.parametrize("call", range(4))
-def test_a_failure_between_two_files_changes_nothing(
-    edit: Edit, monkeypatch: pytest.MonkeyPatch, call: int
+CALLS = ("open", "write", "fsync", "replace", "rename", "unlink", "mkdir", "rmdir", "chmod")
+
+
+class Faults:
+    """Makes the n-th call of the system that changes something fail, or kills the process there."""
+
+    def __init__(self, number: int, act: Callable[[], None]) -> None:
+        self.left = number
+        self.act = act
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in CALLS:
+            monkeypatch.setattr(os, name, self.wrap(name, getattr(os, name)))
+
+    def wrap(self, name: str, real: Callable[..., object]) -> Callable[..., object]:
+        def call(*args: object, **more: object) -> object:
+            is_read = name == "open" and not int(args[1]) & os.O_CREAT  # type: ignore[call-overload]
+            if not is_read and "lock" not in str(args[0]):
+                self.left -= 1
+                if self.left == 0:
+                    self.act()
+            return real(*args, **more)
+
+        return call
+
+
+def fail() -> None:
+    raise OSError(28, "No space left on device", "somewhere")
+
+
+def count_calls(act: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> int:
+    """Return how many calls that change something an action makes."""
+    faults = Faults(0, fail)
+    with monkeypatch.context() as patched:
+        faults.install(patched)
+        act()
+    return -faults.left
+
+
+def leftovers(edit: Edit) -> list[str]:
+    return [name for name in os.listdir(edit.root) if name.startswith(".")]
+
+
+def test_a_failure_at_any_step_of_writing_changes_nothing(
+    edit: Edit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever swap fails, all files are as they were and nothing is left behind."""
+    """Whatever call fails (a full disk, no permission): all files as they were, nothing left behind."""
+    total = count_calls(edit.apply, monkeypatch)
+    undo_last(edit.root)
+    assert total > 20
+    for number in range(1, total + 1):
+        with monkeypatch.context() as patched:
+            Faults(number, fail).install(patched)
+            try:
+                edit.apply()
+            except (CannotWrite, OSError):
+                assert read(edit) == BEFORE, number
+                assert leftovers(edit) == [], number
+                assert not (Path(edit.root) / "new").exists()
+                continue
+        assert read(edit) == AFTER, number  # only what comes after the edit has failed
+        undo_last(edit.root)
+    assert find_last(edit.root) is None
+
+
+def test_a_failure_at_any_step_of_undoing_changes_nothing(
+    edit: Edit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An undo is whole or nothing too, and can be tried again."""
+    edit.apply()
+    total = count_calls(lambda: undo_last(edit.root), monkeypatch)
+    edit.apply()
+    for number in range(1, total + 1):
+        with monkeypatch.context() as patched:
+            Faults(number, fail).install(patched)
+            try:
+                undo_last(edit.root)
+            except (CannotWrite, OSError):
+                assert read(edit) == AFTER, number
+                assert leftovers(edit) == [], number
+                continue
+        assert read(edit) == BEFORE, number
+        edit.apply()
+    assert find_last(edit.root) == edit
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("action", ["apply", "undo"])
+def test_a_command_killed_at_any_step_is_whole_after_the_next(
+    edit: Edit, action: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGKILL at each call in turn: the next command finds all files as before, or all as after."""
+
+    def act() -> None:
+        edit.apply() if action == "apply" else undo_last(edit.root)
+
+    if action == "undo":
+        edit.apply()
+    before, after = (BEFORE, AFTER) if action == "apply" else (AFTER, BEFORE)
+    for number in itertools.count(1):
+        child = os.fork()
+        if child == 0:
+            Faults(number, lambda: os.kill(os.getpid(), 9)).install(monkeypatch)
+            act()
+            os._exit(0)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if status == 0:
+            break  # it has fewer steps
+        assert status == -9
+        last = find_last(edit.root)  # a command of any kind mends first
+        found = read(edit)
+        assert found in (before, after), number
+        assert leftovers(edit) == [], number
+        assert (last == edit) is (found == AFTER), number
+        if found == after:
+            undo_last(edit.root) if action == "apply" else edit.apply()
+    assert number > 15
+
+
+def test_a_disk_that_takes_nothing_back_is_told_and_mended_later(
+    edit: Edit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When even putting back fails, the record stays, and the next command puts the files back."""
     real, count = os.replace, 0
 
     def failing(source: str, target: str) -> None:
         nonlocal count
-        if "state" not in str(source):
-            count += 1
-            if count == call + 1 and "entrepot-back" not in str(source):
-                raise OSError(28, "No space left on device", target)
+        count += 1
+        if count > 1:
+            raise OSError(28, "No space left on device", target)
         real(source, target)
 
-    monkeypatch.setattr(os, "replace", failing)
-    if call == 3:
-        monkeypatch.setattr(os, "unlink", _refuse_once(os.unlink, "gone.py"))
-    with pytest.raises(CannotWrite, match="nothing was changed"):
-        edit.apply()
-    monkeypatch.undo()
-    assert read(edit) == BEFORE
-
-
-def _refuse_once(real: Callable[..., None], name: str) -> Callable[..., None]:
-    def unlink(path: str, **more: object) -> None:
-        if str(path).endswith("/" + name):
-            raise OSError(1, "Operation not permitted", path)
-        real(path, **more)
-
-    return unlink
-
-
-KILLED = """
-import os, sys
-from entrepot.refactor import journal
-from entrepot.refactor.changes import Edit, FileChange
-root, limit = sys.argv[1], int(sys.argv[2])
-count, real = 0, os.replace
-def replace(source, target):
-    global count
-    if root in str(target):
-        count += 1
-        if count > limit:
-            os.kill(os.getpid(), 9)
-    real(source, target)
-os.replace = replace
-def change(name, before, after):
-    return FileChange(os.path.join(root, name), before, after)
-Edit(root, "killed", (
-    change("a.py", b"before a.py\\r\\n", b"after"),
-    change("new/c.py", None, b"made"),
-    change("b.py", b"before b.py\\r\\n", b"after"),
-)).apply()
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("limit", [0, 1, 2])
-def test_a_command_killed_in_the_middle_is_taken_back_by_the_next(edit: Edit, limit: int) -> None:
-    """SIGKILL between two swaps: the next command restores the tree before it does anything."""
-    done = subprocess.run([sys.executable, "-c", KILLED, edit.root, str(limit)], check=False)
-    assert done.returncode == -9
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", failing)
+        with pytest.raises(HalfWritten, match="undo --list"):
+            edit.apply()
+    assert read(edit) != BEFORE
     assert find_last(edit.root) is None
     assert read(edit) == BEFORE
 
@@ -188,9 +265,51 @@ def test_uncommitted_changes_are_protected(edit: Edit, need: Callable[[object, s
 
 def test_two_operations_do_not_mix(edit: Edit) -> None:
     """While one holds the project, another waits, and gives up with a reason."""
-    with (
-        journal.locked(edit.root),
-        pytest.raises(Refused, match="another entrepot command"),
-        journal.locked(edit.root, wait_s=0.1),
-    ):
-        pass
+    said: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            with journal.locked(edit.root, wait_s=0.1):
+                pass
+        except Refused as error:
+            said.append(error)
+
+    with journal.locked(edit.root):
+        other = threading.Thread(target=ask)
+        other.start()
+        other.join()
+    assert "another entrepot command" in str(said[0])
+    ask()
+    assert len(said) == 1
+
+
+@pytest.mark.slow
+def test_commands_at_once_on_one_project_each_see_the_others_result(draw: Callable[..., Path]) -> None:
+    """Ten renames of ten names started together in one file all hold in the end."""
+    root = draw(
+        {
+            "lib.py": "\n\n".join(f"def f{n}():\n    return {n}\n" for n in range(10)),
+            "main.py": "import lib\n" + "".join(f"print(lib.f{n}())\n" for n in range(10)),
+        }
+    )
+    command = [sys.executable, "-m", "entrepot", "rename", "--root", str(root)]
+    running = [
+        subprocess.Popen([*command, f"lib:f{n}", f"g{n}"], stdout=subprocess.DEVNULL) for n in range(10)
+    ]
+    assert [one.wait() for one in running] == [0] * 10
+    text = (root / "main.py").read_text()
+    assert text == "import lib\n" + "".join(f"print(lib.g{n}())\n" for n in range(10))
+
+
+def test_a_moved_file_keeps_its_mode_there_and_back(edit: Edit) -> None:
+    """An executable file is executable under its new name, and again after undo."""
+    old, new = Path(edit.root) / "a.py", Path(edit.root) / "z.py"
+    text = old.read_bytes()
+    moved = Edit(
+        edit.root, "move", (FileChange(str(old), text, None), FileChange(str(new), None, text)),
+        (Move(str(old), str(new)),),
+    )  # fmt: skip
+    moved.apply()
+    assert os.stat(new).st_mode & 0o777 == 0o755
+    undo_last(edit.root)
+    assert os.stat(old).st_mode & 0o777 == 0o755

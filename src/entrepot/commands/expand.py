@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from entrepot.refactor.command_line import add_edit_arguments, make_project, offer, planning
+from entrepot.refactor.command_line import add_edit_arguments, carry_out
 
 SUMMARY = "replace star imports by the names they bring"
 
@@ -17,7 +17,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     from entrepot.refactor.expand import plan_expand
 
-    project = make_project(args, args.path[0])
-    with planning(project):
-        edit = plan_expand(project, args.path)
-    return offer(edit, args)
+    return carry_out(args, args.path[0], lambda project: plan_expand(project, args.path))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 
 from entrepot.errors import Refused
-from entrepot.refactor.command_line import add_edit_arguments, make_project, offer, planning
+from entrepot.refactor.changes import Edit
+from entrepot.refactor.command_line import add_edit_arguments, carry_out
+from entrepot.refactor.project import Project
 
 SUMMARY = "move definitions to another module, new or existing"
 
@@ -25,9 +27,9 @@ def main(args: argparse.Namespace) -> int:
     if not colon or not names.strip(", "):
         raise Refused(f"{args.names}: write MODULE:NAME,NAME")
     found = [name.strip() for name in names.split(",") if name.strip()]
-    project = make_project(args, module)
-    with planning(project):
-        edit = plan_move(
+
+    def plan(project: Project) -> Edit:
+        return plan_move(
             project,
             module,
             found,
@@ -36,4 +38,5 @@ def main(args: argparse.Namespace) -> int:
             reexport=args.reexport,
             force=args.force,
         )
-    return offer(edit, args)
+
+    return carry_out(args, module, plan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from entrepot.refactor.command_line import add_edit_arguments, make_project, offer, planning
+from entrepot.refactor.command_line import add_edit_arguments, carry_out
 
 SUMMARY = "rename a definition, a parameter, a module or a package everywhere"
 
@@ -21,7 +21,4 @@ def main(args: argparse.Namespace) -> int:
     from entrepot.refactor.rename_any import plan_rename
 
     module = args.old.partition(":")[0]
-    project = make_project(args, module)
-    with planning(project):
-        edit = plan_rename(project, args.old, args.new, force=args.force)
-    return offer(edit, args)
+    return carry_out(args, module, lambda project: plan_rename(project, args.old, args.new, force=args.force))

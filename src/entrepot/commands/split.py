@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from entrepot.refactor.command_line import add_edit_arguments, make_project, offer, planning
+from entrepot.refactor.changes import Edit
+from entrepot.refactor.command_line import add_edit_arguments, carry_out, make_project, planning
+from entrepot.refactor.project import Project
 
 SUMMARY = "move definitions of a file into modules beside it"
 
@@ -28,23 +30,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     from entrepot.refactor.split import parse_request, plan_split
 
-    project = make_project(args, args.file)
     if args.suggest:
         from entrepot.refactor.suggest import print_suggestion, suggest_split
 
+        project = make_project(args, args.file)
         with planning(project):
             suggestion = suggest_split(project, project.get_module(args.file))
         return print_suggestion(suggestion, args.format)
     if not args.to:
         print("entrepot split: say what goes where with --to MODULE=NAME,..., or ask with --suggest")
         return 2
-    with planning(project):
-        edit = plan_split(
-            project,
-            args.file,
-            parse_request(args.to),
-            style=args.style,
-            reexport=args.reexport,
-            force=args.force,
+
+    def plan(project: Project) -> Edit:
+        request = parse_request(args.to)
+        return plan_split(
+            project, args.file, request, style=args.style, reexport=args.reexport, force=args.force
         )
-    return offer(edit, args)
+
+    return carry_out(args, args.file, plan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from entrepot.refactor.command_line import make_project
+from entrepot.refactor.command_line import find_given_root
 
 SUMMARY = "take the last edit of this project back, byte for byte"
 
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     from entrepot.refactor.journal import find_last, undo_last
 
-    root = make_project(args, ".", is_read=False).root
+    root = find_given_root(args, ".")
     if args.list:
         edit = find_last(root)
         print("nothing to undo" if edit is None else edit.title)

@@ -8,10 +8,11 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from entrepot.program.collection import paused_collection
 from entrepot.refactor.changes import Edit
+from entrepot.refactor.journal import locked
 from entrepot.refactor.project import Project, find_root
 
 
@@ -26,15 +27,18 @@ def add_edit_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("text", "json"), default="text")
 
 
-def make_project(args: argparse.Namespace, given: str, *, is_read: bool = True) -> Project:
-    """Return the project that a command works on."""
+def find_given_root(args: argparse.Namespace, given: str) -> str:
+    """Return the folder of the project that a command works on."""
     if args.root:
-        root = args.root
-    elif given.endswith(".py") or os.sep in given or os.path.isdir(given):
-        root = find_root(given)
-    else:
-        root = find_root(os.getcwd())
-    return Project(root, is_read=is_read)
+        return str(args.root)
+    if given.endswith(".py") or os.sep in given or os.path.isdir(given):
+        return find_root(given)
+    return find_root(os.getcwd())
+
+
+def make_project(args: argparse.Namespace, given: str) -> Project:
+    """Return the project that a command works on."""
+    return Project(find_given_root(args, given))
 
 
 class Progress:
@@ -78,6 +82,21 @@ def planning(project: Project) -> Iterator[None]:
             yield
     finally:
         progress.end()
+
+
+def carry_out(args: argparse.Namespace, given: str, plan: Callable[[Project], Edit]) -> int:
+    """Plan an edit and offer it, the project locked meanwhile; return the exit status.
+
+    The lock is taken before the first file is read: two commands at once, each planned from what
+    the other is about to change, would not see each other's new text.
+    """
+    with contextlib.ExitStack() as stack:
+        if not args.dry_run:
+            stack.enter_context(locked(find_given_root(args, given)))
+        project = make_project(args, given)
+        with planning(project):
+            edit = plan(project)
+        return offer(edit, args)
 
 
 def offer(edit: Edit, args: argparse.Namespace) -> int:

@@ -1,79 +1,94 @@
 """Writing several files as one: all or none, also when killed in the middle.
 
-How: under a lock for the project, the bytes before and after of every file and the list of
-what is to be done go into a record in the user's state folder, and are flushed to the disk.
-Each new content is written beside its target under a temporary name (so a full disk is
-noticed before anything has changed). Only then are the names swapped, one `os.replace` a
-file. An error takes back the files already swapped. A process that is killed between two swaps
-leaves its record in the state "swapping"; the next command of ours in that project takes the
-files back before it does anything else, and never touches a file that somebody has changed since.
+How: under a lock for the project, the bytes before and after of every file go into a record
+(`records.py`), and are flushed to the disk. Each new content is written beside its target under
+a temporary name (so a full disk is noticed before anything has changed). Only then are the names
+swapped, one `os.replace` a file. An error takes back the files already swapped. A process that is
+killed between two swaps leaves its record in the state "swapping"; the next command of ours in
+that project takes the files back before it does anything else, and never touches a file that
+somebody has changed since.
 
-The records of finished edits are the history that `entrepot undo` goes back through. They are
-kept outside the project: `$XDG_STATE_HOME/entrepot/edits/` (default `~/.local/state`).
+The records of finished edits are the history that `entrepot undo` goes back through.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
-import json
 import os
 import shutil
 import stat
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from entrepot.errors import Refused, SetupError
+from entrepot.errors import Refused
 from entrepot.refactor import git
 from entrepot.refactor.changes import Edit, FileChange, Move
+from entrepot.refactor.records import (
+    DONE,
+    SWAPPING,
+    UNDOING,
+    UNDONE,
+    WRITING,
+    CannotWrite,
+    HalfWritten,
+    digest_of,
+    find_last_written,
+    find_state_folder,
+    forget_old,
+    get_key,
+    get_state,
+    list_records,
+    load_edit,
+    load_made,
+    set_state,
+    write_file,
+    write_record,
+)
 
-KEPT = 50  # finished edits kept for undo, per project
-
-
-class CannotWrite(SetupError):  # noqa: N818  (it reads as a sentence where it is caught)
-    """The machine did not let us write; every file is as it was. Fields: `path`, `why`."""
-
-    path: str
-    why: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.why}; nothing was changed"
-
-
-def state_folder(root: str) -> str:
-    """Return (and make) the folder with the records of one project."""
-    base = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
-    digest = hashlib.sha256(os.path.realpath(root).encode("utf-8", "surrogateescape")).hexdigest()[:24]
-    folder = os.path.join(base, "entrepot", "edits", digest)
-    try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise CannotWrite(path=folder, why=str(error.strerror)) from None
-    return folder
+FLUSHERS = 8  # files flushed at a time: a disk takes many in the time of one
+_held = threading.local()  # project -> its state folder, while this thread has the lock
 
 
 @contextlib.contextmanager
 def locked(root: str, *, wait_s: float = 30.0) -> Iterator[str]:
-    """Hold the project's lock; yields its state folder. Unfinished edits are taken back first."""
-    folder = state_folder(root)
-    handle = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Hold the project's lock; yields its state folder. Unfinished edits are taken back first.
+
+    A thread that has the lock gets it again. Raises Refused when another keeps it too long.
+    """
+    root = os.path.realpath(root)
+    held: dict[str, str] = _held.__dict__
+    if root in held:
+        yield held[root]
+        return
+    folder = find_state_folder(root)
     try:
-        deadline = time.monotonic() + wait_s
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise Refused(
-                        "another entrepot command has been changing this project for too long", root
-                    ) from None
-                time.sleep(0.05)
+        handle = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise CannotWrite(path=folder, why=str(error.strerror)) from None
+    try:
+        _wait_for(handle, root, wait_s)
         recover(folder)
+        held[root] = folder
         yield folder
     finally:
+        held.pop(root, None)
         os.close(handle)
+
+
+def _wait_for(handle: int, root: str, wait_s: float) -> None:
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise Refused(
+                    "another entrepot command has been changing this project for too long", root
+                ) from None
+            time.sleep(0.05)
 
 
 def apply_edit(edit: Edit, *, force: bool = False) -> None:
@@ -89,11 +104,19 @@ def apply_edit(edit: Edit, *, force: bool = False) -> None:
             check_writable(change, edit.root)
         if not force:
             check_committed(edit, changes, folder)
-        record = _write_record(folder, edit, changes)
-        _swap(record, changes)
+        made = _find_missing_folders(changes)
+        record = write_record(folder, edit, changes, made)
+        try:
+            record = set_state(record, SWAPPING)
+            _swap(record, changes, edit.moves, DONE)
+        except HalfWritten:
+            raise  # the next command takes the files back, and needs the record
+        except BaseException:
+            shutil.rmtree(record, ignore_errors=True)
+            raise
+        _remove_emptied(changes, edit.root)
         git.move_in_index(edit.root, edit.moves)
-        _set_state(record, "done")
-        _forget_old(folder)
+        forget_old(folder)
 
 
 def check_writable(change: FileChange, root: str) -> None:
@@ -118,31 +141,32 @@ def check_writable(change: FileChange, root: str) -> None:
         raise Refused("the folder is read-only", folder, None, "make it writable first: chmod u+w")
 
 
-def check_committed(edit: Edit, changes: list[FileChange], folder: str) -> None:
+def check_committed(edit: Edit, changes: Sequence[FileChange], folder: str) -> None:
     """Raise Refused for a file with uncommitted changes that did not come from here."""
-    ours = _last_written(folder)
-    for path in git.find_uncommitted(edit.root, [c.path for c in changes if c.before is not None]):
+    uncommitted = git.find_uncommitted(edit.root, [c.path for c in changes if c.before is not None])
+    ours = find_last_written(folder) if uncommitted else {}
+    for path in uncommitted:
         before = _read(path)
-        if before is not None and ours.get(path) == _digest(before):
+        if before is not None and ours.get(path) == digest_of(before):
             continue  # what entrepot wrote itself, undo can take back
         raise Refused("the file has uncommitted changes", path, None, "commit them first, or use --force")
 
 
-def find_last(folder_root: str) -> Edit | None:
+def find_last(root: str) -> Edit | None:
     """Return the last edit of a project that was applied and not undone, or None."""
-    with locked(folder_root) as folder:
-        records = _records(folder, "done")
-        return _load(records[-1]) if records else None
+    with locked(root) as folder:
+        records = list_records(folder, DONE)
+        return load_edit(records[-1]) if records else None
 
 
 def undo_last(root: str) -> Edit:
     """Take the last edit back, byte for byte. Raises Refused when there is none or a file has changed."""
     with locked(root) as folder:
-        records = _records(folder, "done")
+        records = list_records(folder, DONE)
         if not records:
             raise Refused("there is no edit to undo here", root)
         record = records[-1]
-        edit = _load(record)
+        edit = load_edit(record)
         back = edit.reversed()
         for change in back.changes:
             if _read(change.path) != change.before:
@@ -153,115 +177,89 @@ def undo_last(root: str) -> Edit:
                     "put it back first: entrepot keeps its record",
                 )
             check_writable(change, root)
-        _set_state(record, "undoing")
+        made = load_made(record)
         try:
-            _swap(record, list(back.changes), state="undoing")
-        except BaseException:
-            _set_state(record, "done")
+            record = set_state(record, UNDOING)
+            _swap(record, list(back.changes), back.moves, UNDONE)
+        except HalfWritten:
             raise
+        except BaseException:
+            with contextlib.suppress(OSError):  # then the next command does it
+                set_state(record, DONE)
+            raise
+        _remove_folders(made)
+        _remove_emptied(back.changes, root)
         git.move_in_index(root, back.moves)
-        _set_state(record, "undone")
-        for change in back.changes:
-            if change.after is None:
-                _remove_empty_folders(os.path.dirname(change.path), root)
     return edit
 
 
 def recover(folder: str) -> None:
     """Take back what a killed process left half done (the project's lock must be held)."""
-    for record in _records(folder, "swapping", "undoing", "writing"):
-        state = _state(record)
-        if state != "writing":
-            edit = _load(record)
-            changes = edit.reversed().changes if state == "undoing" else edit.changes
-            _take_back(list(changes))
-        for path in _leftovers(record):
+    for record in list_records(folder, WRITING):
+        shutil.rmtree(record, ignore_errors=True)  # nothing had been changed yet
+    for record in list_records(folder, SWAPPING, UNDOING):
+        edit = load_edit(record)
+        is_undoing = get_state(record) == UNDOING
+        if is_undoing:
+            edit = edit.reversed()
+        _take_back(edit.changes, edit.moves, record)
+        for change in edit.changes:
             with contextlib.suppress(OSError):
-                os.unlink(path)
-        if state == "undoing":
-            _set_state(record, "done")
+                os.unlink(_temporary(change.path, record))
+        if is_undoing:
+            set_state(record, DONE)
         else:
+            _remove_folders(load_made(record))
             shutil.rmtree(record, ignore_errors=True)
 
 
 # -- steps ---------------------------------------------------------------------------------
 
 
-def _write_record(folder: str, edit: Edit, changes: list[FileChange]) -> str:
-    """Write down everything that is needed to take the edit back."""
-    record = os.path.join(folder, f"{time.time_ns():020d}-{os.getpid()}")
-    try:
-        os.mkdir(record, 0o700)
-        _write(os.path.join(record, "state"), b"writing")
-        listing = []
-        for number, change in enumerate(changes):
-            for which, data in (("before", change.before), ("after", change.after)):
-                if data is not None:
-                    _write(os.path.join(record, f"{number}.{which}"), data)
-            listing.append([change.path, change.before is not None, change.after is not None])
-        about = {
-            "root": edit.root,
-            "title": edit.title,
-            "files": listing,
-            "moves": [[move.before, move.after] for move in edit.moves],
-        }
-        _write(os.path.join(record, "edit.json"), json.dumps(about).encode("utf-8", "surrogateescape"))
-    except OSError as error:
-        shutil.rmtree(record, ignore_errors=True)
-        raise CannotWrite(path=record, why=str(error.strerror or error)) from None
-    return record
+def _swap(record: str, changes: Sequence[FileChange], moves: Sequence[Move], then: str) -> None:
+    """Write every new content beside its target, put all in place, and give the record its last state.
 
-
-def _swap(record: str, changes: list[FileChange], *, state: str = "swapping") -> None:
-    """Write every new content beside its target, then put all in place."""
-    ready: list[tuple[str | None, FileChange]] = []
-    made: list[str] = []
-    done: list[FileChange] = []
+    On an error everything is put back first. Raises CannotWrite for an error of the machine,
+    HalfWritten when it did not let us put the files back either.
+    """
+    sources = {move.after: move.before for move in moves}
+    waiting = [_temporary(change.path, record) for change in changes if change.after is not None]
+    made = _find_missing_folders(changes)
     try:
         try:
+            for folder in made:
+                os.mkdir(folder)
+            for change in changes:
+                if change.after is not None:
+                    path = _temporary(change.path, record)
+                    write_file(path, change.after, is_flushed=False)
+                    _copy_owner_and_mode(sources.get(change.path, change.path), path)
+            _flush(waiting)
             for change in changes:
                 if change.after is None:
-                    ready.append((None, change))
-                    continue
-                folder = os.path.dirname(change.path)
-                made += _make_folders(folder)
-                number = len(ready)
-                temporary = os.path.join(
-                    folder, f".{os.path.basename(change.path)}.{os.path.basename(record)}-{number}"
-                )
-                ready.append((temporary, change))
-                _write(temporary, change.after)
-                if change.before is not None:
-                    shutil.copymode(change.path, temporary)
-            _set_state(record, state)
-            for waiting, change in ready:
-                if waiting is None:
                     os.unlink(change.path)
                 else:
-                    os.replace(waiting, change.path)
-                done.append(change)
+                    os.replace(_temporary(change.path, record), change.path)
+            set_state(record, then)
         except OSError as error:
             raise CannotWrite(path=str(error.filename or record), why=str(error.strerror or error)) from error
     except BaseException:
-        _take_back(done)
-        for name, _ in ready:
-            if name is not None:
-                with contextlib.suppress(OSError):
-                    os.unlink(name)
-        for folder in reversed(made):
+        for path in waiting:
             with contextlib.suppress(OSError):
-                os.rmdir(folder)
-        if state == "swapping":
-            shutil.rmtree(record, ignore_errors=True)
+                os.unlink(path)
+        try:
+            _take_back(changes, moves, record)
+        except OSError as error:
+            raise HalfWritten(path=str(error.filename or record), why=str(error.strerror)) from error
+        _remove_folders(made)
         raise
-    for change in changes:
-        if change.after is None:
-            _remove_empty_folders(os.path.dirname(change.path), _load(record).root)
 
 
-def _take_back(changes: list[FileChange]) -> None:
+def _take_back(changes: Sequence[FileChange], moves: Sequence[Move], record: str) -> None:
     """Put the files back that hold what we wrote; leave those that somebody changed since."""
-    for change in changes:
+    targets = {move.before: move.after for move in moves}
+    # Those that come back first: the mode of a moved file is read from where it went.
+    for change in sorted(changes, key=lambda change: change.before is None):
         now = _read(change.path)
         if now == change.before or now != change.after:
             continue
@@ -269,123 +267,93 @@ def _take_back(changes: list[FileChange]) -> None:
             os.unlink(change.path)
         else:
             os.makedirs(os.path.dirname(change.path), exist_ok=True)
-            temporary = f"{change.path}.entrepot-back"
-            _write(temporary, change.before)
-            if os.path.exists(change.path):
-                shutil.copymode(change.path, temporary)
+            temporary = _temporary(change.path, record)
+            write_file(temporary, change.before)
+            _copy_owner_and_mode(targets.get(change.path, change.path), temporary)
             os.replace(temporary, change.path)
 
 
-def _make_folders(folder: str) -> list[str]:
-    missing = []
-    while not os.path.isdir(folder):
-        missing.append(folder)
-        folder = os.path.dirname(folder)
-    for path in reversed(missing):
-        os.mkdir(path)
-    return list(reversed(missing))
+def _temporary(path: str, record: str) -> str:
+    """Return the name under which a file's new content waits: beside it, and known to the record."""
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{name[:100]}.{get_key(record)}")
 
 
-def _remove_empty_folders(folder: str, root: str) -> None:
-    """Remove folders that an edit left with nothing but bytecode, up to the project's."""
-    while folder != root and folder.startswith(root + os.sep):
+def _copy_owner_and_mode(source: str, target: str) -> None:
+    """Give a new file what the old one had; a file that is not there has nothing."""
+    try:
+        status = os.stat(source)
+    except OSError:
+        return
+    if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
+        with contextlib.suppress(OSError):
+            os.chown(target, status.st_uid, status.st_gid)
+    os.chmod(target, stat.S_IMODE(status.st_mode))
+
+
+def _flush(paths: Sequence[str]) -> None:
+    """Flush files to the disk, several at a time. Raises the OSError of one that cannot be."""
+    failed: list[OSError] = []
+
+    def flush_some(some: Sequence[str]) -> None:
         try:
-            rest = os.listdir(folder)
-            if rest == ["__pycache__"]:
-                shutil.rmtree(os.path.join(folder, "__pycache__"), ignore_errors=True)
-            elif rest:
-                return
+            for path in some:
+                handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    os.fsync(handle)
+                finally:
+                    os.close(handle)
+        except OSError as error:
+            failed.append(error)
+
+    count = min(FLUSHERS, len(paths))
+    threads = [threading.Thread(target=flush_some, args=(paths[start::count],)) for start in range(1, count)]
+    for thread in threads:
+        thread.start()
+    flush_some(paths[:: max(count, 1)])
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]
+
+
+# -- folders -------------------------------------------------------------------------------
+
+
+def _find_missing_folders(changes: Sequence[FileChange]) -> list[str]:
+    """Return the folders that have to be made, the outermost first."""
+    missing: list[str] = []
+    for change in changes:
+        folder = os.path.dirname(change.path)
+        while change.after is not None and folder not in missing and not os.path.isdir(folder):
+            missing.append(folder)
+            folder = os.path.dirname(folder)
+    return sorted(missing)
+
+
+def _remove_folders(folders: Sequence[str]) -> None:
+    """Remove folders that were made for an edit and are empty again, but for bytecode."""
+    for folder in sorted(folders, reverse=True):
+        with contextlib.suppress(OSError):
+            if os.listdir(folder) == ["__pycache__"]:
+                shutil.rmtree(os.path.join(folder, "__pycache__"))
             os.rmdir(folder)
-        except OSError:
-            return
-        folder = os.path.dirname(folder)
 
 
-# -- records -------------------------------------------------------------------------------
-
-
-def _records(folder: str, *states: str) -> list[str]:
-    found = []
-    for name in sorted(os.listdir(folder)):
-        path = os.path.join(folder, name)
-        if os.path.isdir(path) and _state(path) in states:
-            found.append(path)
-    return found
-
-
-def _state(record: str) -> str:
-    data = _read(os.path.join(record, "state"))
-    return "writing" if data is None else data.decode("ascii", "replace")
-
-
-def _set_state(record: str, state: str) -> None:
-    temporary = os.path.join(record, "state.new")
-    _write(temporary, state.encode())
-    os.replace(temporary, os.path.join(record, "state"))
-
-
-def _load(record: str) -> Edit:
-    with open(os.path.join(record, "edit.json"), "rb") as stream:
-        about = json.loads(stream.read().decode("utf-8", "surrogateescape"))
-    changes = []
-    for number, (path, had, has) in enumerate(about["files"]):
-        before = _read(os.path.join(record, f"{number}.before")) if had else None
-        after = _read(os.path.join(record, f"{number}.after")) if has else None
-        changes.append(FileChange(path, before, after))
-    moves = tuple(Move(before, after) for before, after in about["moves"])
-    return Edit(about["root"], about["title"], tuple(changes), moves)
-
-
-def _leftovers(record: str) -> list[str]:
-    if not os.path.exists(os.path.join(record, "edit.json")):
-        return []
-    found = []
-    for change in _load(record).changes:
-        folder, name = os.path.split(change.path)
-        prefix = f".{name}.{os.path.basename(record)}-"
-        if os.path.isdir(folder):
-            found += [os.path.join(folder, n) for n in os.listdir(folder) if n.startswith(prefix)]
-            found += [os.path.join(folder, n) for n in os.listdir(folder) if n == f"{name}.entrepot-back"]
-    return found
-
-
-def _last_written(folder: str) -> dict[str, str]:
-    """Return the digest of what entrepot last left in each file (after an edit or an undo)."""
-    found: dict[str, str] = {}
-    for record in _records(folder, "done", "undone"):
-        edit = _load(record)
-        for change in edit.reversed().changes if _state(record) == "undone" else edit.changes:
-            if change.after is not None:
-                found[change.path] = _digest(change.after)
-    return found
-
-
-def _forget_old(folder: str) -> None:
-    for record in _records(folder, "done", "undone")[:-KEPT]:
-        shutil.rmtree(record, ignore_errors=True)
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def _remove_emptied(changes: Sequence[FileChange], root: str) -> None:
+    """Remove the folders of removed files where nothing but bytecode is left, up to the project's."""
+    for change in changes:
+        folder = os.path.dirname(change.path)
+        while change.after is None and folder.startswith(root + os.sep):
+            _remove_folders([folder])
+            if os.path.isdir(folder):
+                break
+            folder = os.path.dirname(folder)
 
 
 def _read(path: str) -> bytes | None:
     try:
         with open(path, "rb") as stream:
             return stream.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
-    except (NotADirectoryError, IsADirectoryError):
-        return None
-
-
-def _write(path: str, data: bytes) -> None:
-    """Write a new file and flush it to the disk."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(handle, view) :]
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -50,10 +50,10 @@ class Project:
     Attributes: `paths`, absolute, sorted; `on_file` is called with each path that is looked into.
     """
 
-    def __init__(self, root: str, *, is_read: bool = True) -> None:
+    def __init__(self, root: str) -> None:
         self.root = os.path.realpath(root)
         self.on_file: Callable[[str], object] = lambda _path: None
-        self.paths = sorted(_walk(self.root)) if is_read else []
+        self.paths = sorted(_walk(self.root))
         self._known = set(self.paths)
         self._folders = {os.path.dirname(path) for path in self.paths}
         for folder in list(self._folders):
