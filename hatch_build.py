@@ -1,7 +1,8 @@
 """Build what is native, where a C compiler is there: the client and the libraries it uses.
 
     src/entrepot/warm/client.c + check.c           -> the command `entrepot`
-    src/entrepot/warm/image_*.c                    -> entrepot/warm/_image.so
+    src/entrepot/warm/image_preload.c + image_dump.c -> entrepot/warm/_image.so
+    src/entrepot/warm/image_restore.c              -> entrepot/warm/_restore.so
     src/entrepot/trace/observe.c                   -> entrepot/trace/_observe.so
 
 None of them needs Python's headers, so one wheel serves every version of Python on a platform.
@@ -21,7 +22,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "tools"))
 from build_native import build, read_version
 
-NATIVE = ("warm/_image.so", "warm/_client", "trace/_observe.so")
+NATIVE = ("warm/_image.so", "warm/_restore.so", "warm/_client", "trace/_observe.so")
 
 
 class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]

@@ -14,9 +14,10 @@ import sys
 
 COMMON = ["-O2", "-Wall", "-U_FORTIFY_SOURCE"]
 # The restorer runs where no library is: nothing may be called behind its back.
+SHARED = ["-fPIC", "-shared", "-fvisibility=hidden"]
 IMAGE = [
-    "-fPIC", "-shared", "-fvisibility=hidden", "-fno-builtin", "-fno-stack-protector", "-fno-jump-tables",
-    "-fcf-protection=none", "-fno-tree-loop-distribute-patterns",
+    *SHARED, "-fno-builtin", "-fno-stack-protector", "-fno-jump-tables", "-fcf-protection=none",
+    "-fno-tree-loop-distribute-patterns",
 ]  # fmt: skip
 
 
@@ -38,31 +39,44 @@ def build(root: str, version: str) -> bool:
     warm = os.path.join(root, "src", "entrepot", "warm")
     trace = os.path.join(root, "src", "entrepot", "trace")
     define = f'-DENTREPOT_VERSION="{version}"'
-    image = [f"{warm}/image_{part}.c" for part in ("preload", "dump", "restore")]
-    shared = ["-fPIC", "-shared", "-fvisibility=hidden"]
-    commands = [
-        [*IMAGE, define, "-o", f"{warm}/_image.so", *image, "-ldl"],
-        [*shared, "-o", f"{trace}/_observe.so", f"{trace}/observe.c", "-ldl", "-lpthread"],
-        [define, "-o", f"{warm}/_client", f"{warm}/client.c", f"{warm}/check.c"],
-    ]
-    for command in commands:
-        output = command[command.index("-o") + 1]
-        # A running program may have the old file mapped: replace it, never write into it.
-        command[command.index("-o") + 1] = output + ".new"
-        try:
-            done = subprocess.run(
-                [compiler, *COMMON, *command], capture_output=True, text=True, timeout=120, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return False
-        if done.returncode:
-            print(
-                f"entrepot: without its native parts, because {compiler} said:\n{done.stderr}",
-                file=sys.stderr,
-            )
-            return False
-        os.replace(output + ".new", output)
-    return True
+    client = [define, f"{warm}/client.c", f"{warm}/check.c"]
+    try:
+        loader = run([compiler, "-print-file-name=ld-linux-x86-64.so.2"]).stdout.strip()
+        parts = {
+            f"{warm}/_image.so": [*IMAGE, f"{warm}/image_preload.c", f"{warm}/image_dump.c", "-ldl"],
+            f"{warm}/_restore.so": [
+                *IMAGE,
+                "-nostdlib",
+                f"{warm}/image_restore.c",
+                "-Wl,--no-as-needed",
+                loader,
+            ],
+            f"{trace}/_observe.so": [*SHARED, f"{trace}/observe.c", "-ldl", "-lpthread"],
+        }
+        errors = [compile_part(compiler, path, arguments) for path, arguments in parts.items()]
+        # Without libraries to load the client starts in half the time; not every system has a static libc.
+        if compile_part(compiler, f"{warm}/_client", [*client, "-static"]):
+            errors.append(compile_part(compiler, f"{warm}/_client", client))
+    except (OSError, subprocess.TimeoutExpired) as error:
+        errors = [str(error)]
+    for said in filter(None, errors):
+        print(f"entrepot: without its native parts, because {compiler} said:\n{said}", file=sys.stderr)
+    return not any(errors)
+
+
+def compile_part(compiler: str, path: str, arguments: list[str]) -> str:
+    """Compile one part; return what the compiler has against it."""
+    # A running program may have the old file mapped: replace it, never write into it.
+    done = run([compiler, *COMMON, "-o", f"{path}.new", *arguments])
+    if done.returncode:
+        return done.stderr or f"status {done.returncode}"
+    os.replace(f"{path}.new", path)
+    return ""
+
+
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command, with a bound."""
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 def read_version(root: str) -> str:

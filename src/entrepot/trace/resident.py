@@ -17,6 +17,7 @@ Told, one short text each (fields separated by \\1):
     G argv          sys.argv was read
     N name what     a module keeps a clock's value, or used the global random generator
     Q name what     a module changed one of the process's own registers (see REGISTERS)
+    L 1, L          importlib.metadata lists a folder for the names of distributions; it is done
     J place, j      an import statement begins, ends (only from `statements/resident.py`)
 
 What Python code cannot see (stat, access, C's getenv) comes from `observe.c`, which takes these
@@ -267,6 +268,8 @@ class Observer:
                 if self._registers.get(key, value) != value:
                     self.tell("Q", name + "\1" + key)
             self._registers = registers
+        if name == "importlib.metadata":
+            self._watch_distributions()
         if self.on_finish is not None:
             self.on_finish(name)  # type: ignore[operator]
 
@@ -319,7 +322,29 @@ class Observer:
                     tell("v", "")
 
             self._put(zipimport.zipimporter, "__init__", watched_init)
+        self._watch_distributions()
         self._watch_genericpath()
+
+    def _watch_distributions(self) -> None:
+        """`importlib.metadata` lists a folder to know its distributions: other entries do not count."""
+        fast_path = getattr(sys.modules.get("importlib.metadata"), "FastPath", None)
+        names, tell = getattr(fast_path, "__dict__", {}), self.tell
+        children, mtime = names.get("children"), names.get("mtime")
+        if type(children) is not type(read_registers) or type(mtime) is not property:
+            return
+
+        def watched(function):  # type: ignore[no-untyped-def]
+            def call(self):  # type: ignore[no-untyped-def]
+                tell("L", "1")
+                try:
+                    return function(self)
+                finally:
+                    tell("L", "")
+
+            return call
+
+        self._put(fast_path, "children", watched(children))  # type: ignore[no-untyped-call]
+        self._put(fast_path, "mtime", property(watched(mtime.fget)))  # type: ignore[no-untyped-call]
 
     def _watch_genericpath(self) -> None:
         """`os.path.exists` and its like ask only whether, and of what kind."""

@@ -17,7 +17,7 @@ from entrepot.warm.files import read_seen
 from entrepot.warm.fingerprint import Record
 from entrepot.warm.images import list_folder, read_image, remove
 from entrepot.warm.knowledge import learn, read_knowledge, remember_plan, write_knowledge
-from entrepot.warm.prepare import LIBRARY, Made, NotMade, find_surroundings
+from entrepot.warm.prepare import RESTORER, Made, NotMade, find_surroundings
 from entrepot.warm.record_file import read_record, write_record
 from entrepot.warm.wire import Checks, Garbled, Request, is_stem, make_checks, parse_request
 
@@ -81,7 +81,7 @@ def write_checks(store: str, request: Request, key: str, image: str, files: str,
             key=key,
             image=image,
             files=files,
-            library=LIBRARY,
+            library=RESTORER,
             env=record.env,
             prefixes=eligible.FAMILIES,
             families=record.families,

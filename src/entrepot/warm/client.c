@@ -2,7 +2,7 @@
  *
  * The way: read the options; find the interpreter; look for the checks of this program's image (or of
  * the interpreter's base image) in the store; compare; then `exec` the interpreter with the very
- * arguments that python would have got. A warm run has two more variables (LD_PRELOAD, ENTREPOT_IMAGE),
+ * arguments that python would have got. A warm run has two more variables (LD_AUDIT, ENTREPOT_IMAGE),
  * which are gone before the program starts. Where anything is missing, odd or changed: the plain run,
  * and a request to the keeper, which is never waited for.
  *
@@ -39,6 +39,7 @@
 
 extern char **environ;
 int entrepot_check(const char *block, size_t size);
+const char *entrepot_find_path(const char *block, size_t size, int index);
 
 static int is_loud, is_asked; /* is_asked: the keeper was */
 static char library[PATH_MAX]; /* what an image is taken over with; the checks name it */
@@ -359,7 +360,7 @@ static int check_fields(const struct Run *run, const char *data, size_t size, co
             case 'k': good = !strcmp(text, key); break;
             case 'i': *image = text; break;
             case 'f': *files = text; break;
-            case 's': good = strlen(text) < sizeof library; if (good) strcpy(library, text); break;
+            case 's': good = strlen(text) < sizeof library && !access(text, R_OK); if (good) strcpy(library, text); break;
             case 'e': good = check_variable(text); break;
             case 'u': good = !find_variable(text, strlen(text)); break;
             case 'p': if (prefix_count < 64) prefixes[prefix_count++] = text; break;
@@ -390,13 +391,6 @@ static int check_fields(const struct Run *run, const char *data, size_t size, co
     return *image && *files;
 }
 
-static const char *find_path(const char *block, size_t size, int index) {
-    const char *at = block;
-    while (index-- > 0 && at + 64 < block + size) at += *(const uint32_t *)at;
-    const char *path = at + 64, *end = block + size;
-    return path < end && memchr(path, 0, (size_t)(end - path)) ? path : "?";
-}
-
 /* Return the path of an image that this run may take over, or NULL. */
 static const char *find_image(const struct Run *run, int store, const char *name, const char *key) {
     static char path[PATH_MAX + 64];
@@ -411,7 +405,7 @@ static const char *find_image(const struct Run *run, int store, const char *name
     if (!block) return NULL;
     int changed = entrepot_check(block, block_size);
     if (changed >= 0) {
-        say("cold: changed: f %s", find_path(block, block_size, changed));
+        say("cold: changed: f %s", entrepot_find_path(block, block_size, changed));
         return NULL;
     }
     struct stat st;
@@ -601,14 +595,14 @@ static const char *decide(struct Run *run, const char *called) {
 
 static void set_warm(const char *image) {
     /* Last in the environment, so that nothing is left of them when they are wiped out. */
-    char *preload = NULL, *variable = NULL;
-    if (!library[0] || asprintf(&preload, "LD_PRELOAD=%s", library) < 0 || asprintf(&variable, "ENTREPOT_IMAGE=%s", image) < 0) return;
+    char *audit = NULL, *variable = NULL;
+    if (!library[0] || asprintf(&audit, "LD_AUDIT=%s", library) < 0 || asprintf(&variable, "ENTREPOT_IMAGE=%s", image) < 0) return;
     int count = 0;
     while (environ[count]) count++;
     char **with = calloc((size_t)count + 3, sizeof *with);
     if (!with) return;
     memcpy(with, environ, (size_t)count * sizeof *with);
-    with[count] = preload;
+    with[count] = audit;
     with[count + 1] = variable;
     environ = with;
 }

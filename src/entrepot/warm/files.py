@@ -10,6 +10,7 @@ What is compared of a file depends on what was asked of it:
     listing     a directory read: unchanged, else the same entries
     start       a directory on the path before the program begins: unchanged, else the same entries
                 that site or an import could take up
+    distributions   a directory read by importlib.metadata: unchanged, else the same distributions in it
     bytecode    the `__pycache__` of installed modules: unchanged, else the same files in it (Python
                 puts bytecode there by renaming, which changes the directory)
 ctime cannot be set, so an edit that keeps size and mtime is seen.
@@ -32,8 +33,8 @@ from dataclasses import dataclass
 
 from entrepot.trace.log import Seen
 
-# length of the entry, what to compare, follow links, length of the path, then the fields
-_ENTRY = struct.Struct("<IBBH7Q")
+# length of the entry, what to compare, follow links, length of the path, how to look closer, then the fields
+_ENTRY = struct.Struct("<IBBHc7x7Q")
 IDENTITY, KIND, MODE, SIZE, TIMES = 1, 2, 4, 8, 16
 WHOLE = IDENTITY | KIND | MODE | SIZE | TIMES
 
@@ -43,7 +44,7 @@ class FileInput:
     """A file or directory that initialisation depended on."""
 
     path: str
-    how: str  # content, whole, kind, permission, search, listing, bytecode, start
+    how: str  # content, whole, kind, permission, search, listing, distributions, bytecode, start
     follow: bool
     seen: Seen
     digest: str = ""
@@ -57,6 +58,7 @@ _MASKS = {
     "permission": KIND | MODE,
     "search": IDENTITY | KIND | TIMES,
     "listing": IDENTITY | KIND | TIMES,
+    "distributions": IDENTITY | KIND | TIMES,
     "start": IDENTITY | KIND | TIMES,
     "bytecode": IDENTITY | KIND | TIMES,
 }
@@ -85,15 +87,24 @@ def make_digest(path: str, how: str, names: tuple[str, ...] = ()) -> str:
     """Return what a file or directory holds, as far as it was asked for; '' where only its stat counts."""
     if how == "content":
         return hash_file(path)
-    if how == "search":
-        return list_entries(path, lambda name: name.partition(".")[0] in names)
-    if how == "listing":
-        return list_entries(path, lambda _: True)
-    if how == "start":
-        return list_entries(path, _is_for_start)
+    if how in CLOSER:
+        texts = describe_folder(path, how, names)
+        return "absent" if texts is None else _digest(texts)
+    return ""
+
+
+# How to look closer at a folder whose time stamps differ, as `check.c` is told.
+CLOSER = {"search": b"q", "listing": b"l", "start": b"t", "distributions": b"d", "bytecode": b"b"}
+
+
+def describe_folder(path: str, how: str, names: tuple[str, ...]) -> list[str] | None:
+    """Return a text for everything in a folder that counts, in the order of their bytes; None if it is gone."""
     if how == "bytecode":
         return list_bytecode(path, names)
-    return ""
+    if how == "search":
+        searched = frozenset(names)
+        return list_entries(path, lambda name: name.partition(".")[0] in searched)
+    return list_entries(path, _FILTERS[how])
 
 
 _START_ENDINGS = (".pth", ".start", ".py", ".pyc", ".so", ".zip", ".egg-link")
@@ -101,6 +112,17 @@ _START_ENDINGS = (".pth", ".start", ".py", ".pyc", ".so", ".zip", ".egg-link")
 
 def _is_for_start(name: str) -> bool:
     return name.endswith(_START_ENDINGS) or ("." not in name and name != "__pycache__")
+
+
+def _is_distribution(name: str) -> bool:
+    return name.lower().endswith((".dist-info", "egg-info"))
+
+
+_FILTERS: dict[str, Callable[[str], bool]] = {
+    "listing": lambda _: True,
+    "start": _is_for_start,
+    "distributions": _is_distribution,
+}
 
 
 def is_same(before: Seen, now: Seen, mask: int) -> bool:
@@ -156,31 +178,32 @@ def is_external(path: str) -> bool:
 _STANDARD_FOLDER = re.compile(r"/lib(?:64)?/python3\.\d+/")
 
 
-def list_bytecode(path: str, names: tuple[str, ...]) -> str:
-    """Return a digest of what some bytecode files of a `__pycache__` are."""
+def list_bytecode(path: str, names: tuple[str, ...]) -> list[str]:
+    """Return what some bytecode files of a `__pycache__` are."""
     found = []
-    for name in names:
+    for name in sorted(names, key=os.fsencode):
         seen = read_seen(f"{path}/{name}")
-        found.append(f"{name} {seen.ino} {seen.size} {seen.mtime_ns} {seen.ctime_ns}")
-    return _digest(found)
+        found.append(f"{name}/{seen.ino} {seen.size} {seen.mtime_ns} {seen.ctime_ns}")
+    return found
 
 
-def list_entries(path: str, is_wanted: Callable[[str], bool]) -> str:
-    """Return a digest of the wanted entries of a directory: names, kinds, and what links lead to."""
+def list_entries(path: str, is_wanted: Callable[[str], bool]) -> list[str] | None:
+    """Return the wanted entries of a directory: names, kinds, and what links lead to."""
     found = []
     try:
         with os.scandir(path) as entries:
             for entry in entries:
                 if is_wanted(entry.name):
                     kind = "l" if entry.is_symlink() else "d" if entry.is_dir() else "f"
-                    found.append(f"{entry.name}/{kind}{entry.is_dir() if kind == 'l' else ''}")
+                    leads = ("d" if entry.is_dir() else "f") if kind == "l" else ""
+                    found.append(f"{entry.name}/{kind}{leads}")
     except OSError:
-        return "absent"
-    return _digest(found)
+        return None
+    return sorted(found, key=os.fsencode)
 
 
 def _digest(lines: list[str]) -> str:
-    text = "\0".join(sorted(lines)).encode("utf-8", "surrogateescape")
+    text = "\0".join(lines).encode("utf-8", "surrogateescape")
     return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
@@ -190,12 +213,24 @@ def pack_files(items: Iterable[FileInput]) -> bytes:
 
 
 def _pack(item: FileInput) -> bytes:
+    closer, texts = _pack_closer(item)
     path = os.fsencode(item.path) + b"\0"
-    size = _ENTRY.size + len(path)
+    size = _ENTRY.size + len(path) + len(texts)
     size += -size % 8
     s = item.seen
     head = _ENTRY.pack(
-        size, _MASKS[item.how], item.follow, len(path) - 1, s.dev, s.ino, s.mode, s.uid_gid, s.size,
+        size, _MASKS[item.how], item.follow, len(path) - 1, closer, s.dev, s.ino, s.mode, s.uid_gid, s.size,
         s.mtime_ns & (2**64 - 1), s.ctime_ns & (2**64 - 1),
     )  # fmt: skip
-    return (head + path).ljust(size, b"\0")
+    return (head + path + texts).ljust(size, b"\0")
+
+
+def _pack_closer(item: FileInput) -> tuple[bytes, bytes]:
+    """Return how to look closer at a folder, the names that count, and what was found: two groups of texts."""
+    how = CLOSER.get(item.how, b"\0")
+    found = describe_folder(item.path, item.how, item.names) if item.how in CLOSER else None
+    if found is None or _digest(found) != item.digest:
+        return b"\0", b""  # it is changing right now: its time stamps decide
+    names = sorted(map(os.fsencode, item.names)) if item.how == "search" else []
+    groups = (names, map(os.fsencode, found))
+    return how, b"".join(b"".join(text + b"\0" for text in group) + b"\0" for group in groups)

@@ -18,7 +18,7 @@ from entrepot.warm import eligible
 from entrepot.warm.files import FileInput, find_file_difference, pack_files
 from entrepot.warm.observation import START
 
-VERSION = 4
+VERSION = 5
 
 
 @dataclass(frozen=True, slots=True)

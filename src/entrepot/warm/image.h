@@ -9,10 +9,12 @@
 #include <stdint.h>
 
 #define IMAGE_MAGIC 0x31656761746e65ull
-#define IMAGE_VERSION 4
+#define IMAGE_VERSION 5
 #define PAGE 4096ull
 /* Where nothing of a process is usually: the table, the code and the stack of the restorer. */
 #define WORKSHOP 0x100000000000ull
+#define WORKSHOP_CODE (16 * PAGE)
+#define WORKSHOP_STACK (16 * PAGE)
 /* Room after the last page, so that a mapping that grows in place (mremap) does not meet the file's end. */
 #define TAIL (64ull << 30)
 
@@ -55,4 +57,11 @@ struct Span {
     uint64_t start, size;
     uint32_t prot, pad;
 };
+
+/* What the restorer leaves behind for the program's process, above its code and its stack. */
+struct Left {
+    struct Head *head;
+    uint64_t ignored; /* bit per signal that whoever started us ignores */
+};
+#define LEFT ((struct Left *)(WORKSHOP + WORKSHOP_CODE + WORKSHOP_STACK))
 #endif

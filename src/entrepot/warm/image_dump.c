@@ -30,7 +30,9 @@
 
 #define SCRATCH (48ull << 20)
 #define MAX_MAPS 60000
-#define GAP 8 /* pages: closer runs of written pages are one mapping */
+#define GAP 8    /* pages: closer runs of written pages are one mapping */
+#define WHOLE 64 /* pages: a mapping that is no larger and was written to goes into the image as it is */
+#define PLAIN 16 /* pages: one that was not written to goes along with its neighbour if it is no larger */
 
 static jmp_buf context;
 char image_error[256];
@@ -99,14 +101,21 @@ static int add_map(struct Work *work, struct Map map) {
     return 0;
 }
 
-/* A stretch of memory goes into the image. */
+/* A stretch of memory goes into the image, in one mapping with its neighbour where that can be. */
 static int add_pages(struct Work *work, uint64_t start, uint64_t size, uint32_t prot) {
     if (write_at(work->out, (void *)start, size, work->next)) return fail("cannot write the image: %s", strerror(errno));
-    struct Map map = {start, size, work->next, prot, MAP_PRIVATE | MAP_FIXED, -1, FROM_IMAGE};
-    if (work->head->span_count >= MAX_MAPS) return fail("too many mappings");
-    work->spans[work->head->span_count++] = (struct Span){start, size, prot, 0};
+    struct Map *before = work->head->map_count ? &work->maps[work->head->map_count - 1] : NULL;
+    int joins = before && before->from == FROM_IMAGE && before->start + before->size == start && before->prot == prot;
     work->next += size;
     work->head->page_count += size / PAGE;
+    if (joins) {
+        before->size += size;
+        work->spans[work->head->span_count - 1].size += size;
+        return 0;
+    }
+    struct Map map = {start, size, work->next - size, prot, MAP_PRIVATE | MAP_FIXED, -1, FROM_IMAGE};
+    if (work->head->span_count >= MAX_MAPS) return fail("too many mappings");
+    work->spans[work->head->span_count++] = (struct Span){start, size, prot, 0};
     return add_map(work, map);
 }
 
@@ -127,11 +136,12 @@ static int add_file(struct Work *work, const char *path) {
     return (int)head->file_count++;
 }
 
-/* The pages of one mapping that are this process's own: bit 63 present, 62 swapped, 61 still the file's. */
-static int add_own_pages(struct Work *work, uint64_t start, uint64_t end, uint32_t prot) {
+/* The next run of pages that are this process's own: bit 63 present, 62 swapped, 61 still the file's. */
+static int find_run(struct Work *work, uint64_t at, uint64_t end, struct Area *run) {
     const uint64_t chunk = 1 << 15;
-    uint64_t run = 0, last = 0; /* run: start of the current run, last: end of its last own page */
-    for (uint64_t at = start; at < end; at += chunk * PAGE) {
+    uint64_t last = 0;
+    *run = (struct Area){0, 0};
+    for (; at < end; at += chunk * PAGE) {
         uint64_t count = (end - at) / PAGE;
         if (count > chunk) count = chunk;
         if (pread(work->pagemap_fd, work->pagemap, count * 8, (off_t)(at / PAGE * 8)) != (ssize_t)(count * 8))
@@ -139,15 +149,41 @@ static int add_own_pages(struct Work *work, uint64_t start, uint64_t end, uint32
         for (uint64_t index = 0; index < count; index++) {
             uint64_t bits = work->pagemap[index], page = at + index * PAGE;
             if (!(bits >> 62) || bits >> 61 & 1) continue;
-            if (run && page - last > GAP * PAGE) {
-                if (add_pages(work, run, last - run, prot)) return -1;
-                run = 0;
-            }
-            if (!run) run = page;
+            if (run->size && page - last > GAP * PAGE) return 0;
+            if (!run->size) run->start = page;
             last = page + PAGE;
+            run->size = last - run->start;
         }
     }
-    return run ? add_pages(work, run, last - run, prot) : 0;
+    return 0;
+}
+
+/* A private mapping: as it can be had again, then the pages that were written to. */
+static int add_private(struct Work *work, struct Map map) {
+    uint64_t end = map.start + map.size;
+    struct Area run = {0, 0};
+    if (map.prot & PROT_READ && find_run(work, map.start, end, &run)) return -1;
+    int grows = map.flags & MAP_GROWSDOWN; /* the stack, which begins below what is there */
+    if (run.size && !grows && (map.size <= WHOLE * PAGE || run.size == map.size)) return add_pages(work, map.start, map.size, map.prot);
+    if (add_map(work, map)) return -1;
+    while (run.size) {
+        if (add_pages(work, run.start, run.size, map.prot)) return -1;
+        if (find_run(work, run.start + run.size, end, &run)) return -1;
+    }
+    return 0;
+}
+
+/* The mapping before this one is a small one of the same kind, and nothing of it was written to. */
+static int absorb_neighbour(struct Work *work, const struct Map *map) {
+    struct Area run;
+    if (!work->head->map_count) return 0;
+    struct Map before = work->maps[work->head->map_count - 1];
+    if (before.from != FROM_FILE || before.file != map->file || before.start + before.size != map->start) return 0;
+    if (before.prot != map->prot || map->prot != PROT_READ || before.flags != map->flags || before.size > PLAIN * PAGE) return 0;
+    if (map->size > WHOLE * PAGE || find_run(work, map->start, map->start + map->size, &run)) return 0;
+    if (!run.size) return 0;
+    work->head->map_count--;
+    return add_pages(work, before.start, before.size, before.prot);
 }
 
 static int add_mapping(struct Work *work, char *line) {
@@ -170,7 +206,7 @@ static int add_mapping(struct Work *work, char *line) {
         }
     if (!strcmp(path, "[vsyscall]")) return 0;
     if (start < WORKSHOP + (1ull << 32) && end > WORKSHOP) {
-        if (image_is_workshop(start)) return 0;
+        if (start < WORKSHOP + (64 << 20)) return 0;
         return fail("something is in the restorer's place");
     }
     uint32_t prot = (perms[0] == 'r' ? PROT_READ : 0) | (perms[1] == 'w' ? PROT_WRITE : 0) | (perms[2] == 'x' ? PROT_EXEC : 0);
@@ -188,9 +224,8 @@ static int add_mapping(struct Work *work, char *line) {
         map.file = add_file(work, path);
         if (map.file < 0) return -1;
         map.from = FROM_FILE;
-        if (add_map(work, map)) return -1;
-        if (shared) return 0;
-        return prot & PROT_READ ? add_own_pages(work, start, end, prot) : 0;
+        if (shared) return add_map(work, map);
+        return absorb_neighbour(work, &map) ? -1 : add_private(work, map);
     }
     map.offset = 0;
     map.flags |= MAP_ANONYMOUS | MAP_NORESERVE;
@@ -199,8 +234,7 @@ static int add_mapping(struct Work *work, char *line) {
         map.start -= 16 * PAGE; /* so that there is always a part of it left that can grow */
         map.size += 16 * PAGE;
     }
-    if (add_map(work, map)) return -1;
-    return prot & PROT_READ ? add_own_pages(work, start, end, prot) : 0;
+    return add_private(work, map);
 }
 
 static int dump(struct Work *work, const char *path) {

@@ -1,6 +1,5 @@
-/* The library that an interpreter is started with, to prepare an image or to take one over.
+/* The library that an interpreter is started with to prepare an image (image_restore.c takes it over).
  *
- *   ENTREPOT_IMAGE=path    take it over, here and now, before Python's own start (image_restore.c)
  *   ENTREPOT_PREPARE=descriptor:path  let Python start; when it is about to run the program, with no Python frame
  *                          on the stack, run the text of that file (warm/resident.py) in a namespace of
  *                          its own and hand it the program (`begin`). The code that it gives back is
@@ -38,7 +37,7 @@ static int preparing, taken_over, leave_quickly;
 
 __attribute__((visibility("default"))) int madvise(void *address, size_t size, int advice) {
     if (taken_over && (advice == MADV_DONTNEED || advice == MADV_FREE)) {
-        const struct Head *table = image_table();
+        const struct Head *table = LEFT->head;
         const struct Span *spans = (const struct Span *)((const char *)table + table->spans);
         uint64_t from = (uint64_t)address, to = (from + size + PAGE - 1) & ~(PAGE - 1);
         if (from & (PAGE - 1)) goto plain;
@@ -76,7 +75,7 @@ static Object *dump_here(Object *self, Object *path) {
 static Object *set_quick(Object *self, Object *flag) {
     (void)self;
     leave_quickly = (int)python.PyLong_AsLong(flag);
-    return python.PyLong_FromLong(taken_over ? image_ignored() : 0);
+    return python.PyLong_FromLong(taken_over ? (long)LEFT->ignored : 0);
 }
 
 static Method methods[] = {
@@ -220,33 +219,14 @@ static void stop_brk(void) {
     mmap(page, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 }
 
-static void scrub(char **envp, const char *name) {
-    size_t length = strlen(name);
-    for (char **at = envp; *at; at++)
-        if (!strncmp(*at, name, length) && (*at)[length] == '=') {
-            memset(*at, 0, strlen(*at));
-            for (char **next = at; (*next = next[1]); next++) {}
-            return;
-        }
-}
-
-__attribute__((constructor)) static void start(int argc, char **argv, char **envp) {
-    (void)argc;
-    const char *image = getenv("ENTREPOT_IMAGE"), *prepare = getenv("ENTREPOT_PREPARE");
-    if (image) {
-        char path[4096];
-        if (strlen(image) >= sizeof path) return;
-        strcpy(path, image);
-        scrub(envp, "ENTREPOT_IMAGE");
-        scrub(envp, "LD_PRELOAD");
-        image_restore(path, argv, envp);
-    } else if (prepare && strchr(prepare, ':') && strlen(prepare) < sizeof resident_path) {
-        control = atol(prepare);
-        strcpy(resident_path, strchr(prepare, ':') + 1);
-        unsetenv("ENTREPOT_PREPARE");
-        syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* unobserved: nothing is left of a keeper that is killed */
-        stop_brk();
-        preparing = 1;
-        if (!find_python(&python) || python.PySys_AddAuditHook(on_audit, NULL)) _exit(74);
-    }
+__attribute__((constructor)) static void start(void) {
+    const char *prepare = getenv("ENTREPOT_PREPARE");
+    if (!prepare || !strchr(prepare, ':') || strlen(prepare) >= sizeof resident_path) return;
+    control = atol(prepare);
+    strcpy(resident_path, strchr(prepare, ':') + 1);
+    unsetenv("ENTREPOT_PREPARE");
+    syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* unobserved: nothing is left of a keeper that is killed */
+    stop_brk();
+    preparing = 1;
+    if (!find_python(&python) || python.PySys_AddAuditHook(on_audit, NULL)) _exit(74);
 }

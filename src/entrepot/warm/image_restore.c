@@ -1,38 +1,37 @@
 /* Give this process the memory of an image (see image.h) and go on there.
  *
- * Called before Python's own start, with one thread and nothing to lose. What belongs to the
- * kernel's side of the process (its id, parent, session, terminal, descriptors, limits, signal mask)
- * stays as it is; only memory and the registers that point to it are exchanged.
+ * An auditor of the dynamic loader (rtld-audit(7), LD_AUDIT): `la_version` is called when the
+ * interpreter has been executed and none of its libraries is mapped yet, with one thread and nothing to
+ * lose. What belongs to the kernel's side of the process (its id, parent, session, terminal,
+ * descriptors, limits, signal mask) stays as it is; only memory and the registers that point to it are
+ * exchanged. This library depends on no other and calls nothing but the kernel.
  *
  * The work is done by `rebuild`, a copy of which stands with its stack and tables at WORKSHOP, where
- * neither the old nor the new memory is. It calls nothing but the kernel. If something is missing it
- * starts the interpreter again, cold (`exec` keeps the process).
+ * neither the old nor the new memory is. If something is missing it starts the interpreter again,
+ * cold (`exec` keeps the process).
  *
- * Before anything is given up, everything that can be known is checked; then `image_restore` returns.
+ * Before anything is given up, everything that can be known is checked; then `la_version` returns 0,
+ * the loader forgets this library, and the interpreter starts as ever.
  */
 #define _GNU_SOURCE
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
-#include <string.h>
+#include <stdint.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 #include <asm/prctl.h>
 
 #include "image.h"
-#include "image_parts.h"
 
+#define PUBLIC __attribute__((visibility("default")))
 #define RSEQ_SIGNATURE 0x53053053
-#define CODE_BYTES (16 * PAGE)
-#define STACK_BYTES (16 * PAGE)
-#define OLD_MAPS 4000
+#define OLD_MAPS 1000
 
 struct State {
-    struct Head *head;
+    struct Left left; /* first: this is what the program's process finds */
     struct File *files;
     struct Map *maps;
     char *text;
@@ -41,7 +40,6 @@ struct State {
     struct Area special[4];
     int64_t image_fd;
     char **argv, **envp; /* for a cold start */
-    uint64_t ignored;    /* bit per signal that whoever started us ignores */
     uint64_t workshop_bytes;
 };
 
@@ -71,7 +69,7 @@ INLINE void start_cold(struct State *state, char *exe) {
 /* The kernel's pages of clock data and code go where the image's C library expects them. */
 INLINE int move_special(struct State *state) {
     for (int index = 0; index < 3; index++) {
-        struct Area from = state->special[index], to = state->head->special[index];
+        struct Area from = state->special[index], to = state->left.head->special[index];
         if (!from.size || from.start == to.start) continue;
         long got = call6(SYS_mremap, (long)from.start, (long)from.size, (long)from.size, MREMAP_MAYMOVE | MREMAP_FIXED,
                          (long)to.start, 0);
@@ -90,7 +88,7 @@ INLINE int is_file(long fd, struct File *file) {
 
 INLINE int make_maps(struct State *state) {
     long fd = -1, current = -1;
-    for (uint64_t index = 0; index < state->head->map_count; index++) {
+    for (uint64_t index = 0; index < state->left.head->map_count; index++) {
         struct Map *map = &state->maps[index];
         long from = -1;
         if (map->from == FROM_IMAGE) from = state->image_fd;
@@ -112,7 +110,7 @@ INLINE int make_maps(struct State *state) {
 }
 
 RESTORER __attribute__((noreturn, used)) static void rebuild(struct State *state) {
-    struct Head *head = state->head;
+    struct Head *head = state->left.head;
     char exe[16] = {'/', 'p', 'r', 'o', 'c', '/', 's', 'e', 'l', 'f', '/', 'e', 'x', 'e', 0, 0};
     if (move_special(state)) start_cold(state, exe);
     for (uint64_t index = 0; index < state->old_count; index++)
@@ -130,11 +128,32 @@ RESTORER __attribute__((noreturn, used)) static void rebuild(struct State *state
     if (head->altstack[0] && head->altstack[2]) call3(SYS_sigaltstack, (long)head->altstack, 0, 0);
     for (long number = 1; number <= 64; number++) {
         struct Handler *handler = &head->handlers[number];
-        if (!handler->handler || (state->ignored >> (number - 1) & 1)) continue;
+        if (!handler->handler || (state->left.ignored >> (number - 1) & 1)) continue;
         call6(SYS_rt_sigaction, number, (long)handler, 0, 8, 0, 0);
     }
     __asm__ volatile("mov %0, %%rsp\n\txor %%ebp, %%ebp\n\tpush $0\n\tjmp *%1" : : "r"(head->stack), "r"(head->resume) : "memory");
     __builtin_unreachable();
+}
+
+/* What a freestanding library has to bring along. */
+static uint64_t count_text(const char *text) {
+    uint64_t size = 0;
+    while (text[size]) size++;
+    return size;
+}
+
+static int is_same(const char *one, const char *other) {
+    while (*one && *one == *other) one++, other++;
+    return *one == *other;
+}
+
+static const char *find_value(const char *item, const char *name) {
+    while (*name && *item == *name) item++, name++;
+    return *name || *item != '=' ? NULL : item + 1;
+}
+
+static void copy(void *to, const void *from, uint64_t size) {
+    for (uint64_t index = 0; index < size; index++) ((volatile char *)to)[index] = ((const char *)from)[index];
 }
 
 static int overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size) {
@@ -153,33 +172,31 @@ static int hex(const char **at, uint64_t *value) {
 }
 
 /* Note what is mapped now, and find out whether anything that must stay is in the way. */
-static int plan_restore(struct State *state, char *buffer, size_t size) {
-    int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-    size_t used = 0;
-    ssize_t got;
+static int plan_restore(struct State *state, char *buffer, uint64_t size) {
+    long fd = call6(SYS_openat, AT_FDCWD, (long)"/proc/self/maps", O_RDONLY | O_CLOEXEC, 0, 0, 0);
+    uint64_t used = 0;
+    long got;
     if (fd < 0) return -1;
-    while (used < size - 1 && (got = read(fd, buffer + used, size - 1 - used)) > 0) used += (size_t)got;
-    close(fd);
+    while (used < size - 1 && (got = call3(SYS_read, fd, (long)buffer + (long)used, (long)(size - 1 - used))) > 0) used += (uint64_t)got;
+    call3(SYS_close, fd, 0, 0);
     if (used >= size - 1) return -1;
     buffer[used] = 0;
-    static const char *special[] = {"[vvar]", "[vvar_vclock]", "[vdso]"};
-    struct Head *head = state->head;
+    struct Head *head = state->left.head;
     for (char *line = buffer, *next; line && *line; line = next) {
-        next = strchr(line, '\n');
-        if (next) *next++ = 0;
+        char *name = line;
+        for (next = line; *next && *next != '\n'; next++)
+            if (*next == ' ') name = next + 1;
+        if (*next) *next++ = 0;
         const char *at = line;
         uint64_t start, end;
         if (!hex(&at, &start) || *at++ != '-' || !hex(&at, &end)) return -1;
-        char *name = strrchr(line, ' ') + 1;
-        int known = -1;
-        for (int index = 0; index < 3; index++)
-            if (!strcmp(name, special[index])) known = index;
+        int known = is_same(name, "[vvar]") ? 0 : is_same(name, "[vvar_vclock]") ? 1 : is_same(name, "[vdso]") ? 2 : -1;
         if (known >= 0) {
             state->special[known] = (struct Area){start, end - start};
             continue;
         }
-        if (!strcmp(name, "[vsyscall]") || (start >= WORKSHOP && start < WORKSHOP + state->workshop_bytes)) continue;
-        if (!strcmp(name, "[stack]")) { /* the arguments are in it: it stays, room to grow included */
+        if (is_same(name, "[vsyscall]") || (start >= WORKSHOP && start < WORKSHOP + state->workshop_bytes)) continue;
+        if (is_same(name, "[stack]")) { /* the arguments are in it: it stays, room to grow included */
             for (uint64_t index = 0; index < head->map_count; index++)
                 if (overlap(start - (64 << 20), end - start + (64 << 20), state->maps[index].start, state->maps[index].size))
                     return -1;
@@ -198,76 +215,105 @@ static int plan_restore(struct State *state, char *buffer, size_t size) {
                 return -1;
     }
     /* What lies where the kernel's pages go is unmapped before they arrive; the list must not unmap them again. */
-    uint64_t count = state->old_count;
-    for (uint64_t index = 0; index < count; index++)
+    for (uint64_t index = 0; index < state->old_count; index++)
         for (int two = 0; two < 3; two++)
             if (overlap(state->olds[index].start, state->olds[index].size, head->special[two].start, head->special[two].size))
                 return -1;
     return 0;
 }
 
-/* glibc registered its own area for restartable sequences; the kernel must not write there any more. */
-static int leave_rseq(void) {
-    const ptrdiff_t *offset = dlsym(RTLD_DEFAULT, "__rseq_offset");
-    const unsigned *size = dlsym(RTLD_DEFAULT, "__rseq_size");
-    if (!offset || !size || !*size) return 0;
-    uint64_t fs = 0;
-    if (syscall(SYS_arch_prctl, ARCH_GET_FS, &fs)) return -1;
-    return (int)syscall(SYS_rseq, fs + (uint64_t)*offset, *size < 32 ? 32 : *size, 1, RSEQ_SIGNATURE);
+/* glibc has its own area for restartable sequences; the kernel must not write there any more. */
+static int leave_rseq(const struct Head *head) {
+    uint64_t fs = 0, own[8] __attribute__((aligned(32))) = {0};
+    if (call3(SYS_arch_prctl, ARCH_GET_FS, (long)&fs, 0)) return -1;
+    if (head->rseq_size &&
+        !call6(SYS_rseq, (long)(fs + (uint64_t)head->rseq_offset), (long)head->rseq_size, 1, RSEQ_SIGNATURE, 0, 0))
+        return 0;
+    /* It is not where the image's C library has it: then there must be none at all. */
+    if (call6(SYS_rseq, (long)own, 32, 0, RSEQ_SIGNATURE, 0, 0) == 0)
+        return (int)call6(SYS_rseq, (long)own, 32, 1, RSEQ_SIGNATURE, 0, 0);
+    return call6(SYS_rseq, (long)own, 32, 2, RSEQ_SIGNATURE, 0, 0) == -ENOSYS ? 0 : -1;
 }
 
-static struct State *get_state(void) { return (struct State *)(WORKSHOP + CODE_BYTES + STACK_BYTES); }
-struct Head *image_table(void) { return get_state()->head; }
-long image_ignored(void) { return (long)get_state()->ignored; }
-int image_is_workshop(uint64_t address) { return address >= WORKSHOP && address < WORKSHOP + (64 << 20); }
+static void note_ignored(struct State *state) {
+    for (int number = 1; number <= 64; number++) {
+        struct Handler now;
+        if (call6(SYS_rt_sigaction, number, 0, (long)&now, 8, 0, 0) == 0 && now.handler == (uint64_t)SIG_IGN)
+            state->left.ignored |= 1ull << (number - 1);
+    }
+}
 
-void image_restore(const char *path, char **argv, char **envp) {
+static void restore(const char *path, char **argv, char **envp) {
     struct Head head;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    long fd = call6(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0, 0, 0);
     if (fd < 0) return;
-    if (pread(fd, &head, sizeof head, 0) != sizeof head || head.magic != IMAGE_MAGIC || head.version != IMAGE_VERSION ||
-        head.table_bytes > (16 << 20) || head.pid == (uint64_t)getpid()) {
-        close(fd);
+    if (call6(SYS_pread64, fd, (long)&head, sizeof head, 0, 0, 0) != sizeof head || head.magic != IMAGE_MAGIC ||
+        head.version != IMAGE_VERSION || head.table_bytes > (16 << 20) || head.pid == (uint64_t)call3(SYS_getpid, 0, 0, 0)) {
+        call3(SYS_close, fd, 0, 0);
         return;
     }
     uint64_t state_bytes = (sizeof(struct State) + PAGE - 1) & ~(PAGE - 1);
-    uint64_t maps_bytes = 1 << 20;
-    uint64_t total = CODE_BYTES + STACK_BYTES + state_bytes + head.table_bytes + maps_bytes;
-    char *shop = mmap((void *)WORKSHOP, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    uint64_t maps_bytes = 1 << 18;
+    uint64_t total = WORKSHOP_CODE + WORKSHOP_STACK + state_bytes + head.table_bytes + maps_bytes;
+    char *shop = (char *)call6(SYS_mmap, (long)WORKSHOP, (long)total, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     if (shop != (char *)WORKSHOP) {
-        if (shop != MAP_FAILED) munmap(shop, total);
-        close(fd);
+        if ((unsigned long)shop < -4096ul) call3(SYS_munmap, (long)shop, (long)total, 0);
+        call3(SYS_close, fd, 0, 0);
         return;
     }
-    struct State *state = (struct State *)(shop + CODE_BYTES + STACK_BYTES);
+    struct State *state = (struct State *)(shop + WORKSHOP_CODE + WORKSHOP_STACK);
     char *table = (char *)state + state_bytes;
-    size_t code = (size_t)(__stop_restorer - __start_restorer);
-    memcpy(shop, __start_restorer, code);
-    state->head = (struct Head *)table;
+    uint64_t code = (uint64_t)(__stop_restorer - __start_restorer);
+    if (code > WORKSHOP_CODE) goto cold;
+    copy(shop, __start_restorer, code);
+    state->left.head = (struct Head *)table;
     state->workshop_bytes = total;
     state->argv = argv;
     state->envp = envp;
     state->image_fd = fd;
-    if (code > CODE_BYTES || pread(fd, table, head.table_bytes, 0) != (ssize_t)head.table_bytes ||
-        mprotect(shop, CODE_BYTES, PROT_READ | PROT_EXEC))
+    if (call6(SYS_pread64, fd, (long)table, (long)head.table_bytes, 0, 0, 0) != (long)head.table_bytes ||
+        call3(SYS_mprotect, (long)shop, WORKSHOP_CODE, PROT_READ | PROT_EXEC))
         goto cold;
     state->files = (struct File *)(table + head.files);
     state->maps = (struct Map *)(table + head.maps);
     state->text = table + head.text;
-    for (int number = 1; number <= 64; number++) {
-        struct Handler now;
-        if (syscall(SYS_rt_sigaction, number, NULL, &now, 8) == 0 && now.handler == (uint64_t)SIG_IGN)
-            state->ignored |= 1ull << (number - 1);
-    }
+    note_ignored(state);
     if (plan_restore(state, table + head.table_bytes, maps_bytes)) goto cold;
-    if (leave_rseq()) goto cold;
+    if (leave_rseq(state->left.head)) goto cold;
     void (*run)(struct State *) = (void (*)(struct State *))(shop + ((const char *)rebuild - __start_restorer));
     __asm__ volatile("mov %0, %%rsp\n\tmov %1, %%rdi\n\txor %%ebp, %%ebp\n\tcall *%2"
                      :
-                     : "r"(shop + CODE_BYTES + STACK_BYTES - 64), "r"(state), "r"(run)
+                     : "r"(shop + WORKSHOP_CODE + WORKSHOP_STACK - 64), "r"(state), "r"(run)
                      : "rdi", "memory");
     __builtin_unreachable();
 cold:
-    munmap(shop, total);
-    close(fd);
+    call3(SYS_munmap, (long)shop, (long)total, 0);
+    call3(SYS_close, fd, 0, 0);
+}
+
+/* Take a variable out of the environment, its text too: /proc shows the text. */
+static void scrub(char **at) {
+    for (volatile char *byte = *at; *byte; byte++) *byte = 0;
+    for (char **next = at; (*next = next[1]); next++) {}
+}
+
+extern void *__libc_stack_end; /* of the dynamic loader: where the arguments begin */
+
+PUBLIC unsigned la_version(unsigned version) {
+    (void)version;
+    char **argv = (char **)__libc_stack_end + 1, **envp = argv + *(long *)__libc_stack_end + 1;
+    char path[4096];
+    const char *image = NULL;
+    for (char **at = envp; *at;) {
+        const char *value = find_value(*at, "ENTREPOT_IMAGE");
+        if (value && count_text(value) < sizeof path) {
+            copy(path, value, count_text(value) + 1);
+            image = path;
+        }
+        if (value || find_value(*at, "LD_AUDIT")) scrub(at);
+        else at++;
+    }
+    if (image) restore(image, argv, envp);
+    return 0;
 }

@@ -77,6 +77,7 @@ class _Walker:
         self.armed = False
         self.filling = False  # what the stash's modules set is set again when they are handed over
         self.tail = ""
+        self.seeks_distributions = False
 
     @property
     def who(self) -> str:
@@ -125,6 +126,9 @@ class _Walker:
     def on_tail(self, tail: str, detail: str) -> None:
         self.tail = tail
 
+    def on_distributions(self, text: str, detail: str) -> None:
+        self.seeks_distributions = bool(text)
+
     def on_statement(self, text: str, detail: str) -> None:
         self.result.statements.append(text)
 
@@ -151,6 +155,8 @@ class _Walker:
             return
         if not self.armed and kind in "sk" and not stat.S_ISREG(seen.mode):
             kind = "e" if kind == "s" else "z"  # site asks whether directories are there
+        if self.seeks_distributions and kind in "sl":
+            kind = {"s": "e", "l": "d"}[kind]
         follows = kind not in "kzp"
         asked = self.result.files.setdefault((path, follows), {})
         if kind == "l" and not self.armed and not self.stack:
@@ -158,7 +164,7 @@ class _Walker:
         before = asked.setdefault(kind, seen)
         if before.mode != seen.mode or (before.ctime_ns != seen.ctime_ns and not stat.S_ISDIR(seen.mode)):
             self.result.young = path  # changed while we looked
-        if seen.is_young and kind in "oysklf" and not path.endswith("__pycache__"):
+        if seen.is_young and kind in "oysklfd" and not path.endswith("__pycache__"):
             self.result.young = path
         self.result.readers.setdefault(path, self.who)
 
@@ -280,6 +286,7 @@ _WORDS = {
     "C": "cached",
     "F": "tail",
     "J": "statement",
+    "L": "distributions",
     "V": "variable",
     "c": "variable",
     "W": "all_variables",

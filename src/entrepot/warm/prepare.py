@@ -35,6 +35,7 @@ from entrepot.warm.wire import MAX_MESSAGE, Garbled, Request, make_message, pars
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 LIBRARY = os.path.join(HERE, "_image.so")
+RESTORER = os.path.join(HERE, "_restore.so")
 OBSERVER = os.path.join(os.path.dirname(HERE), "trace", "_observe.so")
 RESIDENT = os.path.join(HERE, "resident.py")
 

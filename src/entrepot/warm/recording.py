@@ -144,11 +144,14 @@ def _make_inputs(path: str, follow: bool, asked: dict[str, Seen], tails: tuple[s
         made.append(FileInput(path, "whole", True, asked["s"]))
         if not is_dir:
             return made
-    if is_dir or "f" in asked or "l" in asked or "h" in asked:
+    if is_dir or asked.keys() & {"f", "l", "h", "d"}:
         if "l" in asked:
             made.append(FileInput(path, "listing", True, asked["l"], digest=make_digest(path, "listing")))
         if "h" in asked:
             made.append(FileInput(path, "start", True, asked["h"], digest=make_digest(path, "start")))
+        if "d" in asked:
+            digest = make_digest(path, "distributions")
+            made.append(FileInput(path, "distributions", True, asked["d"], digest=digest))
         if "f" in asked:
             made.append(
                 FileInput(

@@ -149,11 +149,15 @@ def wait(report: "dict[str, Any]", stash: "Any") -> None:
     RUN["stash"] = stash
     stash.start_cold = start_cold
     RUN["late"] = answer["late"].decode("utf-8", "surrogateescape") + "/" + answer["name"]
+    for finder in sys.path_importer_cache.values():
+        if hasattr(finder, "_path_mtime"):
+            setattr(finder, "_path_mtime", -1)  # noqa: B010 (a FileFinder's, which reads its folder anew)
+    RUN["modules"] = frozenset(sys.modules)
+    RUN["newest"] = next(reversed(sys.modules))
+    environment = [*posix.environ.items()]
     gc.collect()
     if answer["quick"]:
-        gc.freeze()
-    RUN["modules"] = frozenset(sys.modules)
-    environment = [*posix.environ.items()]
+        gc.freeze()  # collections of the run look at none of what is here, and copy no page of it
     child = fork_quietly()
     if child:
         status = posix.waitpid(child, 0)[1]
@@ -197,9 +201,6 @@ def take_up(answer: "dict[str, Any]", started_with: "dict[bytes, bytes]") -> Non
     take_signals(ignored)
     for number, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
         take_stream(number, name)
-    for finder in sys.path_importer_cache.values():
-        if hasattr(finder, "_path_mtime"):
-            setattr(finder, "_path_mtime", -1)  # noqa: B010 (a FileFinder's, which reads its folder anew)
     threading = sys.modules.get("threading")
     if threading is not None:
         threading._main_thread._set_native_id()
@@ -312,15 +313,11 @@ def finish() -> int:
     flush("stderr")
     gc.collect()
     clear(modules["__main__"].__dict__)
-    for name, module in reversed(list(modules.items())):
-        if (
-            name not in RUN["modules"]
-            and name != "__main__"
-            and isinstance(getattr(module, "__dict__", None), dict)
-            and RUN["stash"] is not None
-            and name not in RUN["stash"].taken
-        ):
-            clear(module.__dict__)
+    taken = frozenset(RUN["stash"].taken) if RUN["stash"] is not None else frozenset()
+    for name in find_added():
+        names = getattr(modules.get(name), "__dict__", None)
+        if name != "__main__" and name not in taken and isinstance(names, dict):
+            clear(names)
     gc.collect()
     if flush("stdout"):
         result = -1
@@ -328,12 +325,28 @@ def finish() -> int:
     return result
 
 
+def find_added() -> "list[Any]":
+    """Return the names that this run has put into `sys.modules`, the newest first.
+
+    Looking at the image's own names, which come before them, would copy a page of memory for each.
+    """
+    had, modules = RUN["modules"], sys.modules
+    added = []
+    for name in reversed(modules):
+        if name == RUN["newest"]:
+            break
+        added.append(name)
+    if len(modules) != len(had) + len(added):  # some of the image's were taken out, or put in again
+        added = [name for name in reversed(modules) if name not in had]
+    return added
+
+
 def report_late() -> None:
     """Write down what the program went on to import, for the next image."""
     if RUN["late"] is None or RUN["stash"] is None:
         return
     stash = RUN["stash"]
-    names = LOADED["warm/late/resident.py"]["list_late"](RUN["modules"])
+    names = LOADED["warm/late/resident.py"]["list_late"](reversed(find_added()))
     expected = {*stash.waiting, *stash.taken, *RUN["settings"]["plan"]["avoid"]}
     if expected.issuperset(names):
         return

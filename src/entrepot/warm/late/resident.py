@@ -512,8 +512,8 @@ def _is_monitored() -> bool:
 SERVED: list[Stash] = []  # the stash of this run
 
 
-def list_late(before) -> list[str]:  # type: ignore[no-untyped-def]
-    """Return the names that a run imported beyond `before`, in order: what the next stash may hold.
+def list_late(added) -> list[str]:  # type: ignore[no-untyped-def]
+    """Return which of the names that a run has added to `sys.modules` the next stash may hold, in order.
 
     Only modules of distributions and of the standard library: the program's own may register
     themselves with each other, and are initialised in the order in which the program does it.
@@ -526,8 +526,9 @@ def list_late(before) -> list[str]:  # type: ignore[no-untyped-def]
         "BuiltinImporter FrozenImporter"
     )
     found = ["!" + name for stash in SERVED for name in stash.final]
-    for name, module in list(sys.modules.items()):
-        if name in before or type(name) is not str:
+    for name in added:
+        module = sys.modules.get(name)
+        if type(name) is not str:
             continue
         file = getattr(module, "__file__", None)
         if type(file) is str and not is_external(file):

@@ -1,0 +1,79 @@
+"""A folder with a program and a store of its own, run through the real client: `with Stored(tmp_path) as place`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from entrepot.warm.images import get_keeper
+
+CLIENT = Path(__file__).parents[2] / "src" / "entrepot" / "warm" / "_client"
+NEEDS_CLIENT = not CLIENT.exists() and not os.environ.get("ENTREPOT_REQUIRE_ALL")
+WAIT_S = 60
+
+
+class Stored:
+    """Runs programs in one folder, plain and through a store that is gone at the end."""
+
+    def __init__(self, path: Path, python: str = sys.executable, **env: str) -> None:
+        self.path = path
+        self.store = path / "store"
+        self.python = python
+        kept = {
+            key: value
+            for key, value in os.environ.items()
+            if key not in ("CI", "LD_PRELOAD") and not key.startswith(("ENTREPOT_", "PYTEST", "COV"))
+        }
+        self.env = {**kept, "ENTREPOT_DIR": str(self.store), "ENTREPOT_LOG": "1", **env}
+
+    def __enter__(self) -> Stored:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        keeper = get_keeper(str(self.store))
+        if keeper:
+            os.kill(keeper, signal.SIGKILL)
+
+    def write(self, **files: str) -> None:
+        """Write modules: `write(main="import a", a="x = 1")`; `__` in a name is a folder."""
+        for name, text in files.items():
+            path = self.path / (name.replace("__", "/") + ".py")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    def plain(self, *arguments: str, **env: str) -> tuple[int, str, str]:
+        """Run it under python itself."""
+        return self._run([self.python, *(arguments or ("main.py",))], env)
+
+    def run(self, *arguments: str, **env: str) -> tuple[str, tuple[int, str, str]]:
+        """Run it through entrepot; return how it was (warm, base: ..., cold: ...) and the outcome."""
+        status, out, err = self._run(
+            [str(CLIENT), "run", "--python", self.python, *(arguments or ("main.py",))], env
+        )
+        how, _, err = err.partition("\n")
+        return how.removeprefix("entrepot: "), (status, out, err)
+
+    def prepare(self, *arguments: str, **env: str) -> None:
+        """Have the program's image made."""
+        end = time.monotonic() + WAIT_S
+        while (said := self.run("--prepare", *(arguments or ("main.py",)), **env))[1][0] == 1:
+            assert time.monotonic() < end, f"no image was made: {said}"
+            time.sleep(0.05)
+        assert said[1][0] == 0, said
+
+    def _run(self, command: list[str], env: dict[str, str]) -> tuple[int, str, str]:
+        done = subprocess.run(
+            command,
+            cwd=self.path,
+            env={**self.env, **env},
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=WAIT_S,
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr
