@@ -42,6 +42,7 @@ COMMANDS = {
     "trace": "entrepot.commands.trace",
     "names": "entrepot.commands.names",
     "explain": "entrepot.commands.explain",
+    "studio": "entrepot.commands.studio",
 }
 
 

@@ -1,0 +1,297 @@
+"""One page of the studio: the frame, the views in it, and what all of them need.
+
+A page is made anew each time a browser asks for it; all that lasts is in the studio's session and documents.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Protocol
+
+from nicegui import Client, background_tasks, ui
+
+from entrepot.errors import EntrepotError
+from entrepot.studio.elements import make_button, style_sheet
+from entrepot.studio.programs import KINDS, parse_arguments
+from entrepot.studio.run_board import RunBoard
+from entrepot.studio.studio import Studio
+from entrepot.studio.view_code import CodeView
+
+BUSY_AFTER_S = 0.4
+
+
+class View(Protocol):
+    """A part of the page that is shown in turn with others."""
+
+    def build(self) -> None:
+        """Make the elements (inside the view's container)."""
+
+    def shown(self) -> None:
+        """It has come to the front."""
+
+    def files_changed(self) -> None:
+        """As `Page`."""
+
+    def document_changed(self, name: str, *, by: object) -> None:
+        """As `Page`."""
+
+
+# Key -> label, icon, what it is for.
+VIEWS = {
+    "code": ("Code", "code", "Write and run"),
+}
+
+
+class StudioPage:
+    """The page in one browser tab."""
+
+    def __init__(self, studio: Studio, board: RunBoard) -> None:
+        self.studio = studio
+        self.board = board
+        self.owner = ""
+        self.client: Client = ui.context.client
+        self.views: dict[str, View] = {}
+        self._panels: dict[str, ui.element] = {}
+        self._built: set[str] = set()
+        self._busy: list[str] = []
+
+    async def build(self) -> None:
+        """Make the page, then wait for its browser."""
+        ui.add_css(style_sheet())
+        ui.query("html").props("lang=en")
+        self.dark = ui.dark_mode({"light": False, "dark": True}.get(self.studio.session.theme))
+        self.code = CodeView(self)
+        self.views = {"code": self.code}
+        with ui.element("div").classes("studio"):
+            self._build_header()
+            with ui.element("div").classes("body"):
+                self._build_rail()
+                with ui.element("main").classes("stage"):
+                    for key in self.views:
+                        self._panels[key] = (
+                            ui.element("section").classes("panel").props(f'aria-label="{VIEWS[key][0]}"')
+                        )
+            self._build_status()
+        self._build_keys()
+        self.show(self.studio.session.view if self.studio.session.view in self.views else "code")
+        self.studio.pages.append(self)
+        self.client.on_delete(self._leave)
+        await self.client.connected(timeout=30)
+        self.owner = self.client.tab_id or self.client.id
+        self.board.arrive(self.owner)
+        self.code.attach_runs()
+
+    def _leave(self) -> None:
+        if self in self.studio.pages:
+            self.studio.pages.remove(self)
+        if self.owner:
+            self.board.leave(self.owner)
+
+    def _build_header(self) -> None:
+        session = self.studio.session
+        with ui.element("header").classes("top"):
+            ui.label("entrepot").classes("mark")
+            ui.label(self.studio.name).classes("folder").tooltip(self.studio.workspace.root)
+            ui.element("div").classes("space")
+            with ui.element("div").classes("runbar"):
+                self.entry = ui.select(
+                    [], with_input=True, new_value_mode="add", on_change=self._choose_entry
+                )
+                self.entry.props(
+                    'dense borderless options-dense hide-dropdown-icon aria-label="What Run runs" placeholder="main.py"'
+                ).classes("entry")
+                self.arguments = ui.input(
+                    value=session.arguments, placeholder="arguments", on_change=self._set_arguments
+                )
+                self.arguments.props('dense borderless aria-label="Arguments"').classes("arguments")
+                self.run_button = make_button(
+                    "Run", icon="play_arrow", tip="Run (Ctrl+Enter)", act=lambda: self.run("run"), css="run"
+                )
+                with (
+                    make_button(icon="arrow_drop_down", label="Other ways to run", css="more"),
+                    ui.menu().props("auto-close"),
+                ):
+                    for kind, label in KINDS.items():
+                        ui.menu_item(label, on_click=lambda kind=kind: self.run(kind))
+                self.stop_button = make_button(
+                    "Stop", icon="stop", tip="Stop the program", act=self._stop, css="stop"
+                )
+            ui.element("div").classes("space")
+            make_button(icon="contrast", label="Light or dark", act=self._turn_theme, css="quiet")
+        self.refresh_entries()
+
+    def _build_rail(self) -> None:
+        self._rail: dict[str, ui.button] = {}
+        with ui.element("nav").classes("rail").props('aria-label="Views"'):
+            for key in self.views:
+                label, icon, tip = VIEWS[key]
+                button = make_button(label, icon=icon, tip=tip, act=lambda key=key: self.show(key))
+                button.props("stack")
+                self._rail[key] = button
+
+    def _build_status(self) -> None:
+        with ui.element("footer").classes("status").props('role="status"'):
+            self.status = ui.label("").classes("said")
+            ui.element("div").classes("space")
+            self._busy_mark = ui.element("div").classes("busy")
+            with self._busy_mark:
+                ui.spinner(size="14px", thickness=6)
+                self._busy_text = ui.label("")
+            self._busy_mark.set_visibility(False)
+            ui.label(self.studio.python).classes("python").tooltip("The interpreter of the programs")
+
+    def _build_keys(self) -> None:
+        def pressed(event: Any) -> None:
+            if event.action.keydown and event.modifiers.ctrl and event.key == "Enter":
+                self.run("run")
+            elif event.action.keydown and event.modifiers.alt and str(event.key).isdigit():
+                keys = list(self.views)
+                if 0 < int(str(event.key)) <= len(keys):
+                    self.show(keys[int(str(event.key)) - 1])
+
+        ui.keyboard(on_key=pressed, ignore=[])
+
+    # What views and buttons ask for.
+
+    def show(self, key: str) -> None:
+        """Bring a view to the front."""
+        view = self.views[key]
+        if key not in self._built:
+            self._built.add(key)
+            with self._panels[key]:
+                view.build()
+        for name, panel in self._panels.items():
+            panel.classes(add="is-front" if name == key else "", remove="" if name == key else "is-front")
+            self._rail[name].classes(
+                add="is-front" if name == key else "", remove="" if name == key else "is-front"
+            )
+            self._rail[name].props(f"aria-current={'page' if name == key else 'false'}")
+        self.studio.session.view = key
+        view.shown()
+
+    def say(self, text: str, *, kind: str = "info") -> None:
+        """Show a short notice. kind: "info", "good" or "bad"."""
+        color = {"info": "dark", "good": "positive", "bad": "negative"}[kind]
+        with self.client:
+            ui.notify(
+                text,
+                color=color,
+                position="bottom",
+                multi_line=len(text) > 80,
+                timeout=8000 if kind == "bad" else 3000,
+            )
+
+    @contextlib.contextmanager
+    def reporting(self) -> Any:
+        """Say what went wrong inside, instead of failing."""
+        try:
+            yield
+        except EntrepotError as error:
+            self.say(str(error), kind="bad")
+        except OSError as error:
+            self.say(f"{error.filename or 'the file'}: {error.strerror or error}", kind="bad")
+
+    @contextlib.asynccontextmanager
+    async def busy(self, text: str) -> AsyncIterator[None]:
+        """Say what is being done, once it takes a while."""
+        self._busy.append(text)
+        timer = asyncio.get_running_loop().call_later(BUSY_AFTER_S, self._show_busy)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            self._busy.remove(text)
+            self._show_busy()
+
+    def _show_busy(self) -> None:
+        if self.client.is_deleted:
+            return
+        self._busy_mark.set_visibility(bool(self._busy))
+        self._busy_text.set_text(self._busy[-1] if self._busy else "")
+
+    def later(self, work: Awaitable[Any]) -> None:
+        """Do something after the event that asked for it, and report what goes wrong."""
+
+        async def doing() -> None:
+            with self.client, self.reporting():
+                await work
+
+        background_tasks.create(doing())
+
+    async def ask(self, question: str, *, yes: str, no: str = "Cancel", danger: bool = False) -> bool:
+        """Ask something in a dialog."""
+        with self.client, ui.dialog() as dialog, ui.card().classes("ask"):
+            ui.label(question).classes("question")
+            with ui.element("div").classes("answers"):
+                make_button(no, act=lambda: dialog.submit(False))
+                button = make_button(yes, act=lambda: dialog.submit(True), css="danger" if danger else "main")
+                button.props("autofocus")
+        try:
+            return bool(await dialog)
+        finally:
+            dialog.delete()
+
+    def run(self, kind: str, entry: str | None = None) -> None:
+        """Save what was typed and run the program."""
+        entry = entry or self.studio.session.entry
+        if not entry:
+            self.say("There is nothing to run yet: make a main.py first.")
+            return
+        with self.reporting():
+            self.studio.documents.save_all()
+            self.studio.look_now()
+            self.studio.tell_files()
+            arguments = parse_arguments(self.studio.session.arguments)
+            shown = self.board.start(self.owner, kind, entry, arguments, size=self.code.terminal_size)
+            self.show("code")
+            self.code.show_run(shown)
+
+    async def _stop(self) -> None:
+        shown = self.code.shown_run
+        if shown is not None and shown.run.is_running:
+            async with self.busy("Stopping…"):
+                await shown.run.stop()
+
+    def _choose_entry(self, event: Any) -> None:
+        value = str(event.value or "").strip()
+        if value and value != self.studio.session.entry:
+            self.studio.session.entry = value
+            self.studio.state.save()
+
+    def _set_arguments(self, event: Any) -> None:
+        self.studio.session.arguments = str(event.value or "")
+
+    def refresh_entries(self) -> None:
+        """Offer what can be run."""
+        entry = self.studio.session.entry
+        options = list(dict.fromkeys([*self.studio.entries[:200], *([entry] if entry else [])]))
+        self.entry.set_options(options, value=entry or None)
+
+    def _turn_theme(self) -> None:
+        order = ["auto", "light", "dark"]
+        theme = (
+            order[(order.index(self.studio.session.theme) + 1) % 3]
+            if self.studio.session.theme in order
+            else "auto"
+        )
+        self.studio.session.theme = theme
+        self.dark.value = {"light": False, "dark": True}.get(theme)
+        self.say({"auto": "Light or dark as the system is", "light": "Light", "dark": "Dark"}[theme])
+
+    # What the studio tells.
+
+    def files_changed(self) -> None:
+        with self.client:
+            self.refresh_entries()
+            for key in self._built:
+                self.views[key].files_changed()
+
+    def document_changed(self, name: str, *, by: object) -> None:
+        with self.client:
+            for key in self._built:
+                self.views[key].document_changed(name, by=by)
+
+
+Task = Callable[[], Awaitable[None]]
