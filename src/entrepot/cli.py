@@ -38,6 +38,7 @@ COMMANDS = {
     "rename": "entrepot.commands.rename",
     "expand": "entrepot.commands.expand",
     "join": "entrepot.commands.join",
+    "bundle": "entrepot.commands.bundle",
     "undo": "entrepot.commands.undo",
     "trace": "entrepot.commands.trace",
     "names": "entrepot.commands.names",

@@ -1,0 +1,166 @@
+"""`entrepot bundle`: a program as one file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from entrepot.ship.contents import Contents
+    from entrepot.trace.records import Record
+
+SUMMARY = "make one file of a program and the modules it reaches, to run elsewhere"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument(
+        "script", nargs="?", metavar="SCRIPT", help="the entry point (a folder: its __main__.py)"
+    )
+    parser.add_argument(
+        "-m", dest="module", metavar="MODULE", help="the entry point is what `python -m MODULE` runs"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="the file to write, such as app.pyz")
+    parser.add_argument(
+        "--include", choices=("own", "all"), default="own",
+        help="the program's own modules (default), or the installed distributions that it needs too",
+    )  # fmt: skip
+    parser.add_argument(
+        "--python", nargs="+", action="extend", metavar="VERSION",
+        help="Pythons to carry bytecode for, as 3.11 3.12, or paths of interpreters (default: this one)",
+    )  # fmt: skip
+    parser.add_argument("--add", action="append", default=[], metavar="MODULE", help="carry this module too")
+    parser.add_argument(
+        "--data", action="append", default=[], metavar="PATTERN",
+        help="carry files beside the entry point too, as 'config/*.toml'",
+    )  # fmt: skip
+    parser.add_argument(
+        "--path", action="append", default=[], metavar="DIR", help="look for own modules here too"
+    )
+    parser.add_argument(
+        "--trace", action="append", default=[], metavar="ARGS",
+        help="run the program with these arguments and carry what it imports too",
+    )  # fmt: skip
+    parser.add_argument(
+        "--record", action="append", default=[], metavar="FILE",
+        help="carry what a run imported whose record `entrepot trace --format json` wrote",
+    )  # fmt: skip
+    parser.add_argument(
+        "--environment", metavar="PATH", help="interpreter or virtual environment of the program"
+    )
+    parser.add_argument(
+        "--shebang", default="/usr/bin/env python3", help="the first line's command; '' for none"
+    )
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument(
+        "--verify", nargs="+", metavar=("FILE", "SHA256"),
+        help="instead: compare the hashes in a bundle with its contents, and the whole file with SHA256",
+    )  # fmt: skip
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the command."""
+    if args.verify:
+        return _verify(args)
+    if (args.script is None) == (args.module is None) or not args.output:
+        print("entrepot bundle: give a SCRIPT or -m MODULE, and -o FILE", file=sys.stderr)
+        return 2
+    from entrepot.ship.bundle import list_sources, make_bundle, write_bundle
+    from entrepot.ship.bytecode import compile_all, find_interpreter
+    from entrepot.ship.collect import collect
+    from entrepot.ship.reach import find_entry
+    from entrepot.trace.records import Record
+
+    entry = find_entry(args.script, args.module, args.path)
+    records = [Record.from_json(Path(path).read_text(encoding="utf-8")) for path in args.record]
+    records += [_trace(args, arguments) for arguments in args.trace]
+    contents = collect(
+        entry, include=args.include, folders=args.path, added=args.add, data=args.data, records=records,
+        python=args.environment,
+    )  # fmt: skip
+    sources = list_sources(contents)
+    missing = []
+    bytecodes = {}
+    for version in args.python or [f"{sys.version_info[0]}.{sys.version_info[1]}"]:
+        python = find_interpreter(version)
+        if python is None:
+            missing.append(version)
+        else:
+            made = compile_all(python, version, sources)
+            bytecodes[made.key] = made
+    data = make_bundle(contents, bytecodes.values(), shebang=args.shebang)
+    write_bundle(args.output, data)
+    _tell(args, contents, [one.tag for one in bytecodes.values()], missing, data)
+    return 0
+
+
+def _trace(args: argparse.Namespace, arguments: str) -> Record:
+    from entrepot.trace.running import record
+
+    program = [args.script] if args.script is not None else ["-m", args.module]
+    run = record(*program, *shlex.split(arguments), python=args.environment)
+    print(f"entrepot bundle: the traced run ended with status {run.status}", file=sys.stderr)
+    return run.record
+
+
+def _tell(
+    args: argparse.Namespace, contents: Contents, tags: list[str], missing: list[str], data: bytes
+) -> None:
+    """Print what was made, and what is not in it."""
+    import hashlib
+
+    digest = hashlib.sha256(data).hexdigest()
+    if args.format == "json":
+        answer = {
+            "file": args.output,
+            "size_bytes": len(data),
+            "sha256": digest,
+            "modules": sorted(contents.names),
+            "files": sorted(contents.files),
+            "real": sorted(contents.real),
+            "bytecode": sorted(tags),
+            "not_compiled": missing,
+            "needed": list(contents.needed),
+            "left_out": [
+                {"what": item.what, "reason": item.reason, "path": item.path, "line": item.line}
+                for item in contents.left_out
+            ],
+        }
+        print(json.dumps(answer, indent=1))
+        return
+    size = f"{len(data) / 1e6:.1f} MB" if len(data) > 999_999 else f"{max(1, len(data) // 1000)} kB"
+    print(
+        f"{args.output}: {len(contents.files)} files, {size}, bytecode for {', '.join(sorted(tags)) or 'none'}"
+    )
+    print(f"  sha256 {digest}")
+    if contents.real:
+        print(f"  laid out as files at the first start: {len(contents.real)}")
+    if contents.needed:
+        print(f"  needed where it runs and not included (--include all): {', '.join(contents.needed)}")
+    for version in missing:
+        print(f"  no Python {version} was found here: it will run from source there")
+    for item in contents.left_out:
+        print(f"  {item}")
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from entrepot.ship.bundle import verify_bundle
+
+    if len(args.verify) > 2:
+        print("entrepot bundle: --verify takes FILE and perhaps SHA256", file=sys.stderr)
+        return 2
+    found = verify_bundle(*args.verify)
+    if args.format == "json":
+        print(json.dumps({"file": found.path, "sha256": found.sha256, "files": found.files}, indent=1))
+        return 0
+    name = os.path.basename(found.entry[1]) if found.entry[0] != "module" else f"-m {found.entry[2]}"
+    print(
+        f"{found.path}: whole; {len(found.files)} files, runs {name}, bytecode for {', '.join(found.bytecode)}"
+    )
+    print(f"  sha256 {found.sha256}")
+    return 0

@@ -1,0 +1,1 @@
+"""How do a program's modules get to another machine?"""

@@ -1,0 +1,133 @@
+"""What is installed: which distribution a module came with, what else that needs, and its files.
+
+Reads the metadata that installers leave (`*.dist-info`, PEP 376 and 427), of any environment: nothing is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+
+from entrepot.ship.contents import SITE, Carried
+
+# Says where it was installed from on this machine, or by whom.
+_OF_THIS_MACHINE = (
+    "direct_url.json",
+    "INSTALLER",
+    "REQUESTED",
+    "RECORD",
+    "SOURCES.txt",
+    "installed-files.txt",
+)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class Installed:
+    """One distribution: its name as names are compared (PEP 503), its version, and its metadata."""
+
+    name: str
+    version: str
+    found: metadata.Distribution
+
+    @property
+    def requirement(self) -> str:
+        """The distribution as it would be asked for."""
+        return f"{self.found.metadata['Name']}=={self.version}"
+
+    @cached_property
+    def files(self) -> dict[str, str]:
+        """Its files below its site folder: path there -> file here. Bytecode and scripts are not among them."""
+        found = {}
+        for path in self.found.files or ():
+            parts = path.parts
+            if (
+                ".." in parts
+                or "__pycache__" in parts
+                or path.suffix in (".pyc", ".pth")
+                or path.is_absolute()
+            ):
+                continue
+            file = str(self.found.locate_file(path))
+            if os.path.isfile(file):
+                found["/".join(parts)] = file
+        return found
+
+    def list_needed(self) -> list[str]:
+        """Return the names of the distributions that it requires whatever extras were asked for."""
+        names = []
+        for requirement in self.found.requires or ():
+            match = _NAME.match(requirement)
+            if match and "extra" not in requirement.partition(";")[2]:
+                names.append(normalize(match[0]))
+        return names
+
+    def carry(self, wanted: frozenset[str]) -> list[Carried]:
+        """Return its files as they are carried. wanted: paths that are carried though they look like tests."""
+        carried = []
+        for path, file in self.files.items():
+            parts = path.split("/")
+            if parts[0].endswith((".dist-info", ".egg-info")) and parts[-1] in _OF_THIS_MACHINE:
+                continue
+            if path not in wanted and any(part in ("tests", "test") for part in parts[1:-1]):
+                continue
+            carried.append(Carried(f"{SITE}/{path}", file))
+        record = next((p for p in self.files if p.endswith(".dist-info/METADATA")), None)
+        if record is not None:
+            paths = sorted(item.path.removeprefix(SITE + "/") for item in carried)
+            own = record.replace("METADATA", "RECORD")
+            text = "".join(f"{_quote(path)},,\n" for path in [*paths, own])
+            carried.append(Carried(f"{SITE}/{own}", "", text.encode("utf-8")))
+        return carried
+
+
+def _quote(path: str) -> str:
+    return f'"{path}"' if "," in path else path
+
+
+def normalize(name: str) -> str:
+    """Return a distribution's name as names are compared (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+class Environment:
+    """The distributions in some site folders."""
+
+    def __init__(self, folders: Iterable[str]) -> None:
+        self.by_name: dict[str, Installed] = {}
+        for found in metadata.distributions(path=list(folders)):
+            name = found.metadata["Name"]
+            if name:
+                self.by_name.setdefault(normalize(name), Installed(normalize(name), found.version, found))
+
+    @cached_property
+    def _owners(self) -> dict[str, Installed]:
+        return {file: one for one in self.by_name.values() for file in one.files.values()}
+
+    @cached_property
+    def _owners_of_folders(self) -> dict[str, Installed]:
+        return {os.path.dirname(file): one for file, one in self._owners.items()}
+
+    def find_owner(self, path: str) -> Installed | None:
+        """Return the distribution that a file came with, or None."""
+        owner = self._owners.get(path)
+        folder = os.path.dirname(path)
+        while owner is None and folder != os.path.dirname(folder):
+            owner = self._owners_of_folders.get(folder)
+            folder = os.path.dirname(folder)
+        return owner
+
+    def find_all_needed(self, first: Iterable[Installed]) -> list[Installed]:
+        """Return distributions with all that they require and that is installed, by name."""
+        found: dict[str, Installed] = {}
+        waiting = list(first)
+        while waiting:
+            one = waiting.pop()
+            if one.name not in found:
+                found[one.name] = one
+                waiting += [self.by_name[name] for name in one.list_needed() if name in self.by_name]
+        return [found[name] for name in sorted(found)]

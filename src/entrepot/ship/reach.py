@@ -1,0 +1,222 @@
+"""Which modules of its own an entry point reaches: by its text, and by what it did when it was run.
+
+The text is followed from the entry point, and from modules named in addition, through every import that can happen in
+some run (`program.conditions.AT_RUN`). A package that imports by a name computed at run time is taken whole: any of its
+modules may be meant. A record of `entrepot trace` adds what the text does not show.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from entrepot.program.conditions import AT_RUN, EAGER, Target
+from entrepot.program.finder import Finder, Location
+from entrepot.program.model import Program
+from entrepot.program.reader import read_entry
+from entrepot.program.searchpath import SearchPath, find_search_path
+from entrepot.ship.contents import Entry, LeftOut, NoEntryError
+from entrepot.trace.records import Record
+
+
+@dataclass
+class Reach:
+    """What is reached.
+
+    own: modules of the program by name. outside: modules of others by name, with where they lie.
+    wholes: packages taken whole.
+    """
+
+    roots: tuple[str, ...]
+    search_path: SearchPath
+    finder: Finder
+    own: dict[str, Location] = field(default_factory=dict)
+    outside: dict[str, Location] = field(default_factory=dict)
+    wholes: set[str] = field(default_factory=set)
+    left_out: list[LeftOut] = field(default_factory=list)
+
+
+def find_entry(script: str | None, module: str | None, folders: Sequence[str] = ()) -> Entry:
+    """Return the entry point that `python SCRIPT` or `python -m MODULE` would run, here. Raises NoEntryError."""
+    if script is not None:
+        path = os.path.abspath(script)
+        if os.path.isdir(path):
+            path = os.path.join(path, "__main__.py")
+            if not os.path.isfile(path):
+                raise NoEntryError(entry=script, reason="there is no __main__.py in this folder")
+            return Entry("folder", path, "__main__")
+        if not os.path.isfile(path):
+            raise NoEntryError(entry=script, reason="there is no such script")
+        return Entry("script", path, "__main__")
+    assert module is not None
+    finder = Finder(find_search_path([os.getcwd(), *folders], os.getcwd()))
+    found = finder.find(module)
+    name = module
+    if found is not None and found.is_package:
+        name = f"{module}.__main__"
+        found = finder.find(name)
+    if found is None or found.kind != "source":
+        reason = "no such module" if name == module else "it has no __main__ that could be run"
+        raise NoEntryError(entry=f"-m {module}", reason=reason)
+    return Entry("module", found.path, name)
+
+
+def find_roots(entry: Entry, folders: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the folders that the program's own modules are imported from, the entry point's first."""
+    root = os.path.dirname(entry.path)
+    if entry.kind == "module":
+        for _ in range(entry.name.count(".")):
+            root = os.path.dirname(root)
+    return tuple(dict.fromkeys([root, *(os.path.abspath(folder) for folder in folders)]))
+
+
+def find_reach(
+    entry: Entry,
+    *,
+    folders: Sequence[str] = (),
+    added: Iterable[str] = (),
+    records: Iterable[Record] = (),
+    python: str | None = None,
+) -> Reach:
+    """Follow an entry point.
+
+    folders: further places of own modules. added: modules to take in though no text names them. records: what runs of
+    the program imported. python: the interpreter or environment whose installed modules it sees.
+    """
+    roots = find_roots(entry, folders)
+    search_path = find_search_path(list(roots), roots[0], python)
+    search_path = _own_editable(search_path)
+    reach = Reach(roots, search_path, Finder(search_path))
+    starts = [*added]
+    if entry.kind == "module":
+        starts.append(entry.name)
+    else:
+        _follow(reach, entry.path)
+    for record in records:
+        starts += _list_recorded(record, reach)
+    _follow_names(reach, starts)
+    while starts := _list_of_wholes(reach):
+        _follow_names(reach, starts)
+    return reach
+
+
+def _own_editable(path: SearchPath) -> SearchPath:
+    """Count folders that an editable install added as the program's own: nobody else will have them."""
+    added = [entry for entry in path.site if not _is_site(entry) and entry not in path.own]
+    return SearchPath(
+        (*path.own, *added),
+        path.stdlib,
+        tuple(entry for entry in path.site if entry not in added),
+        path.mappings,
+        path.version,
+    )
+
+
+def _is_site(folder: str) -> bool:
+    return any(part in folder.split(os.sep) for part in ("site-packages", "dist-packages"))
+
+
+def _follow_names(reach: Reach, names: Sequence[str]) -> None:
+    """Follow modules by name: a text that imports them is an entry point like any other."""
+    known = [name for name in dict.fromkeys(names) if _is_to_follow(reach, name)]
+    for name in names:
+        if reach.finder.find(name) is None:
+            reach.left_out.append(LeftOut(name, "there is no such module"))
+    if not known:
+        return
+    with tempfile.TemporaryDirectory(prefix="entrepot-") as folder:
+        path = os.path.join(folder, "entry.py")
+        with open(path, "w", encoding="utf-8") as file:
+            file.writelines(f"import {name}\n" for name in known)
+        _follow(reach, path)
+
+
+def _is_to_follow(reach: Reach, name: str) -> bool:
+    return name not in reach.own and name not in reach.outside and reach.finder.find(name) is not None
+
+
+def _follow(reach: Reach, path: str) -> None:
+    """Take in all that a text reaches."""
+    target = Target(reach.search_path.version)
+    raw = read_entry(path, reach.finder, target, is_strict=False)
+    program = Program(os.path.dirname(path), "__main__", raw, reach.search_path, target)
+    program.finder = reach.finder
+    for name, module in program.modules.items():
+        found = reach.finder.find(name) if name != "__main__" else None
+        if found is not None:
+            reach.own.setdefault(name, found)
+        for imported in module.imports():
+            if imported.kind == "outside" and imported.when in AT_RUN:
+                _note_outside(reach, imported.module, module.path, imported.line, imported.when)
+            elif imported.kind == "missing" and imported.when == EAGER and not imported.is_unsure:
+                what = f"{imported.module}"
+                reach.left_out.append(LeftOut(what, "there is no such module", module.path, imported.line))
+    for problem in program.problems:
+        reach.left_out.append(
+            LeftOut(os.path.basename(problem.path), problem.message, problem.path, problem.line)
+        )
+    _note_unfollowed(reach, program)
+
+
+def _note_outside(reach: Reach, name: str, path: str, line: int, when: str) -> None:
+    """Note a module of others, or that there is none of that name."""
+    found = reach.finder.find(name)
+    while found is None and "." in name:
+        name = name.rpartition(".")[0]
+        found = reach.finder.find(name)
+    if found is not None:
+        if found.origin == "site":
+            reach.outside.setdefault(name, found)
+    elif when == EAGER:
+        reach.left_out.append(LeftOut(name, "there is no such module here", path, line))
+
+
+def _note_unfollowed(reach: Reach, program: Program) -> None:
+    """Say which imports only running can tell, and take their packages whole."""
+    names = {module.path: name for name, module in program.modules.items()}
+    for problem in program.unfollowed:
+        top = names[problem.path].partition(".")[0]
+        if "." in names[problem.path] or (top in reach.own and reach.own[top].is_package):
+            reach.wholes.add(top)
+            reason = f"what it names is known only when it runs; the whole of {top} is carried"
+        else:
+            reason = "what it names is known only when it runs; add it with --add MODULE, or --trace"
+        reach.left_out.append(LeftOut(problem.message, reason, problem.path, problem.line))
+
+
+def _list_of_wholes(reach: Reach) -> list[str]:
+    """Return the modules of packages taken whole that have not been followed yet."""
+    found = []
+    for top in sorted(reach.wholes):
+        location = reach.finder.find(top)
+        waiting = [(top, location)] if location else []
+        while waiting:
+            name, location = waiting.pop()
+            for folder in location.search if location else ():
+                for leaf in reach.finder.list_folder(folder):
+                    stem = leaf.removesuffix(".py")
+                    inner = reach.finder.find(f"{name}.{stem}") if stem.isidentifier() else None
+                    if inner is None or stem in ("__init__", "__pycache__"):
+                        continue
+                    if _is_to_follow(reach, inner.name) and inner.kind != "namespace":
+                        found.append(inner.name)
+                    if inner.is_package:
+                        waiting.append((inner.name, inner))
+    return sorted(set(found))
+
+
+def _list_recorded(record: Record, reach: Reach) -> list[str]:
+    """Return the modules that a run initialised and that are not of the standard library."""
+    found = []
+    for module in record.modules:
+        location = reach.finder.find(module.name) if not module.error and module.origin else None
+        if location is not None and location.origin == "own":
+            found.append(module.name)
+        elif location is not None and location.origin == "site":
+            reach.outside.setdefault(module.name, location)
+        elif location is None and module.origin.startswith(os.sep) and module.name != "__main__":
+            text = f"a run imported it from {module.origin}, which is in no folder known here; name that with --path"
+            reach.left_out.append(LeftOut(module.name, text))
+    return found
