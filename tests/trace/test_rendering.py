@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 from entrepot.trace import comparison, mermaid, page, story, tree
@@ -102,8 +100,7 @@ def test_the_story_is_told_in_sentences():
 
 def test_the_tree_nests_modules_and_fits_the_width():
     """A module stands below the one that was being run, and no line is wider than the terminal."""
-    record = replace(
-        ARCADE,
+    record = ARCADE._replace(
         modules=(
             make_module("outer", wall_s=0.03),
             make_module("inner" * 30, parent="outer", depth=1, wall_s=0.02),
@@ -116,7 +113,7 @@ def test_the_tree_nests_modules_and_fits_the_width():
     assert lines[2].endswith("outer")
     assert "  innerinner" in lines[3]
     assert "1 modules under 5 ms left out" in tree.render_tree(record, at_least_s=0.005)
-    by_time = tree.render_tree(replace(record, modules=record.modules[::-1]), by_time=True).splitlines()
+    by_time = tree.render_tree(record._replace(modules=record.modules[::-1]), by_time=True).splitlines()
     assert by_time[2].endswith("outer")
 
 
@@ -135,9 +132,8 @@ def test_the_graph_tells_cached_imports_apart():
 
 def test_a_comparison_names_what_changed_and_ignores_noise():
     """Slower, faster, new and vanished modules are told; small changes are not."""
-    before = replace(ARCADE, modules=(make_module("a"), make_module("b"), make_module("gone")))
-    after = replace(
-        ARCADE,
+    before = ARCADE._replace(modules=(make_module("a"), make_module("b"), make_module("gone")))
+    after = ARCADE._replace(
         modules=(make_module("a", own_wall_s=0.050), make_module("b", own_wall_s=0.011), make_module("new")),
     )
     difference = comparison.compare(before, after)
@@ -162,7 +158,7 @@ def test_a_budget_is_checked_in_time_and_in_number():
 def test_the_page_holds_its_data_safely_and_fetches_nothing():
     """Whatever a program writes cannot become markup, and no address is in the page."""
     evil = "</script><script>alert(1)</script>"
-    record = replace(ARCADE, command=(evil,), effects=(replace(ARCADE.effects[0], what=evil),))
+    record = ARCADE._replace(command=(evil,), effects=(ARCADE.effects[0]._replace(what=evil),))
     text = page.render_page(record)
 
     assert evil not in text
@@ -188,6 +184,6 @@ def test_the_schema_lists_exactly_the_fields_of_a_record():
     schema = json.loads((folder / "schema.json").read_text(encoding="utf-8"))
     kinds = {"Statement": Statement, "Module": Module, "Effect": Effect, "Failure": Failure}
 
-    assert list(schema["properties"]) == [field.name for field in dataclasses.fields(Record)]
+    assert list(schema["properties"]) == list(Record._fields)
     for name, kind in kinds.items():
-        assert list(schema["$defs"][name]["properties"]) == [field.name for field in dataclasses.fields(kind)]
+        assert list(schema["$defs"][name]["properties"]) == list(kind._fields)

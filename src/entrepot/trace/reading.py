@@ -1,334 +1,343 @@
-"""From the lines that a traced program wrote to a record.
+"""From the events that a traced program wrote down to a record.
 
-The lines are those of `tracing/resident.py`. Statements and modules nest, each thread for itself;
-own times come from the nesting. A program that was killed leaves some open: they end with the last line.
+The events are those of `journal/resident.py`. Modules nest, each thread for itself: a module begins (B) and
+ends (E, X) around those that it imports, and own times come from that. An import statement only begins (S): the
+modules that the interpreter then goes to find are its own, until the same top level executes the next one. A
+program that was killed leaves modules open: they end with the last event.
+
+What the watching itself took is taken out of the times: between `entered` and `at` of a module's beginning, and
+between `at` and `left` of its end, nothing of the program ran.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from typing import Any
 
+from entrepot.trace.journal.resident import unpack
 from entrepot.trace.records import Effect, Failure, Module, Record, Statement
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+_IMPORTLIB = frozenset(
+    ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>", "<frozen zipimport>")
+)
+_LONGEST_OUTPUT = 200
 
 
-@dataclass
 class _OpenModule:
-    name: str
-    statement: int
-    parent: str
-    depth: int
-    wall_ns: int
-    cpu_ns: int
-    pages: int
-    searched: list[str] = field(default_factory=list)
-    inner_wall_ns: int = 0
-    inner_cpu_ns: int = 0
-    index: int = 0
+    """A module that has begun and not ended."""
 
+    __slots__ = (
+        *("name", "index", "statement", "parent", "depth", "at", "cpu", "pages", "searched"),
+        *("inner", "inner_cpu", "watched", "last_statement", "statement_depth"),
+    )
 
-@dataclass
-class _OpenStatement:
-    value: Statement
-    wall_ns: int
-    modules: list[str] = field(default_factory=list)
-
-
-@dataclass
-class _Thread:
-    statements: list[_OpenStatement] = field(default_factory=list)
-    modules: list[_OpenModule] = field(default_factory=list)
+    def __init__(
+        self, name: str, index: int, statement: int, around: _OpenModule, event: Sequence[Any]
+    ) -> None:
+        self.name = name
+        self.index = index
+        self.statement = statement
+        self.parent = around.name
+        self.depth: int = around.depth + 1
+        self.at, self.cpu, self.pages = event[3], event[4], event[5]
+        self.searched: list[str] = []
+        self.inner = self.inner_cpu = self.watched = 0.0
+        self.last_statement = -1
+        self.statement_depth: int = around.statement_depth + (statement != around.statement)
 
 
 class _Reader:
+    """Takes events in order. Has a method for each letter but S, which are most and have their own loop."""
+
     def __init__(self) -> None:
-        self.start_ns = 0
-        self.now_ns = 0
-        self.cpu_ns = 0
+        self.start = 0.0
+        self.now = 0.0
+        self.cpu = 0.0
         self.python = ""
         self.preloaded: tuple[str, ...] = ()
         self.statements: list[Statement] = []
+        # What is only known later of a statement: number -> its modules, when the last of them ended; its error.
+        self.own_modules: dict[int, list[str]] = {}
+        self.ends: dict[int, float] = {}
+        self.errors: dict[int, str] = {}
         self.modules: list[Module | None] = []
         self.effects: list[Effect] = []
-        self.threads: dict[str, _Thread] = {}
+        self.threads: dict[int, list[_OpenModule]] = {}
         self.is_complete = False
         self.failure: Failure | None = None
 
-    @property
-    def at_s(self) -> float:
-        return (self.now_ns - self.start_ns) / 1e9
+    def open_modules(self, thread: int) -> list[_OpenModule]:
+        """Return a thread's open modules, outermost first, below a first one that stands for no module."""
+        found = self.threads.get(thread)
+        if found is None:
+            nothing = object.__new__(_OpenModule)
+            nothing.name, nothing.depth, nothing.statement, nothing.last_statement = "", -1, -1, -1
+            nothing.inner = nothing.inner_cpu = nothing.watched = 0.0
+            nothing.statement_depth = 0
+            found = self.threads[thread] = [nothing]
+        return found
 
-    def read(self, line: str) -> None:
-        kind, wall, cpu, thread_name, *fields = line.rstrip("\n").split("\t")
-        self.now_ns = int(wall)
-        if cpu != "0":
-            self.cpu_ns = int(cpu)
-        thread = self.threads.setdefault(thread_name, _Thread())
-        getattr(self, f"read_{kind}")(thread, [unquote(text) for text in fields])
+    def read(self, events: Iterable[Sequence[Any]]) -> None:
+        """Take some events."""
+        takers = {letter: getattr(self, f"read_{letter}") for letter in "ACBFEXDOUHTZ"}
+        takers["!"] = self.read_error
+        for event in events:
+            if event[0] == "S":
+                self.read_S(*event[1:])
+            else:
+                takers[event[0]](*event[1:])
 
-    def read_A(self, thread: _Thread, fields: list[str]) -> None:
-        self.start_ns = self.now_ns
-        self.python = fields[0]
-        self.preloaded = tuple(fields[1].split(","))
+    def read_A(self, thread: int, at: float, python: str, preloaded: tuple[str, ...]) -> None:
+        self.__init__()  # type: ignore[misc]
+        self.start = self.now = at
+        self.python, self.preloaded = python, preloaded
 
-    def read_J(self, thread: _Thread, fields: list[str]) -> None:
-        line, file, importer, level, name, names, cached, function = fields
-        listed = tuple(names.split(",")) if names else ()
-        form = "star" if listed == ("*",) else "relative" if level != "0" else "from" if listed else "import"
-        value = Statement(
-            number=len(self.statements),
-            importer=importer,
-            file=file,
-            line=int(line),
-            form=form,
-            asked="." * int(level) + name,
-            names=listed,
-            function=function,
-            depth=len(thread.statements),
-            is_cached=cached == "1",
-            is_import_time=not function and (bool(thread.modules) or importer == "__main__"),
-            at_s=self.at_s,
-            wall_s=0.0,
-            modules=(),
-        )
-        self.statements.append(value)
-        thread.statements.append(_OpenStatement(value, self.now_ns))
-
-    def read_K(self, thread: _Thread, fields: list[str]) -> None:
-        self.read_J(thread, fields)
-        self.close_statement(thread.statements.pop())
-
-    def read_j(self, thread: _Thread, fields: list[str]) -> None:
-        if thread.statements:
-            self.close_statement(thread.statements.pop())
-
-    def close_statement(self, opened: _OpenStatement, error: str = "") -> None:
-        number = opened.value.number
-        self.statements[number] = replace(
-            self.statements[number],
-            wall_s=(self.now_ns - opened.wall_ns) / 1e9,
-            modules=tuple(opened.modules),
-            # A relative or dotted name is in the cache if nothing had to be initialised for it.
-            is_cached=not opened.modules and not self.statements[number].error,
-        )
-
-    def read_C(self, thread: _Thread, fields: list[str]) -> None:
-        name, form, importer, file, line, function = fields
-        if form:
-            self.add_call(thread, form, name, importer, file, line, function, is_cached=True)
-
-    def add_call(
+    def read_S(
         self,
-        thread: _Thread,
-        form: str,
-        name: str,
-        importer: str,
+        thread: int,
+        at: float,
+        line: int,
         file: str,
-        line: str,
-        function: str,
-        *,
-        is_cached: bool,
-    ) -> int:
-        """Add a call of `import_module`: a statement that is over when it begins, but for its module."""
+        qualname: str,
+        importer: str,
+        name: str,
+        names: Any,
+        level: int,
+    ) -> None:
+        if file in _IMPORTLIB:
+            return  # what the import system itself imports is its own affair
+        self.now = at
+        around = (self.threads.get(thread) or self.open_modules(thread))[-1]
+        number = around.last_statement = len(self.statements)
+        if names is None:
+            form, names = "import", ()
+        elif type(names) is tuple and names:
+            form = "star" if names == ("*",) else "relative" if level else "from"
+        else:
+            form, names = "__import__", tuple([str(item) for item in names])
+        if level:
+            name = "." * level + name
+            form = form if form == "star" else "relative"
+        function = "" if qualname == "<module>" else qualname
+        importer = importer or "?"
+        self.statements.append(
+            Statement(
+                number,
+                importer,
+                file,
+                line,
+                form,
+                name,
+                names,
+                function,
+                around.statement_depth,
+                True,
+                not function and (around.depth >= 0 or importer == "__main__"),
+                at - self.start,
+                0.0,
+                (),
+            )
+        )
+
+    def read_error(self, thread: int, at: float, kind: str, text: str) -> None:
+        begun = at - self.start
+        for statement in reversed(self.statements):
+            if statement.at_s == begun:
+                self.errors[statement.number] = f"{kind}: {text}" if text else kind
+                return
+            if statement.at_s < begun:
+                return
+
+    def read_C(self, thread: int, at: float, name: str, caller: tuple[str, str, str, int, str]) -> None:
+        self.now = at
+        if caller[0]:
+            self.add_call(self.open_modules(thread)[-1], name, caller)
+
+    def add_call(self, around: _OpenModule, name: str, caller: tuple[str, str, str, int, str]) -> int:
+        """Add a call of `import_module` or `reload`."""
+        form, importer, file, line, qualname = caller
+        function = "" if qualname == "<module>" else qualname
         self.statements.append(
             Statement(
                 number=len(self.statements),
                 importer=importer,
                 file=file,
-                line=int(line),
+                line=line,
                 form=form,
                 asked=name,
                 names=(),
                 function=function,
-                depth=len(thread.statements),
-                is_cached=is_cached,
+                depth=around.statement_depth,
+                is_cached=True,
                 is_import_time=not function,
-                at_s=self.at_s,
+                at_s=self.now - self.start,
                 wall_s=0.0,
-                modules=() if is_cached else (name,),
+                modules=(),
             )
         )
         return len(self.statements) - 1
 
-    def read_B(self, thread: _Thread, fields: list[str]) -> None:
-        name, pages, form, importer, file, line, function = fields
-        if form:
-            number = self.add_call(thread, form, name, importer, file, line, function, is_cached=False)
-        elif thread.statements:
-            number = thread.statements[-1].value.number
-            thread.statements[-1].modules.append(name)
+    def read_B(
+        self,
+        thread: int,
+        entered: float,
+        at: float,
+        cpu: float,
+        pages: int,
+        name: str,
+        caller: tuple[str, str, str, int, str] | tuple[()] | None,
+    ) -> None:
+        self.now, self.cpu = at, cpu
+        opened = self.open_modules(thread)
+        around = opened[-1]
+        around.watched += at - entered
+        if caller is None:
+            number = around.last_statement
+        elif not caller:
+            number = around.statement
         else:
-            number = -1
-        parent = thread.modules[-1].name if thread.modules else ""
-        opened = _OpenModule(
-            name,
-            number,
-            parent,
-            len(thread.modules),
-            self.now_ns,
-            self.cpu_ns,
-            int(pages),
-            index=len(self.modules),
-        )
-        thread.modules.append(opened)
+            number = self.add_call(around, name, caller) if caller[0] else -1
+        if number >= 0:
+            self.own_modules.setdefault(number, []).append(name)
+        event = ("B", thread, entered, at, cpu, pages)
+        opened.append(_OpenModule(name, len(self.modules), number, around, event))
         self.modules.append(None)
 
-    def read_F(self, thread: _Thread, fields: list[str]) -> None:
-        if thread.modules:
-            thread.modules[-1].searched.append(fields[0])
+    def read_F(self, thread: int, folder: str) -> None:
+        opened = self.open_modules(thread)
+        if len(opened) > 1:
+            opened[-1].searched.append(folder)
 
-    def read_E(self, thread: _Thread, fields: list[str]) -> None:
-        name, pages, origin, loader, bytecode, namespace = fields
-        self.close_module(thread, name, int(pages), origin, loader, bytecode, namespace, "")
-
-    def read_X(self, thread: _Thread, fields: list[str]) -> None:
-        name, pages, kind, text = fields
-        error = f"{kind}: {text}" if text else kind
-        self.close_module(thread, name, int(pages), "", "", "", "", error)
-        if thread.statements:
-            number = thread.statements[-1].value.number
-            self.statements[number] = replace(self.statements[number], error=error)
-
-    def close_module(
+    def read_E(
         self,
-        thread: _Thread,
-        name: str,
+        thread: int,
+        at: float,
+        left: float,
+        cpu: float,
         pages: int,
+        name: str,
         origin: str,
         loader: str,
         bytecode: str,
-        namespace: str,
-        error: str,
+        is_kept: bool,
+        names: tuple[tuple[str, ...], ...],
     ) -> None:
-        if not thread.modules:
+        self.now, self.cpu = at, cpu
+        found = (origin, loader, bytecode, is_kept, *(names or ((), (), (), ())))
+        self.close_module(self.open_modules(thread), left, pages, found, "")
+
+    def read_X(
+        self, thread: int, at: float, left: float, cpu: float, pages: int, name: str, kind: str, text: str
+    ) -> None:
+        self.now, self.cpu = at, cpu
+        error = f"{kind}: {text}" if text else kind
+        self.close_module(self.open_modules(thread), left, pages, ("", "", "", False, (), (), (), ()), error)
+
+    def close_module(
+        self, opened: list[_OpenModule], left: float, pages: int, found: tuple[Any, ...], error: str
+    ) -> None:
+        if len(opened) < 2:
             return
-        opened = thread.modules.pop()
-        wall_ns, cpu_ns = self.now_ns - opened.wall_ns, self.cpu_ns - opened.cpu_ns
-        if thread.modules:
-            thread.modules[-1].inner_wall_ns += wall_ns
-            thread.modules[-1].inner_cpu_ns += cpu_ns
-        kinds = dict(part.partition(":")[::2] for part in namespace.split("|") if part)
-        names = {letter: tuple(text.split(",")) for letter, text in kinds.items()}
-        self.modules[opened.index] = Module(
-            name=opened.name,
-            statement=opened.statement,
-            parent=opened.parent,
-            depth=opened.depth,
-            searched=tuple(opened.searched),
+        ended = opened.pop()
+        around = opened[-1]
+        origin, loader, bytecode, is_kept, functions, classes, variables, imported = found
+        wall = self.now - ended.at - ended.watched
+        cpu = max(0.0, self.cpu - ended.cpu - ended.watched)
+        around.inner += wall
+        around.inner_cpu += cpu
+        around.watched += ended.watched + left - self.now
+        self.modules[ended.index] = Module(
+            name=ended.name,
+            statement=ended.statement,
+            parent=ended.parent,
+            depth=ended.depth,
+            searched=tuple(ended.searched),
             origin=origin,
             loader=loader,
-            bytecode="compiled" if bytecode.startswith("!") else "read" if bytecode else "",
-            reason=bytecode.strip("!+") if bytecode.startswith("!") else "",
-            is_kept=bytecode.endswith("+"),
-            at_s=(opened.wall_ns - self.start_ns) / 1e9,
-            wall_s=wall_ns / 1e9,
-            own_wall_s=(wall_ns - opened.inner_wall_ns) / 1e9,
-            cpu_s=cpu_ns / 1e9,
-            own_cpu_s=(cpu_ns - opened.inner_cpu_ns) / 1e9,
-            memory_bytes=max(0, pages - opened.pages) * _PAGE_BYTES,
-            functions=names.get("f", ()),
-            classes=names.get("c", ()),
-            variables=names.get("v", ()),
-            imported=names.get("i", ()),
+            bytecode="compiled" if bytecode and bytecode != "read" else bytecode,
+            reason=bytecode if bytecode != "read" else "",
+            at_s=ended.at - self.start,
+            wall_s=wall,
+            own_wall_s=max(0.0, wall - ended.inner),
+            cpu_s=cpu,
+            own_cpu_s=max(0.0, cpu - ended.inner_cpu),
+            memory_bytes=max(0, pages - ended.pages) * _PAGE_BYTES,
+            functions=functions,
+            classes=classes,
+            variables=variables,
+            imported=imported,
             error=error,
+            is_kept=is_kept,
         )
-        if (
-            thread.statements
-            and opened.statement >= 0
-            and self.statements[opened.statement].form
-            in (
-                "import_module",
-                "reload",
-            )
-        ):
-            self.statements[opened.statement] = replace(
-                self.statements[opened.statement], wall_s=wall_ns / 1e9, error=error
-            )
+        if ended.statement >= 0:
+            self.ends[ended.statement] = self.now
+            if error and self.statements[ended.statement].form in ("import_module", "reload"):
+                self.errors[ended.statement] = error
+        self.now = left
 
-    def read_D(self, thread: _Thread, fields: list[str]) -> None:
-        kind, what, module, file, line, top_line = fields
-        self.add_effect(thread, kind, what, module, file, line, top_line)
-
-    def add_effect(
-        self,
-        thread: _Thread,
-        kind: str,
-        what: str,
-        module: str,
-        file: str,
-        line: str,
-        top_line: str,
-        stream: str = "",
+    def read_D(
+        self, thread: int, at: float, kind: str, what: str, module: str, file: str, line: int, top_line: int
     ) -> None:
-        self.effects.append(
-            Effect(
-                kind, what, module, file, int(line), int(top_line), self.at_s, bool(thread.modules), stream
-            )
-        )
+        self.now = at
+        is_import_time = len(self.open_modules(thread)) > 1
+        self.effects.append(Effect(kind, what, module, file, line, top_line, at - self.start, is_import_time))
 
-    def read_O(self, thread: _Thread, fields: list[str]) -> None:
-        number, text, writer, file, line = fields
-        module = thread.modules[-1].name if thread.modules else writer
-        stream = "stdout" if number == "1" else "stderr"
+    def read_O(
+        self, thread: int, at: float, number: int, text: str, writer: str, file: str, line: int
+    ) -> None:
+        self.now = at
+        opened = self.open_modules(thread)
+        stream = "stdout" if number == 1 else "stderr"
         last = self.effects[-1] if self.effects else None
-        if (
-            last
-            and last.kind == "output"
-            and (last.file, last.line, last.stream) == (file, int(line), stream)
-        ):
+        if last and last.kind == "output" and (last.file, last.line, last.stream) == (file, line, stream):
             # print() writes the text and the line's end apart.
-            self.effects[-1] = replace(last, what=(last.what + text)[:200])
+            self.effects[-1] = last._replace(what=(last.what + text)[:_LONGEST_OUTPUT])
             return
-        self.add_effect(thread, "output", text, module, file, line, "0", stream)
-
-    def read_U(self, thread: _Thread, fields: list[str]) -> None:
-        category, text, file, line = fields
-        module = thread.modules[-1].name if thread.modules else "__main__"
-        self.add_effect(thread, "warning", f"{category}: {text}", module, file, line, "0")
-
-    def read_H(self, thread: _Thread, fields: list[str]) -> None:
-        patched, name, source, file, line = fields
-        effect = Effect("patch", f"{patched}.{name}", source, file, int(line), 0, self.at_s, True)
-        self.effects.append(effect)
-
-    def read_T(self, thread: _Thread, fields: list[str]) -> None:
-        kind, text, wanted, module, known, places = fields
-        found = [place.split("\x1f") for place in places.split("|") if place]
-        self.failure = Failure(
-            kind,
-            text,
-            wanted,
-            module,
-            tuple(known.split(",")) if known else (),
-            tuple((file, int(line), function, name) for file, line, function, name in found),
+        module = opened[-1].name or writer
+        self.effects.append(
+            Effect("output", text, module, file, line, 0, at - self.start, len(opened) > 1, stream)
         )
 
-    def read_Z(self, thread: _Thread, fields: list[str]) -> None:
+    def read_U(self, thread: int, at: float, category: str, text: str, file: str, line: int) -> None:
+        self.now = at
+        opened = self.open_modules(thread)
+        module = opened[-1].name or "__main__"
+        what = f"{category}: {text}"
+        self.effects.append(Effect("warning", what, module, file, line, 0, at - self.start, len(opened) > 1))
+
+    def read_H(self, thread: int, patched: str, name: str, source: str, file: str, line: int) -> None:
+        self.effects.append(
+            Effect("patch", f"{patched}.{name}", source, file, line, 0, self.now - self.start, True)
+        )
+
+    def read_T(self, thread: int, *fields: Any) -> None:
+        self.failure = Failure(*fields)
+
+    def read_Z(self, thread: int) -> None:
         self.is_complete = True
 
     def end(self) -> None:
-        """Close what is open still: the program was killed, or ended in the middle of an import."""
-        for thread in self.threads.values():
-            while thread.modules:
-                pages = thread.modules[-1].pages
-                self.close_module(thread, thread.modules[-1].name, pages, "", "", "", "", "unfinished")
-            while thread.statements:
-                self.close_statement(thread.statements.pop())
+        """Close what is open still, and complete the statements."""
+        for opened in self.threads.values():
+            while len(opened) > 1:
+                found = ("", "", "", False, (), (), (), ())
+                self.close_module(opened, self.now, opened[-1].pages, found, "unfinished")
+        statements = self.statements
+        for number, names in self.own_modules.items():
+            statement = statements[number]
+            wall_s = self.ends.get(number, self.now) - self.start - statement.at_s
+            statements[number] = statement._replace(is_cached=False, wall_s=wall_s, modules=tuple(names))
+        for number, error in self.errors.items():
+            statements[number] = statements[number]._replace(is_cached=False, error=error)
 
 
-def read_record(lines: Iterable[str], command: Sequence[str], status: int, wall_s: float) -> Record | None:
-    """Return the record of a run from the lines that it wrote; None where there are none."""
+def read_record(data: bytes, command: Sequence[str], status: int, wall_s: float) -> Record | None:
+    """Return the record of a run from what it wrote; None where it wrote nothing."""
     reader = _Reader()
-    for line in lines:
-        try:
-            reader.read(line)
-        except (ValueError, AttributeError):
-            # Cut off in the middle by the program's death, or written into by a program
-            # that closes and reuses descriptors: the others are good.
-            continue
+    for events in unpack(data):
+        reader.read(events)
     if not reader.python:
         return None
     reader.end()
@@ -339,15 +348,8 @@ def read_record(lines: Iterable[str], command: Sequence[str], status: int, wall_
         wall_s=wall_s,
         preloaded=reader.preloaded,
         statements=tuple(reader.statements),
-        modules=tuple(module for module in reader.modules if module is not None),
+        modules=tuple([module for module in reader.modules if module is not None]),
         effects=tuple(reader.effects),
         failure=reader.failure,
         is_complete=reader.is_complete,
     )
-
-
-def unquote(text: str) -> str:
-    """Return the text that the traced program quoted."""
-    if "\\" not in text:
-        return text
-    return text.replace("\\\\", "\0").replace("\\t", "\t").replace("\\n", "\n").replace("\0", "\\")

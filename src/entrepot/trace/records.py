@@ -9,17 +9,13 @@ is written in (`schema.json` beside this file).
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(NamedTuple):
     """Something that was done beyond defining names.
 
     kind: "output", "read", "wrote", "listed", "directory", "environment", "process", "thread",
@@ -40,8 +36,7 @@ class Effect:
     stream: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """One import statement executed, or one call of `import_module` or `__import__`.
 
     form: "import", "from", "star", "relative", "import_module", "reload" or "__import__".
@@ -69,8 +64,7 @@ class Statement:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Module:
+class Module(NamedTuple):
     """One module initialised.
 
     searched: the folders looked into; origin: where it was found ("" if nowhere, or without a place).
@@ -104,8 +98,7 @@ class Module:
     is_kept: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """The exception that ended the program.
 
     kind: its type's name; text: what it says; wanted: the name that was not to be had, or "";
@@ -121,8 +114,7 @@ class Failure:
     places: tuple[tuple[str, int, str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """The record of one run.
 
     command: what was run, as given; python: the interpreter's version; status: the exit status
@@ -141,15 +133,13 @@ class Record:
     effects: tuple[Effect, ...] = ()
     failure: Failure | None = None
     is_complete: bool = True
-    version: int = field(default=VERSION)
+    version: int = VERSION
 
     def to_json(self, *, indent: int | None = None) -> str:
-        """Return the record as JSON text."""
-        data = _to_mapping(self)
-        for key in ("statements", "modules", "effects"):
-            data[key] = [_to_mapping(item) for item in data[key]]
-        data["failure"] = None if self.failure is None else _to_mapping(self.failure)
-        return json.dumps(data, indent=indent, ensure_ascii=False)
+        """Return the record as JSON text: on one line, or with `indent` one line for each entry."""
+        from entrepot.trace.json_text import write_record
+
+        return write_record(self, is_one_line=indent is None)
 
     @staticmethod
     def from_json(text: str) -> Record:
@@ -158,6 +148,8 @@ class Record:
         Raises:
             ValueError: the text is not such a record, or one of a later version.
         """
+        import json
+
         data = json.loads(text)
         if not isinstance(data, dict) or "version" not in data or "modules" not in data:
             raise ValueError("not a record of entrepot trace: it has no version and modules")
@@ -190,17 +182,12 @@ class Record:
         return tuple(effect for effect in self.effects if effect.module == name and effect.is_import_time)
 
 
-def _to_mapping(item: Any) -> dict[str, Any]:
-    # `dataclasses.asdict` would copy every string of tens of thousands of entries.
-    return {name: getattr(item, name) for name in item.__dataclass_fields__}
-
-
 def _from_mapping(kind: Any, data: Mapping[str, Any]) -> Any:
-    fields = {item.name: item for item in dataclasses.fields(kind)}
-    values = {}
-    for name, value in data.items():
-        if name in fields:
-            values[name] = tuple(value) if isinstance(value, list) else value
+    values = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in data.items()
+        if name in kind._fields
+    }
     try:
         return kind(**values)
     except TypeError as error:

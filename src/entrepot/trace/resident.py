@@ -18,7 +18,6 @@ Told, one short text each (fields separated by \\1):
     N name what     a module keeps a clock's value, or used the global random generator
     Q name what     a module changed one of the process's own registers (see REGISTERS)
     L 1, L          importlib.metadata lists a folder for the names of distributions; it is done
-    J place, j      an import statement begins, ends (only from `statements/resident.py`)
 
 What Python code cannot see (stat, access, C's getenv) comes from `observe.c`, which takes these
 texts as markers in its log; `mark_native` is the way to it. Without it the callable gets them.
@@ -169,6 +168,7 @@ class Observer:
         self._watch_imports()
         self._watch_searches()
         self._watch_environment()
+        self._watch_arguments()
         self._registers = read_registers()
         self.tell("A", "")
 
@@ -416,6 +416,7 @@ class Observer:
 
             self._undo.append(give_back_environment)
 
+    def _watch_arguments(self) -> None:
         for name in ("argv", "orig_argv"):
             if name in sys.__dict__:
                 self._watch_list(name)

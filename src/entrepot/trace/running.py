@@ -55,6 +55,7 @@ def record(
     env: Mapping[str, str] | None = None,
     cwd: str | os.PathLike[str] | None = None,
     labels: bool = False,
+    details: str = "all",
 ) -> TracedRun:
     """Run a program and return how it ended and what it imported.
 
@@ -63,6 +64,7 @@ def record(
         python: the interpreter; by default this one.
         env, cwd: the program's environment and folder; by default ours.
         labels: write each line of output with the module and line that wrote it in front.
+        details: "own" leaves out what takes the program longest: memory, and the names in modules of others.
 
     Raises:
         NotTraceable: the observer could not be brought in.
@@ -81,7 +83,7 @@ def record(
         root = str(Path(entrepot.__file__).resolve().parent.parent)
         before = "=" + environment["PYTHONPATH"] if "PYTHONPATH" in environment else "-"
         environment["ENTREPOT_TRACE"] = "\n".join(
-            [str(log.fileno()), token, "1" if labels else "0", root, before]
+            [str(log.fileno()), token if labels else "", details, root, before]
         )
         paths = [str(_FOLDER / "startup"), *([before[1:]] if before[1:] else [])]
         environment["PYTHONPATH"] = os.pathsep.join(paths)
@@ -93,8 +95,8 @@ def record(
             status = _run(arguments, environment, cwd, log.fileno())
         wall_s = time.perf_counter() - began
         log.seek(0)
-        lines = log.read().decode("utf-8", "replace").splitlines()
-    made = read_record(lines, command, status, wall_s)
+        data = log.read()
+    made = read_record(data, command, status, wall_s)
     if made is None:
         raise NotTraceable(command=command, reason="the interpreter ended before the observer began")
     return TracedRun(status, made)

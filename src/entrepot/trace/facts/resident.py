@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 def why_not_bytecode(path: str) -> str:
     """Return why a source's bytecode file could not be used: "missing", "stale", "magic", or "" if it can."""
-    import _frozen_importlib_external as external
-
+    # Not by a statement: it would be told as the program's.
+    external: Any = sys.modules["_frozen_importlib_external"]
     try:
         cached = external.cache_from_source(path)
         descriptor = posix.open(cached, posix.O_RDONLY | posix.O_CLOEXEC)
@@ -57,64 +57,114 @@ def read_namespace(module: object) -> "dict[str, Any]":
     return namespace if type(namespace) is dict else {}
 
 
-def describe_names(module: object, name: str) -> str:
-    """Return the names of a module's namespace by kind: `f:a,b|c:D|v:X|i:other`.
+def describe_module(
+    module: object, name: str, code_of: "dict[str, str]", foreign: "tuple[str, ...] | None"
+) -> "tuple[str, str, str, bool, tuple[Any, ...]]":
+    """Return where a module came from, its loader, how its code was had, whether that is kept, and its names.
 
-    f and c are functions and classes defined there, v variables, i what was taken from elsewhere.
+    Args:
+        module, name: as they stand in `sys.modules`.
+        code_of: for source files how they became code; the module's own is taken out.
+        foreign: folders whose modules' names are left out; None: none are.
     """
     namespace = read_namespace(module)
-    kinds: dict[str, list[str]] = {"f": [], "c": [], "v": [], "i": []}
-    module_type, function_type = type(sys), type(describe_names)
+    spec = namespace.get("__spec__")
+    origin = getattr(spec, "origin", None)
+    if type(origin) is not str:
+        origin = ""
+    loader = getattr(spec, "loader", None)
+    kind = "" if loader is None else loader.__name__ if isinstance(loader, type) else type(loader).__name__
+    bytecode, is_kept = code_of.pop(origin, ""), False
+    if bytecode and bytecode != "read":
+        cached = getattr(spec, "cached", None)
+        is_kept = type(cached) is str and posix.access(cached, posix.R_OK)
+    if foreign is not None and (
+        origin.startswith(foreign)
+        or "site-packages" in origin
+        or "dist-packages" in origin
+        or origin[:1] != "/"
+    ):
+        return origin, kind, bytecode, is_kept, ()
+    return origin, kind, bytecode, is_kept, sort_names(namespace, name)
+
+
+_FUNCTION, _BUILT_IN, _MODULE = type(why_not_bytecode), type(len), type(sys)
+# Kinds of value that are variables and nothing else: most values by far.
+_PLAIN = frozenset((str, int, float, bool, tuple, list, dict, set, frozenset, bytes, type(None)))
+
+
+def sort_names(namespace: "dict[str, Any]", name: str) -> "tuple[tuple[str, ...], ...]":
+    """Return the names of a module's namespace by kind: functions, classes, variables, taken from elsewhere.
+
+    Functions and classes are those defined there. Names that Python itself sets (`__file__`) are left out.
+    """
+    functions: list[str] = []
+    classes: list[str] = []
+    variables: list[str] = []
+    imported: list[str] = []
     for key, value in list(namespace.items()):
-        if type(key) is not str or (key.startswith("__") and key.endswith("__")):
-            continue
         kind = type(value)
-        if kind is module_type:
-            letter = "i"
-        elif kind is function_type or issubclass(kind, type):
+        if kind in _PLAIN:
+            names = variables
+        elif kind is _MODULE:
+            names = imported
+        elif kind is _FUNCTION:
+            names = functions if value.__module__ == name else imported
+        elif kind is _BUILT_IN:
+            # Bound methods of objects (`random.random`) say no module: they are what they are bound to.
+            names = (
+                imported
+                if value.__module__ not in (name, None)
+                else functions
+                if value.__self__ is None
+                else variables
+            )
+        elif kind is type or issubclass(kind, type):
             # Of the kind, not of the value: `isinstance` would wake objects that stand for others.
-            is_own = value.__module__ == name
-            letter = "i" if not is_own else "f" if kind is function_type else "c"
+            names = classes if value.__module__ == name else imported
         else:
-            letter = "v"
-        kinds[letter].append(key)
-    return "|".join(f"{letter}:{','.join(names)}" for letter, names in kinds.items() if names)
+            names = variables
+        if type(key) is str and not (key[:2] == "__" and key[-2:] == "__"):
+            names.append(key)
+    return tuple(functions), tuple(classes), tuple(variables), tuple(imported)
 
 
 def find_patches() -> "list[tuple[str, str, str, str, int]]":
-    """Return functions and classes found in modules that had finished before their own module began.
+    """Return functions found in modules that had finished before the function's own module began.
 
     Such a module cannot have imported them: somebody else has put them there. Each as (module,
     name, module it comes from, file, line).
     """
-    order = {name: number for number, name in enumerate(list(sys.modules))}
-    function_type = type(describe_names)
+    modules = [(name, read_namespace(module)) for name, module in list(sys.modules.items())]
+    # A module may be there under several names, of which the first counts.
+    order: dict[int, int] = {}
+    for number, (_, namespace) in enumerate(modules):
+        order.setdefault(id(namespace), number)
     found = []
-    for name, module in list(sys.modules.items()):
-        namespace = read_namespace(module)
-        if name == "__main__":
+    for number, (name, namespace) in enumerate(modules):
+        if name == "__main__" or order[id(namespace)] != number:
             continue
         for key, value in list(namespace.items()):
-            if type(value) is not function_type:
+            if type(value) is not _FUNCTION or value.__globals__ is namespace:
                 continue
-            source = value.__module__
-            if source in (name, "site") or value.__globals__ is namespace or source not in order:
-                continue
-            if order[source] > order[name] and source.partition(".")[0] != name.partition(".")[0]:
+            owner = order.get(id(value.__globals__), -1)
+            source = modules[owner][0]
+            if owner > number and source != "site" and source.partition(".")[0] != name.partition(".")[0]:
                 code = value.__code__
                 found.append((name, key, source, code.co_filename, code.co_firstlineno))
     return found
 
 
-def describe_error(error: BaseException) -> "list[str]":
-    """Return what ended the program: type, text, name, the module it concerns, and where.
+def describe_error(error: BaseException) -> "tuple[str, str, str, str, tuple[str, ...], tuple[Any, ...]]":
+    """Return what ended the program: type, text, name, the module it concerns, the names in that, and where.
 
-    The places are file, line and function of each frame, outermost first, joined by "|".
+    The places are file, line, function and module of each frame, outermost first.
     """
     subject = getattr(error, "obj", None)
-    module = subject.__name__ if isinstance(subject, type(sys)) else ""
+    module = subject.__name__ if isinstance(subject, _MODULE) else ""
     if not module and isinstance(error, ImportError):
         module = error.name or ""
+        subject = sys.modules.get(module)
     wanted = getattr(error, "name_from", None) or getattr(error, "name", None) or ""
     text = str(error)
     if isinstance(error, ImportError) and text.startswith("cannot import name "):
@@ -123,14 +173,13 @@ def describe_error(error: BaseException) -> "list[str]":
     places = []
     traceback = error.__traceback__
     while traceback is not None:
-        frame = traceback.tb_frame
-        place = (frame.f_code.co_filename, str(traceback.tb_lineno), frame.f_code.co_name)
-        places.append("\x1f".join((*place, frame.f_globals.get("__name__") or "?")))
+        code, namespace = traceback.tb_frame.f_code, traceback.tb_frame.f_globals
+        places.append((code.co_filename, traceback.tb_lineno, code.co_name, namespace.get("__name__") or "?"))
         traceback = traceback.tb_next
-    known = ",".join(name for name in getattr(subject, "__dict__", {}) if type(name) is str) if module else ""
-    return [type(error).__name__, text, wanted, module, known, "|".join(places)]
+    known = tuple([name for name in read_namespace(subject) if type(name) is str]) if module else ()
+    return type(error).__name__, text, wanted, module, known, tuple(places)
 
 
-def list_modules() -> str:
+def list_modules() -> "tuple[str, ...]":
     """Return the names of the modules that were there before the program began."""
-    return ",".join(name for name in sys.modules if not name.startswith("entrepot"))
+    return tuple([name for name in sys.modules if not name.startswith("entrepot")])

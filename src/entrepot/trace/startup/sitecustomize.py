@@ -1,7 +1,7 @@
 """Begin a trace before the program does, then be what `sitecustomize` would have been without us.
 
 The parent process puts this folder at the front of PYTHONPATH, and into ENTREPOT_TRACE what it
-wants: descriptor, output token, whether to label output, the folder of entrepot, and PYTHONPATH
+wants: descriptor, token for labels of output, how many details, the folder of entrepot, and PYTHONPATH
 as it was ("-" where it was not set). All of that is taken back here before the program can see it.
 """
 
@@ -10,7 +10,7 @@ import sys
 
 
 def _begin() -> None:
-    log, token, labels, root, before = os.environ.pop("ENTREPOT_TRACE").split("\n", 4)
+    log, token, details, root, before = os.environ.pop("ENTREPOT_TRACE").split("\n", 4)
     if before == "-":
         os.environ.pop("PYTHONPATH", None)
     else:
@@ -26,7 +26,7 @@ def _begin() -> None:
     sys.path.remove(root)
     resident.forget_new(known, root)
     _be_the_real_one()
-    resident.start(int(log), token, labels == "1")
+    resident.start(int(log), token, details)
 
 
 def _be_the_real_one() -> None:

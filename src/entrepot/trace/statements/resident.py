@@ -1,50 +1,96 @@
-"""The observer that is told of every import statement, also of those that the cache answers.
+"""The observer that writes down every import statement, also those that the cache answers, and every module.
 
 It puts a class in the place of `builtins.__import__`; nothing of it shows in a traceback (see
 `entrepot.core.frames`). A program that replaces `__import__` itself is told by modules from there on.
+
+These functions run in the middle of somebody else's imports, tens of thousands of times: they note
+what cannot be known later, as tuples (see `journal/resident.py`), and leave all thinking to the reader.
 """
 
+import _frozen_importlib
+import _frozen_importlib_external
 import builtins
+import posix
 import sys
+from _thread import get_ident
+from time import perf_counter, process_time
 
 from entrepot.core import frames
-from entrepot.trace.facts.resident import read_namespace
+from entrepot.trace.facts.resident import describe_module
 from entrepot.trace.resident import Observer, read_registers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
     from typing import Any
+
+    from entrepot.trace.journal.resident import Journal
+
+IMPORTLIB = (frames.IMPORTLIB_FILE, "<frozen importlib._bootstrap_external>", "<frozen zipimport>")
 
 
 class StatementObserver(Observer):
-    """Watches this process import, statement by statement."""
+    """Watches this process import, statement by statement.
 
-    __slots__ = ("_signature", "tell_cached")
+    stacks: for each thread the names of the modules being initialised, outermost first.
+    code_of: source files that are being made into code, and how: "read" from bytecode, or why not.
+    """
 
-    def __init__(self, tell: "Callable[..., None]", tell_cached: "Callable[..., None]") -> None:
-        """`tell_cached` takes (frame, name, names, level) for each statement that the cache answers at once."""
+    __slots__ = (
+        "_foreign",
+        "_pages",
+        "_signature",
+        "_statement_code",
+        "code_of",
+        "journal",
+        "on_module",
+        "stacks",
+    )
+
+    def __init__(self, journal: "Journal", tell: "Callable[..., None]", details: str) -> None:
+        """`tell` takes the base observer's (kind, text); `details` "all" notes memory and every module's names.
+
+        With other details there is no memory, and only the program's own modules have names.
+        """
         super().__init__(tell)
-        self.tell_cached = tell_cached
+        self.journal = journal
+        self.stacks: dict[int, list[str]] = {}
+        self.code_of: dict[str, str] = {}
+        # Called with the name of each module that has been initialised, if it is among the keys.
+        self.on_module: dict[str, Callable[[], None]] = {}
         self._signature: tuple[object, ...] = ()
+        self._foreign = None if details == "all" else foreign_folders()
+        self._pages = _make_memory_reader() if details == "all" else _no_memory
+        self._statement_code: object = None
 
-    def _finish(self, name: str) -> None:
-        """Look at the process's registers only: the rest is for deciding what can be shared."""
-        signature = read_signature()
-        if signature == self._signature:
-            return
-        self._signature = signature
-        registers = read_registers()
-        if registers != self._registers:
-            for key, value in registers.items():
-                if self._registers.get(key, value) != value:
-                    self.tell("Q", f"{name}\1{key}")
-            self._registers = registers
+    def arm(self) -> None:
+        """Start noting."""
+        self._watch_statements()
+        self._watch_imports()
+        self._watch_searches()
+        self._watch_environment()
+        self.reset_registers()
 
-    def _watch_edges(self) -> None:
-        real, tell, tell_cached, getframe = builtins.__import__, self.tell, self.tell_cached, sys._getframe
+    def reset_registers(self) -> None:
+        """Take the process's registers as they are now for the program's beginning."""
+        self._signature = read_signature()
+        self._registers = read_registers()
 
-        def watch(
+    def current_module(self) -> str:
+        """Return the module that this thread is initialising, "" if none."""
+        stack = self.stacks.get(get_ident())
+        return stack[-1] if stack else ""
+
+    # ---- statements
+
+    def _watch_statements(self) -> None:
+        real, getframe, now = builtins.__import__, sys._getframe, perf_counter
+        journal, events = self.journal, self.journal.events
+        append = events.append
+
+        def watched(
+            cls: type,  # noqa: ARG001
             name: str,
             globals: "Any" = None,  # noqa: A002 (the language's own parameter names)
             locals: "Any" = None,  # noqa: A002
@@ -52,65 +98,204 @@ class StatementObserver(Observer):
             level: int = 0,
         ) -> "Any":
             try:
-                frame = getframe(2)
+                frame = getframe(1)
             except ValueError:
                 # C code imports, and no Python code runs (a traceback is being printed at the end).
                 return real(name, globals, locals, fromlist, level)
-            if is_there(name, globals, fromlist, level):
-                # Most statements by far: told in one go, when they are over.
-                result = real(name, globals, locals, fromlist, level)
-                tell_cached(frame, name, fromlist, level)
-                return result
-            cached = "0"
-            names = ",".join(str(n) for n in fromlist or ())
-            importer = frame.f_globals.get("__name__") or "?"
-            place = (frame.f_lineno, frame.f_code.co_filename, importer, level, name, names, cached)
-            tell("J", "\1".join(map(str, place)))
+            code = frame.f_code
+            at = now()
+            append(
+                (
+                    "S",
+                    get_ident(),
+                    at,
+                    frame.f_lineno,
+                    code.co_filename,
+                    code.co_qualname,
+                    frame.f_globals.get("__name__"),
+                    name,
+                    fromlist,
+                    level,
+                )
+            )
+            if journal.is_full:
+                journal.flush()
             try:
                 return real(name, globals, locals, fromlist, level)
-            finally:
-                tell("j", "")
-
-        ours = watch.__code__
-
-        def watched(cls: type, *args: "Any", **kwargs: "Any") -> "Any":  # noqa: ARG001
-            try:
-                return watch(*args, **kwargs)
             except BaseException as error:
-                # The interpreter has cut its own frames out already; these two are left.
+                append(("!", get_ident(), at, type(error).__name__, _say(error)))
+                # The interpreter has cut its own frames out already; this one is left.
                 traceback = error.__traceback__
-                while traceback is not None and traceback.tb_frame.f_code in (ours, watched.__code__):
+                while traceback is not None and traceback.tb_frame.f_code is ours:
                     traceback = traceback.tb_next
                 error.__traceback__ = traceback
                 failure = object.__new__(failure_type)
                 failure.fail = frames.raiser(error)
                 return failure
 
-        # Seen from `warnings` and the like, these are frames of the import system.
-        for function in (watch, watched):
-            function.__code__ = function.__code__.replace(co_filename=frames.IMPORTLIB_FILE)
-        ours = watch.__code__
+        _disguise(watched)
+        ours = self._statement_code = watched.__code__
         entry = type("__import__", (), {"__new__": watched, "__slots__": ()})
         failure_type: Any = type("Failure", (entry,), {"__slots__": ("fail",), "__init__": frames.FAIL})
         self._put(builtins, "__import__", entry)
 
+    # ---- modules
 
-def is_there(name: str, globals: "Any", fromlist: "Any", level: int) -> bool:  # noqa: A002
-    """Whether the module cache has all that a statement asks for, as far as can be told at once."""
-    if level:
-        package = globals.get("__package__") if globals else None
-        if not package:
-            return False
-        base = package if level == 1 else package.rsplit(".", level - 1)[0]
-        name = f"{base}.{name}" if name else base
-    module = sys.modules.get(name)
-    if module is None:
-        return False
-    if not fromlist:
-        return True
-    namespace = read_namespace(module)
-    # A package's list may name submodules that are still to be imported.
-    return "__path__" not in namespace or all(item in namespace for item in fromlist)
+    def _watch_imports(self) -> None:
+        real = _frozen_importlib._find_and_load  # type: ignore[attr-defined]
+        getframe, now, cpu, pages = sys._getframe, perf_counter, process_time, self._pages
+        journal, stacks, modules, finish = self.journal, self.stacks, sys.modules, self._finish
+        append, statement_code = journal.events.append, self._statement_code
+
+        def _find_and_load(name: str, import_: "Any") -> "Any":
+            entered = now()
+            thread = get_ident()
+            caller = None
+            if getframe(1).f_code is not statement_code:
+                caller = self._find_caller()
+            if name in modules:
+                if caller:
+                    append(("C", thread, entered, name, caller))
+                return real(name, import_)
+            try:
+                stack = stacks[thread]
+            except KeyError:
+                stack = stacks[thread] = []
+            stack.append(name)
+            append(("B", thread, entered, now(), cpu(), pages(), name, caller))
+            try:
+                module = real(name, import_)
+            except BaseException as error:
+                at, used = now(), cpu()
+                stack.pop()
+                append(("X", thread, at, now(), used, pages(), name, type(error).__name__, _say(error)))
+                raise
+            at, used = now(), cpu()
+            told = finish(name)
+            stack.pop()
+            append(("E", thread, at, now(), used, pages(), name, *told))
+            if not stack or journal.is_full:
+                journal.flush()
+            return module
+
+        # Frames of the import system are cut out of tracebacks by this file name.
+        _disguise(_find_and_load)
+        self._put(_frozen_importlib, "_find_and_load", _find_and_load)
+
+    def _find_caller(self) -> "tuple[()] | tuple[str, str, str, int, str] | None":
+        """Return who asks for a module where that is not the statement noted last.
+
+        (form, importer, file, line, function) for one that a function of importlib's was asked for, with
+        form "" where C code asked; () for a parent of the module that is looked for; None: a statement after all.
+        """
+        frame: FrameType | None = sys._getframe(2)
+        form = ""
+        while frame is not None:
+            code = frame.f_code
+            if code is self._statement_code:
+                return None
+            if code.co_filename in IMPORTLIB:
+                if code.co_name == "_find_and_load_unlocked":
+                    return ()
+            elif frame.f_globals.get("__name__") == "importlib" and code.co_name in (
+                "import_module",
+                "reload",
+            ):
+                form = code.co_name
+            else:
+                return (
+                    form,
+                    frame.f_globals.get("__name__") or "?",
+                    code.co_filename,
+                    frame.f_lineno,
+                    code.co_qualname,
+                )
+            frame = frame.f_back
+        return "", "?", "", 0, ""
+
+    def _finish(self, name: str) -> "tuple[Any, ...]":  # type: ignore[override]
+        """Return what can be said of a module now, having looked at the process's registers."""
+        try:
+            signature = read_signature()
+            if signature != self._signature:
+                self._signature = signature
+                self._compare_registers(name)
+            if name in self.on_module:
+                self.on_module[name]()
+            return describe_module(sys.modules.get(name), name, self.code_of, self._foreign)
+        except Exception:
+            # Modules may be objects of any kind; the program goes on whatever they do when looked at.
+            return "", "", "", False, ()
+
+    def _compare_registers(self, name: str) -> None:
+        registers = read_registers()
+        for key, value in registers.items():
+            if self._registers.get(key, value) != value:
+                self.tell("Q", f"{name}\1{key}")
+        self._registers = registers
+
+    # ---- searches
+
+    def _watch_searches(self) -> None:
+        append, code_of = self.journal.events.append, self.code_of
+        finder = _frozen_importlib_external.FileFinder
+        genuine_find_spec = finder.__dict__["find_spec"]
+
+        def find_spec(self: "Any", fullname: str, target: "Any" = None) -> "Any":
+            append(("F", get_ident(), self.path))
+            return genuine_find_spec(self, fullname, target)
+
+        loader = _frozen_importlib_external.SourceFileLoader
+        genuine_path_stats = loader.__dict__["path_stats"]
+
+        def path_stats(self: "Any", path: str) -> "Any":
+            code_of[path] = "read"
+            return genuine_path_stats(self, path)
+
+        for place, function in ((finder, find_spec), (loader, path_stats)):
+            _disguise(function)
+            self._put(place, function.__name__, function)
+
+    def _watch_arguments(self) -> None:
+        """Who reads them is no part of a trace."""
+
+
+def foreign_folders() -> "tuple[str, ...]":
+    """Return the folders that the program's own modules are not in: the standard library's."""
+    os = sys.modules["os"]
+    return (os.path.dirname(os.__file__) + "/", f"{sys.base_prefix}/lib/", f"{sys.prefix}/lib/")
+
+
+def _make_memory_reader() -> "Callable[[], int]":
+    try:
+        statm = posix.open("/proc/self/statm", posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return _no_memory
+
+    def read_memory() -> int:
+        """Return the process's resident memory in pages."""
+        try:
+            return int(posix.pread(statm, 64, 0).split()[1])
+        except (OSError, IndexError, ValueError):
+            return 0
+
+    return read_memory
+
+
+def _no_memory() -> int:
+    return 0
+
+
+def _say(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return "(its text cannot be had)"
+
+
+def _disguise(function: "Any") -> None:
+    # Seen from `warnings` and the like, these are frames of the import system.
+    function.__code__ = function.__code__.replace(co_filename=frames.IMPORTLIB_FILE)
 
 
 def read_signature() -> "tuple[object, ...]":

@@ -1,0 +1,1 @@
+"""What do a program's modules do beyond defining names?"""

@@ -1,0 +1,1 @@
+"""How does a traced program write down what happens, so that nothing is lost and nothing waits?"""

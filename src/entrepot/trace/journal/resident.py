@@ -1,0 +1,128 @@
+"""What a traced program writes down: events, in chunks, in a file that the parent process holds.
+
+An event is a tuple: a letter, the thread, and what belongs to that letter. Times are in seconds of
+`time.perf_counter`, CPU times of `time.process_time`, memory in pages, a caller is None (the statement
+before in this thread), () (whoever asked for the module around it) or (form, importer, file, line, function).
+
+    A thread at python preloaded                            the program begins; what was before is nobody's
+    S thread at line file function importer name names level    an import statement begins
+    ! thread at kind text                                   the one that began then has failed
+    C thread at name caller                                 a module asked for by name was in the cache
+    B thread entered at cpu pages name caller               a module is looked for and initialised
+    F thread folder                                         a folder is searched for it
+    E thread at left cpu pages name origin loader bytecode is_kept names      it is there now
+    X thread at left cpu pages name kind text               it ended in an exception
+    D thread at kind what module file line top_line         something was done beyond defining
+    O thread at stream text writer file line                something was written
+    U thread at category text file line                     a warning was shown
+    H thread module name source file line                   a function found in another module than its own
+    T thread kind text wanted module known places           the exception that ended the program
+    Z thread                                                the trace ends as it should
+
+Between `entered` and `at` of B, and between `at` and `left` of E and X, time went into watching.
+
+A chunk is a head (HEAD: a mark, its length, a hash) and a marshalled list of events: a piece of something
+else in the file, or half a chunk, does not pass for one.
+
+Only what a bare interpreter has loaded is imported.
+"""
+
+import _imp
+import marshal
+import posix
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+_MARK = b"\x9eJ"
+_HEAD_BYTES = len(_MARK) + 4 + 8
+_MARSHAL_VERSION = 4  # every Python from 3.4 on reads it
+_FLUSH_AT = 4000
+_KEY = 0x656E7472
+
+
+class Journal:
+    """Events on their way to the file."""
+
+    __slots__ = ("_file", "_identity", "events")
+
+    def __init__(self, file: int) -> None:
+        """`file` is the descriptor to write to."""
+        self.events: list[tuple[Any, ...]] = []
+        self._file = file
+        self._identity = _identify(file)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is time to flush."""
+        return len(self.events) > _FLUSH_AT
+
+    def flush(self) -> None:
+        """Hand what has been written down to the file."""
+        events = self.events[:]
+        # Another thread may have added some meanwhile; hooks hold on to this very list.
+        del self.events[: len(events)]
+        if not events or self._file < 0:
+            return
+        if _identify(self._file) != self._identity:
+            # The program has closed descriptors that it does not know, and this one may be its own by now.
+            self._file = -1
+            return
+        chunk = memoryview(pack(events))
+        while chunk:
+            try:
+                chunk = chunk[posix.write(self._file, chunk) :]
+            except OSError:
+                return  # the disk is full, say: there is nobody to tell
+
+    def abandon(self) -> None:
+        """Write nothing more: this process is a copy of the one that is traced."""
+        self.events.clear()
+        self._file = -1
+
+
+def pack(events: "list[tuple[Any, ...]]") -> bytes:
+    """Return events as a chunk."""
+    try:
+        data = marshal.dumps(events, _MARSHAL_VERSION)
+    except ValueError:
+        # A program may put anything where names of modules are expected.
+        data = marshal.dumps(
+            [tuple([_plain(field) for field in event]) for event in events], _MARSHAL_VERSION
+        )
+    return _MARK + len(data).to_bytes(4, "little") + _imp.source_hash(_KEY, data) + data
+
+
+def unpack(data: bytes) -> "Iterator[list[tuple[Any, ...]]]":
+    """Yield the events of each whole chunk; what is none is passed over."""
+    at = data.find(_MARK)
+    while at >= 0:
+        begin = at + _HEAD_BYTES
+        end = begin + int.from_bytes(data[at + 2 : at + 6], "little")
+        body = data[begin:end]
+        if end <= len(data) and _imp.source_hash(_KEY, body) == data[at + 6 : begin]:
+            yield marshal.loads(body)
+            at = data.find(_MARK, end)
+        else:
+            at = data.find(_MARK, at + 1)
+
+
+def _identify(file: int) -> "tuple[int, int] | None":
+    try:
+        status = posix.fstat(file)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _plain(value: object) -> object:
+    if value is None or type(value) in (str, int, float, bool):
+        return value
+    if type(value) is tuple or type(value) is list:
+        return tuple([_plain(item) for item in value])
+    try:
+        return str.__str__(value) if isinstance(value, str) else str(value)
+    except Exception:
+        return "?"

@@ -1,0 +1,1 @@
+"""Who writes what a program prints?"""
