@@ -111,14 +111,9 @@ def sort_names(namespace: "dict[str, Any]", name: str) -> "tuple[tuple[str, ...]
         elif kind is _FUNCTION:
             names = functions if value.__module__ == name else imported
         elif kind is _BUILT_IN:
-            # Bound methods of objects (`random.random`) say no module: they are what they are bound to.
-            names = (
-                imported
-                if value.__module__ not in (name, None)
-                else functions
-                if value.__self__ is None
-                else variables
-            )
+            # Methods bound to an object (`random.random`) have no module.
+            source = value.__module__
+            names = variables if source is None else functions if source == name else imported
         elif kind is type or issubclass(kind, type):
             # Of the kind, not of the value: `isinstance` would wake objects that stand for others.
             names = classes if value.__module__ == name else imported
