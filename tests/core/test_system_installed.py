@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from entrepot import System
-from entrepot.core import turns
+from entrepot.core import frames, turns
+from entrepot.core.modules import Importer
 
 Draw = Callable[..., Path]
 OFFERED = [importlib, importlib.machinery, importlib.util, importlib.abc, pkgutil]
@@ -302,3 +303,12 @@ def test_waiting_for_another_threads_block_has_an_end(root: Path, monkeypatch: p
         thread.join()
 
     assert "another thread has had a System installed" in str(errors[0])
+
+
+def test_the_outermost_import_takes_room_for_the_frames_of_those_within():
+    """One chunk of the interpreter's stack holds them all, and nothing of that shows in a traceback."""
+    code = Importer._find_and_load_with_room.__code__
+
+    assert code.co_stacksize * 8 > 256 * 1024
+    assert frames.is_our_code(code)
+    assert code.co_filename == Importer._find_and_load_locked.__code__.co_filename

@@ -46,9 +46,14 @@ SHOWS_FRAMES = _is_asked_to_show()
 
 def disguise() -> None:
     """Give all code of the calling module of this folder importlib's file name: its last statement."""
+    # In place, with the code objects nested in it, which are those of its functions and methods.
+    disguise_code(sys._getframe(1).f_code)
+
+
+def disguise_code(code: "CodeType") -> None:
+    """Give a code object, made at run time, importlib's file name."""
     if not SHOWS_FRAMES:
-        # In place, with the code objects nested in it, which are those of its functions and methods.
-        _rename(sys._getframe(1).f_code, IMPORTLIB_FILE)
+        _rename(code, IMPORTLIB_FILE)
 
 
 _rename: "Any" = vars(_imp)["_fix_co_filename"]

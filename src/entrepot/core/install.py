@@ -18,7 +18,6 @@ from entrepot.core import (
     finders,
     frames,
     loaders,
-    owners,
     statement,
 )
 from entrepot.core.adopt import adopt, register
@@ -51,6 +50,8 @@ class _InstalledImporter(Importer):
     def find_spec(self, name: str, path: "Any", target: object = None) -> "Any":
         spec = super().find_spec(name, path, target)
         if self.system._has_own_path and not self.system._is_shared(name, None):
+            from entrepot.core import owners
+
             owners.name_spec(self.system, spec)
         return spec
 
@@ -110,7 +111,7 @@ class Installation:
         self._before = {name: getattr(sys, name) for name in _STATE}
         self._path_before = list(sys.path)
         self._modules_before = {name: _refer(module) for name, module in sys.modules.items()}
-        self._importer.locks = system._importer.locks
+        self._importer.locks = system._locks
         if self._state is None:
             self._state = _State(system)
         if system._has_own_path:
@@ -125,7 +126,7 @@ class Installation:
         self._patch()
         if self._adopts:
             adopt(list(sys.modules.values()), self._adopted)
-        self._importer.tell = system._importer.tell
+        self._importer.tell = system._teller
         if system._listeners:
             self.watch_statements()
 
@@ -239,9 +240,12 @@ class Installation:
         if self._imports_before:
             return
         bindings.prepare()
-        self._importer.tell = self._system._importer.tell
+        self._importer.tell = self._system._teller
         told = statement.make_statement(self._importer)
-        for names_of_all in (_builtins, self._system.builtins):
+        dicts = [_builtins]
+        if self._system._detached is not None:
+            dicts.append(self._system.builtins)
+        for names_of_all in dicts:
             self._imports_before.append((names_of_all, names_of_all["__import__"]))
             names_of_all["__import__"] = told
 

@@ -16,6 +16,7 @@ from time import perf_counter
 from entrepot.core import events, finders, frames, names
 from entrepot.core.loaders import ExtensionFileLoader
 from entrepot.core.locks import DeadlockError, ModuleLocks, is_initializing
+from entrepot.core.room import with_room
 from entrepot.core.spec import make_module, set_attributes, warn_fallback
 from entrepot.core.verbose import say
 
@@ -85,6 +86,8 @@ class Importer:
                 else:
                     try:
                         if name not in modules:
+                            if len(self.locks.table) == 1:
+                                return self._find_and_load_with_room(name)
                             return self._find_and_load_locked(name)
                     finally:
                         self.locks.leave(name)
@@ -133,6 +136,11 @@ class Importer:
         if parent:
             self.bind_child(parent, child, module)
         return module
+
+    @with_room
+    def _find_and_load_with_room(self, name: str) -> "Any":
+        """The outermost of nested imports: those within find room for their frames (`core.room`)."""
+        return self._find_and_load_locked(name)
 
     @staticmethod
     def _get_path(parent_module: "Any", parent: str, name: str) -> "Any":

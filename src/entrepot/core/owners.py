@@ -51,12 +51,19 @@ def register(system: "System") -> int:
     return number
 
 
+def get_number(system: "System") -> int:
+    """Return a system's number in this process, given when it gets its first module."""
+    if not system._known_as:
+        system._known_as = register(system)
+    return system._known_as
+
+
 def get_name(system: "System", text: str) -> str:
     """Return a system's own string object for a module's name."""
     known = system._names.get(text)
     if known is not None:
         return known[0]
-    number = system._number
+    number = get_number(system)
     # Interned first, and kept: `sys.intern(__name__)` must never make ours the one for all.
     twin = sys.intern(str(text))
     own = _copy(twin)

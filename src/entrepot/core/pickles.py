@@ -107,7 +107,7 @@ def _refer(thing: "Any", qualname: str) -> "Any":
     if home is None or owners.follow(sys.modules.get(home[1]), qualname) is thing:
         return NotImplemented
     system, module = home
-    return owners.get_global, (system._number, module, qualname)
+    return owners.get_global, (owners.get_number(system), module, qualname)
 
 
 def make_view(system: "System", view: "Any") -> None:
@@ -117,7 +117,7 @@ def make_view(system: "System", view: "Any") -> None:
     `sys` are the system's.
     """
     namespace = view.__dict__
-    namespace["sys"] = system._get_own("sys")
+    namespace["sys"] = system._importer.get_own("sys")
     for name in ("_Pickler", "_Unpickler"):
         own = namespace[name] = _rebuild_class(namespace[name], namespace)
         # Their dispatch tables hold functions too.

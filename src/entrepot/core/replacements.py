@@ -75,7 +75,11 @@ def _inner_names(importer: Importer) -> "dict[str, Any]":
     def find_fromlist(
         module: "Any", fromlist: "Any", import_: object = None, *, recursive: bool = False
     ) -> "Any":
-        return statement.handle_fromlist(importer, module, fromlist, is_all=recursive)
+        for item in fromlist:
+            if item.__class__ is not str or item == "*" or not hasattr(module, item):
+                return statement.handle_fromlist(importer, module, fromlist, is_all=recursive)
+        # Nearly always so: nothing is to be imported.
+        return module
 
     return {
         "_find_and_load": frames.without_frame(importer.find_and_load, "Find and load a module."),

@@ -12,21 +12,23 @@ interpreter's own for a while.
 import _imp
 import sys
 
-from entrepot.core import adopt, events, finders, frames, loaders, owners, paths, reflection, statement, views
-from entrepot.core import reload as reloading
+from entrepot.core import adopt, events, finders, frames, loaders, paths, statement
 from entrepot.core.archives import ZipImporter
 from entrepot.core.install import Installation
-from entrepot.core.modules import Importer, find_importer
+from entrepot.core.locks import ModuleLocks
+from entrepot.core.modules import find_importer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
+    from entrepot.core.detached import DetachedImporter
+
 STANDARD_LIBRARY = "stdlib"
 EXTENSIONS = "extensions"
 # There is one program and one entrepot in a process.
-_ALWAYS_SHARED = ("__main__", "entrepot")
+ALWAYS_SHARED = ("__main__", "entrepot")
 _MISSING: "Any" = object()
 
 
@@ -74,16 +76,32 @@ class System:
         self._path_importer_cache: dict[str, Any] = {}
         self._installation: Installation | None = None
         self._listeners: list[Listening] = []
-        self._importer: Importer = _SystemImporter(self)
+        self._locks = ModuleLocks()
+        self._teller: Callable[[events.Event], None] | None = None
+        self._detached: DetachedImporter | None = None
         if "importlib.abc" in sys.modules:
             adopt.register_ours(sys.modules["importlib.abc"])
-        if self._has_own_path and "__main__" in sys.modules:
-            # (A system over `sys.path` itself, made to be installed, would keep it alive at the end.)
-            self._modules["__main__"] = sys.modules["__main__"]
-        self._modules["sys"] = views.make_own(self, "sys")
-        own_builtins = self._modules["builtins"] = views.make_own(self, "builtins")
-        self.builtins: dict[str, Any] = own_builtins.__dict__
-        self._importer.builtins = self.builtins
+        if self._has_own_path:
+            # Now, and not in the midst of somebody's import.
+            self._prepare()
+
+    @property
+    def _importer(self) -> "DetachedImporter":
+        """The importer over the system's own cache."""
+        return self._detached or self._prepare()
+
+    def _prepare(self) -> "DetachedImporter":
+        """Make what a system needs while it is not installed.
+
+        One over `sys.path` that is only ever installed does without all of that.
+        """
+        from entrepot.core.detached import DetachedImporter
+
+        importer = self._detached = DetachedImporter(self)
+        importer.locks = self._locks
+        importer.tell = self._teller
+        importer.put_own_modules()
+        return importer
 
     def __repr__(self) -> str:
         return f"<System path={self.path!r} modules={len(self.modules)}>"
@@ -92,7 +110,17 @@ class System:
 
     @property
     def modules(self) -> "dict[str, Any]":
-        return sys.modules if self._installation else self._modules
+        if self._installation:
+            return sys.modules
+        if self._detached is None:
+            self._prepare()
+        return self._modules
+
+    @property
+    def builtins(self) -> "dict[str, Any]":
+        if self._detached is None:
+            self._prepare()
+        return self._modules["builtins"].__dict__  # type: ignore[no-any-return]
 
     @property
     def path(self) -> "list[str]":
@@ -138,13 +166,6 @@ class System:
         else:
             self._path_importer_cache = cache
 
-    @property
-    def _number(self) -> int:
-        """The system's number in this process, given when it gets its first module."""
-        if not self._known_as:
-            self._known_as = owners.register(self)
-        return self._known_as
-
     # What it does.
 
     def import_module(self, name: str, package: "str | None" = None) -> "Any":
@@ -154,22 +175,25 @@ class System:
             ModuleNotFoundError: nobody in this system knows it.
             Whatever the module's code raises.
         """
+        importer = self._importer
         try:
-            return statement.import_module(self._importer, name, package)
+            return statement.import_module(importer, name, package)
         except BaseException as error:
             frames.strip(error)
             raise
         finally:
-            reflection.refresh()
+            importer.refresh()
 
     def find_spec(self, name: str, package: "str | None" = None) -> "Any":
         """Return a module's spec, or None; its parents are imported (`importlib.util.find_spec`)."""
-        return self._get_own("importlib.util").find_spec(name, package)
+        return self._importer.get_own("importlib.util").find_spec(name, package)
 
     def reload(self, module: "Any") -> "Any":
         """Run a module's code again in the same module object (`importlib.reload`)."""
+        from entrepot.core import reload
+
         try:
-            return reloading.reload(self._importer, module)
+            return reload.reload(self._importer, module)
         except BaseException as error:
             frames.strip(error)
             raise
@@ -221,35 +245,6 @@ class System:
                 adopt.register_ours(module)
         return module
 
-    def _get_own(self, name: str) -> "Any":
-        """Return the system's own module of a standard name, made at its first use."""
-        module = self._modules.get(name)
-        if module is None:
-            module = self._modules[name] = views.make_own(self, name)
-        return module
-
-    def _borrow(self, name: str) -> "Any":
-        """Return the module that this system shares with the host under a name, or `_MISSING`."""
-        top = name.partition(".")[0]
-        if top in self.share or top in _ALWAYS_SHARED:
-            return self._import_from_host(name)
-        if views.is_run_again(name):
-            return _MISSING
-        if name != top:
-            parent = self._modules.get(name.rpartition(".")[0], _MISSING)
-            if parent is not _MISSING and parent is sys.modules.get(name.rpartition(".")[0]):
-                # The child of what is shared is shared.
-                return self._import_from_host(name)
-        if name in views.ALWAYS_OWN:
-            return self._get_own(name)
-        if STANDARD_LIBRARY not in self.share or top not in sys.stdlib_module_names:
-            return _MISSING
-        if self._is_shadowed(top):
-            return _MISSING
-        if name in views.OWN:
-            return self._get_own(name)
-        return self._import_from_host(name)
-
     def _is_shadowed(self, top: str) -> bool:
         """Whether this system's path has a module of its own under a standard library's name."""
         if top in sys.builtin_module_names or _imp.is_frozen(top):
@@ -265,7 +260,7 @@ class System:
     def _is_shared(self, name: str, module: "Any") -> bool:
         """Whether a module of the interpreter's cache is one that this system would share."""
         top = name.partition(".")[0]
-        if top in self.share or top in _ALWAYS_SHARED:
+        if top in self.share or top in ALWAYS_SHARED:
             return True
         if module is self._modules.get(name, _MISSING):
             return True
@@ -278,6 +273,11 @@ class System:
         # A module of the path may have a standard one's name.
         return file is None or not isinstance(file, str) or is_standard(file)
 
+    def _set_teller(self, teller: "Callable[[events.Event], None] | None") -> None:
+        self._teller = teller
+        if self._detached is not None:
+            self._detached.tell = teller
+
     def _tell(self, event: events.Event) -> None:
         for listener in list(self._listeners):
             try:
@@ -287,40 +287,6 @@ class System:
                 sys.unraisablehook(
                     _Unraisable((type(error), error, error.__traceback__, text, listener.callback))
                 )
-
-
-class _SystemImporter(Importer):
-    """The importer of a system: what is shared comes from the host."""
-
-    __slots__ = ()
-
-    def _find_and_load_locked(self, name: str) -> "Any":
-        system: System = self.state
-        if system._installation:
-            return super()._find_and_load_locked(name)
-        if "__main__" in sys.modules:
-            system._modules.setdefault("__main__", sys.modules["__main__"])
-        parent, _, child = name.rpartition(".")
-        if parent and parent not in system._modules:
-            self.find_and_load(parent)
-            if name in system._modules:
-                return system._modules[name]
-        module = system._borrow(name)
-        if module is _MISSING:
-            return super()._find_and_load_locked(name)
-        reflection.refresh()
-        system._modules[name] = module
-        if parent and getattr(system._modules[parent], child, None) is not module:
-            self.bind_child(parent, child, module)
-        return module
-
-    def find_spec(self, name: str, path: "Any", target: object = None) -> "Any":
-        spec = super().find_spec(name, path, target)
-        if spec is None and STANDARD_LIBRARY in self.state.share and views.is_run_again(name):
-            # The standard library is not on this system's path, but this module is the system's.
-            spec = finders.PathFinder.find_spec(name, path, target)
-        owners.name_spec(self.state, spec)
-        return spec
 
 
 # (path, name) of each extension module that a system has initialised -> the module.
@@ -360,7 +326,7 @@ class Listening:
         self._system = system
         self.callback = callback
         system._listeners.append(self)
-        system._importer.tell = system._tell
+        system._set_teller(system._tell)
         _tap(system)
 
     def close(self) -> None:
@@ -369,7 +335,7 @@ class Listening:
         if self in system._listeners:
             system._listeners.remove(self)
             if not system._listeners:
-                system._importer.tell = None
+                system._set_teller(None)
                 _untap(system)
 
     def __enter__(self) -> "Listening":
@@ -411,7 +377,7 @@ def _tell_searched(state: "Any", name: str, finder: "Any", entry: "str | None") 
 
 def _tell_compiled(name: str, path: str, reason: str) -> None:
     for system in _listened:
-        if name in system._importer.locks.table:
+        if name in system._locks.table:
             system._tell(events.Compiled(name, *find_importer(), path, reason))
 
 

@@ -161,19 +161,19 @@ def _make_importlib(system: "System", name: str) -> "Any":
     module = _copy_of(system, name)
     own: dict[str, Any] = {}
     if name == "importlib":
-        own["sys"] = system._get_own("sys")
-        own["_bootstrap"] = system._get_own("importlib._bootstrap")
+        own["sys"] = system._importer.get_own("sys")
+        own["_bootstrap"] = system._importer.get_own("importlib._bootstrap")
         own["_RELOADING"] = {}
         for function in ("import_module", "reload", "invalidate_caches", "find_loader"):
             if function in module.__dict__:
                 own[function] = pickles.rebuild(module.__dict__[function], module.__dict__)
         own["__import__"] = system.builtins["__import__"]
-        own["util"] = system._get_own("importlib.util")
-        own["machinery"] = system._get_own("importlib.machinery")
+        own["util"] = system._importer.get_own("importlib.util")
+        own["machinery"] = system._importer.get_own("importlib.machinery")
         for child in ("metadata", "resources", "readers"):
             module.__dict__.pop(child, None)
     elif name == "importlib.util":
-        own["sys"] = system._get_own("sys")
+        own["sys"] = system._importer.get_own("sys")
         own["_find_spec"] = importer.find_spec
         own["_resolve_name"] = resolve_relative
         for function in ("find_spec", "_find_spec_from_path"):
