@@ -392,3 +392,26 @@ def test_odd_things_in_the_cache_are_passed_over():
     assert type(module.__spec__) is ModuleSpec
     assert type(module.__spec__.loader) is loaders.SourceFileLoader
     assert bare.__loader__ is loaders.BuiltinImporter
+
+
+@pytest.mark.parametrize(
+    "name", ["json", "json.decoder", "os", "os.path", "xml.dom", "unittest.mock", "entrepot"]
+)
+def test_find_spec_finds_what_an_import_would_share_with_the_host(name: str, tmp_path: Path):
+    """What can be imported has a spec: libraries ask `find_spec` before they import."""
+    system = entrepot.System(path=[str(tmp_path)])
+
+    spec = system.find_spec(name)
+
+    assert spec.name == importlib.util.find_spec(name).name
+    assert spec.origin == importlib.util.find_spec(name).origin
+
+
+def test_find_spec_runs_no_module_of_the_host(tmp_path: Path):
+    """Only its parents are imported."""
+    sys.modules.pop("wsgiref.types", None)
+    system = entrepot.System(path=[str(tmp_path)])
+
+    assert system.find_spec("wsgiref.types").origin.endswith("types.py")
+    assert "wsgiref.types" not in sys.modules
+    assert system.find_spec("a_module_that_nobody_has") is None

@@ -8,7 +8,7 @@ A system that is only ever installed has no need of any of this, so it is loaded
 import sys
 
 from entrepot.core import finders, frames, owners, reflection, views
-from entrepot.core.modules import Importer
+from entrepot.core.modules import Importer, host
 from entrepot.core.system import ALWAYS_SHARED, STANDARD_LIBRARY
 
 TYPE_CHECKING = False
@@ -57,11 +57,30 @@ class DetachedImporter(Importer):
 
     def find_spec(self, name: str, path: "Any", target: object = None) -> "Any":
         spec = super().find_spec(name, path, target)
-        if spec is None and STANDARD_LIBRARY in self.state.share and views.is_run_again(name):
-            # The standard library is not on this system's path, but this module is the system's.
-            spec = finders.PathFinder.find_spec(name, path, target)
-        owners.name_spec(self.state, spec)
+        system = self.state
+        if spec is None and not system._installation:
+            if STANDARD_LIBRARY in system.share and views.is_run_again(name):
+                # The standard library is not on this system's path, but this module is the system's.
+                spec = finders.PathFinder.find_spec(name, path, target)
+            elif self.is_borrowed(name):
+                # Not looked for when it is imported: then it is the host's.
+                return host.find_spec(name, path, target)
+        owners.name_spec(system, spec)
         return spec
+
+    def is_borrowed(self, name: str) -> bool:
+        """Whether a module of this name, if there is one, is the host's."""
+        system = self.state
+        top = name.partition(".")[0]
+        if top in system.share or top in ALWAYS_SHARED:
+            return True
+        is_standard_name = STANDARD_LIBRARY in system.share and top in sys.stdlib_module_names
+        return is_standard_name and not views.is_run_again(name) and not system._is_shadowed(top)
+
+    def take_from_host(self, name: str) -> None:
+        """Put a module that the host has initialised and shares into the cache, `os.path` say."""
+        if name not in self.state._modules and name in sys.modules and self.is_borrowed(name):
+            self.find_and_load(name)
 
     def get_own(self, name: str) -> "Any":
         """Return the system's own module of a standard name, made at its first use."""

@@ -178,11 +178,27 @@ def _make_importlib(system: "System", name: str) -> "Any":
         own["_resolve_name"] = resolve_relative
         for function in ("find_spec", "_find_spec_from_path"):
             own[function] = pickles.rebuild(module.__dict__[function], module.__dict__)
+        own["find_spec"] = _make_find_spec(importer, own["find_spec"])
         own["LazyLoader"] = _lazy_loader_of(system)
     else:
         own["PathFinder"] = system._path_finder
     module.__dict__.update(own)
     return module
+
+
+def _make_find_spec(importer: "Any", look_up: "Any") -> "Any":
+    """Return `importlib.util.find_spec` that knows what the system would take from the host's cache."""
+    from entrepot.core.names import resolve_relative, split_dots
+
+    def find_spec(name: str, package: "str | None" = None) -> "Any":
+        if isinstance(name, str):
+            bare, level = split_dots(name)
+            if not level or package:
+                importer.take_from_host(resolve_relative(bare, package, level) if level and package else name)
+        return look_up(name, package)
+
+    find_spec.__doc__ = look_up.__doc__
+    return find_spec
 
 
 def _make_bootstrap(system: "System") -> "Any":
