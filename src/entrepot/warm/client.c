@@ -459,7 +459,7 @@ static int write_request(const struct Run *run, int store, const char *name, con
         return -1;
     }
     char final[64];
-    snprintf(final, sizeof final, "requests/%s.%d", name, (int)getpid());
+    snprintf(final, sizeof final, "requests/%s", name); /* one for each program, however many runs ask while nobody answers */
     return renameat(store, file, store, final);
 }
 
@@ -490,19 +490,26 @@ static void start_keeper(const char *python) {
     _exit(0);
 }
 
+/* Wake the keeper, or start one if there is none: also for the images, which somebody must forget one day. */
+static void call_keeper(const struct Run *run, int store, const char *called, int has_request) {
+    int wake = openat(store, "wake", O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+    if (wake >= 0) { /* a keeper holds its other end */
+        if (has_request) {
+            ssize_t put = write(wake, "!", 1);
+            (void)put;
+        }
+        close(wake);
+    } else if (errno == ENOENT || errno == ENXIO) {
+        const char *own = find_sibling(called);
+        start_keeper(own ? own : run->python);
+    }
+}
+
 static void ask_keeper(const struct Run *run, int store, const char *called, const char *name, const char *base, const char *key,
                        const char *base_key) {
     if (write_request(run, store, name, base, key, base_key)) return;
     is_asked = 1;
-    int wake = openat(store, "wake", O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
-    if (wake >= 0) { /* a keeper holds its other end */
-        ssize_t put = write(wake, "!", 1);
-        (void)put;
-        close(wake);
-        return;
-    }
-    const char *own = find_sibling(called);
-    start_keeper(own ? own : run->python);
+    call_keeper(run, store, called, 1);
 }
 
 /* ---- which runs can be warm at all */
@@ -576,6 +583,7 @@ static const char *decide(struct Run *run, const char *called) {
         if (!run->prepare) {
             note(store, name, "hits", "+", 1);
             note(store, name, "last", said, 0);
+            call_keeper(run, store, called, 0);
         }
         return image;
     }

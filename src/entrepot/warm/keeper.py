@@ -1,4 +1,4 @@
-"""The keeper: one small process for each user that makes images, and forgets them.
+"""The keeper: one small process for each user that has images made, and forgotten when their time has come.
 
     python -I -m entrepot.warm.keeper STORE
 
@@ -6,63 +6,101 @@ Clients leave requests in `STORE/requests` and write a byte into the pipe `STORE
 for an answer. The keeper sleeps until a byte comes or the next image is due to be forgotten (no other
 wake-ups), and ends when no image is left. One keeper serves a store (a lock on `STORE/keeper`).
 
-An image is forgotten when it was not used for 30 minutes (ENTREPOT_IDLE_S), and the oldest when all
-together take more than a quarter of the memory (ENTREPOT_MEMORY_MIB). Files are put in place by rename,
-the checks last, so that a keeper killed anywhere leaves nothing half made.
+All work is done by another process (`work.py`), which is started for it and says at its end when the next is
+due. So the keeper is an interpreter with next to nothing in it, what a preparation takes is given back, and an
+error there ends nothing here. The worker is killed with the keeper (PR_SET_PDEATHSIG).
+
+When its own file is deleted or replaced (uninstalled, upgraded) the keeper empties the store and ends: it is told
+by the kernel (F_NOTIFY), and where that does not work it finds out when it wakes up.
+
+Runs as a file, without `site`: imports nothing but what a bare interpreter has.
 """
 
 from __future__ import annotations
 
-import ctypes
+import _signal  # type: ignore[import-not-found]  # `signal` brings enum and more
 import fcntl
 import os
 import select
 import sys
-import time
 
-from entrepot.warm import checks
-from entrepot.warm.images import find_images, get_memory_limit, sweep
-from entrepot.warm.knowledge import read_knowledge
-from entrepot.warm.prepare import Made, NotMade, make_image
-from entrepot.warm.verdict import Plan
-from entrepot.warm.wire import Garbled, Request, parse_request
-
-RUN_ENDS_S = 5.0  # a cold run writes its caches (bytecode, font lists) before the same is prepared here
+FOLDERS = ("requests", "late", "base")
+RETRY_S = 60.0  # after a worker that failed
 
 
 def main(argv: list[str]) -> int:
     """Serve a store until it is empty."""
+    if not sys.flags.no_site:
+        # Once more without what site and -m have brought along: this process lives long.
+        os.execv(sys.executable, [sys.executable, "-I", "-S", os.path.abspath(__file__), *argv[1:]])
     store = argv[1]
-    for folder in ("requests", "late", "base"):
+    for folder in FOLDERS:
         os.makedirs(os.path.join(store, folder), 0o700, exist_ok=True)
+    if take_lock(store) is None:
+        return 0
+    name_process("entrepot-keeper")
+    own = identify(__file__)
+    while True:
+        wake = open_wake(store)
+        watch_folder(os.path.dirname(os.path.abspath(__file__)), wake)
+        try:
+            is_ours = serve(store, wake, own)
+        finally:
+            close_wake(store, wake)
+        # Once more for a request that came between the last look and now.
+        if not is_ours or not os.path.isdir(os.path.join(store, "requests")):
+            return 0
+        if not os.listdir(os.path.join(store, "requests")):
+            return 0
+
+
+def take_lock(store: str) -> int | None:
+    """Be the store's only keeper: return the locked file with our process id, or None if another is."""
     lock = os.open(
         os.path.join(store, "keeper"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
     )
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        return 0
+        os.close(lock)
+        return None
     os.ftruncate(lock, 0)
     os.pwrite(lock, str(os.getpid()).encode(), 0)
-    name_process("entrepot-keeper")
-    wake = open_wake(store)
-    try:
-        serve(store, wake, float(os.environ.get("ENTREPOT_IDLE_S", "1800")))
-    finally:
-        try:
-            os.unlink(os.path.join(store, "wake"))
-        except OSError:
-            pass
-    # A request that came between the last look and now.
-    for request in take_requests(store):
-        answer(store, request)
-    return 0
+    return lock
 
 
 def name_process(name: str) -> None:
     """Let `ps` show what this process is."""
     try:
-        ctypes.CDLL(None).prctl(15, name.encode()[:15])
+        with open("/proc/self/comm", "w") as file:
+            file.write(name)
+    except OSError:
+        pass
+
+
+def identify(path: str) -> tuple[int, int] | None:
+    """Return which file a path leads to, None if to none."""
+    try:
+        st = os.stat(path)
+    except OSError:
+        return None
+    return st.st_dev, st.st_ino
+
+
+def watch_folder(path: str, wake: int) -> None:
+    """Be woken when something is deleted or moved in a folder."""
+
+    def on_change(_number: int, _frame: object) -> None:
+        try:
+            os.write(wake, b"!")
+        except OSError:
+            pass  # full, or closed: awake
+
+    _signal.signal(_signal.SIGIO, on_change)
+    try:
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        # For the life of the process, so the descriptor stays open.
+        fcntl.fcntl(folder, fcntl.F_NOTIFY, fcntl.DN_DELETE | fcntl.DN_RENAME | fcntl.DN_MULTISHOT)
     except (OSError, AttributeError):
         pass
 
@@ -78,103 +116,94 @@ def open_wake(store: str) -> int:
     return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
-def serve(store: str, wake: int, idle_s: float) -> None:
-    """Answer requests and forget images until nothing is left to do."""
+def close_wake(store: str, wake: int) -> None:
+    """Take the pipe away, if the one that stands there is ours."""
+    path = os.path.join(store, "wake")
+    st = os.fstat(wake)
+    if identify(path) == (st.st_dev, st.st_ino):
+        os.unlink(path)
+    os.close(wake)
+
+
+def serve(store: str, wake: int, own: tuple[int, int] | None) -> bool:
+    """Have the worker called until nothing is left (True), or the store or our installation is gone (False)."""
+    st = os.fstat(wake)
     while True:
-        while requests := take_requests(store):
-            for request in requests:
-                answer(store, request)
-        relearn(store)
-        next_s = sweep(store, idle_s, get_memory_limit())
-        if next_s is None and not find_images(store):
-            return
+        next_s = call_worker(store, wake, own)
+        if next_s is None:
+            return True
         if select.select([wake], [], [], next_s)[0]:
-            os.read(wake, 4096)
-        if not os.path.exists(os.path.join(store, "wake")):
-            return  # somebody removed the store
+            os.read(wake, 65536)
+        if identify(__file__) != own:
+            empty(store)
+            return False
+        if identify(os.path.join(store, "wake")) != (st.st_dev, st.st_ino):
+            return False  # somebody removed the store
 
 
-def take_requests(store: str) -> list[Request]:
-    """Take what clients have left, one request for each image."""
-    folder = os.path.join(store, "requests")
-    found: dict[str, Request] = {}
+def call_worker(store: str, wake: int, own: tuple[int, int] | None) -> float | None:
+    """Have everything done that is to be done; return the seconds until the next is due, None if nothing is left."""
+    reading, writing = os.pipe()
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    streams = [(os.POSIX_SPAWN_DUP2, source, number) for number, source in enumerate((null, writing, null))]
+    command = [sys.executable, "-I", "-m", "entrepot.warm.work", store, str(os.getpid())]
     try:
-        names = sorted(os.listdir(folder))
-    except FileNotFoundError:
-        return []
-    for name in names:
-        path = os.path.join(folder, name)
-        try:
-            if name.startswith("."):
-                if time.time() - os.stat(path).st_mtime > 60:
-                    os.unlink(path)
-                continue
-            with open(path, "rb") as file:
-                data = file.read()
-            os.unlink(path)
-            request = parse_request(data)
-            checks.write_whole(os.path.join(store, f"{request.name}.request"), data)
-        except (OSError, Garbled):
-            continue
-        found[request.name] = request
-    return list(found.values())
-
-
-def answer(store: str, request: Request) -> None:
-    """Make the images that a run did not find, its program's and the base."""
-    wait_end(request.pid, RUN_ENDS_S)
-    try:
-        if checks.is_current(store, request):
-            return
-        made = make_program_image(store, request)
-        if request.kind == "file" and (request.env.get("ENTREPOT_BASE") or os.environ.get("ENTREPOT_BASE")):
-            make_base_image(store, request, made)
-    except Exception as error:  # the keeper goes on for the other programs
-        checks.note_failure(store, request.name, f"{type(error).__name__}: {error}")
-
-
-def relearn(store: str) -> None:
-    """Make images anew whose programs went on to import more."""
-    for request in checks.learn_from_runs(store):
-        try:
-            make_program_image(store, request)
-        except Exception as error:
-            checks.note_failure(store, request.name, f"{type(error).__name__}: {error}")
-
-
-def wait_end(pid: int, wait_s: float) -> None:
-    """Wait until a process has ended, or not longer than this."""
-    try:
-        fd = os.pidfd_open(pid)
+        worker = os.posix_spawn(sys.executable, command, os.environ, file_actions=streams)
     except OSError:
-        return
-    try:
-        select.select([fd], [], [], wait_s)
+        os.close(reading)
+        return RETRY_S if has_images(store) else None
     finally:
-        os.close(fd)
+        os.close(writing)
+        os.close(null)
+    said, is_called = read_answer(reading, wake, worker, own)
+    os.close(reading)
+    status = os.waitpid(worker, 0)[1]
+    if is_called:
+        return 0.0
+    try:
+        return float(said)
+    except ValueError:
+        return RETRY_S if status and has_images(store) else None
 
 
-def make_program_image(store: str, request: Request) -> Made | NotMade:
-    """Make and publish the image of one program."""
-    plan = read_knowledge(checks.get_plan_path(store, request.name)).make_plan()
-    image = checks.make_image_name(request.name)
-    made = make_image(request, plan, store=store, image=image, base=False)
-    checks.publish(store, request, request.name, request.key, image, made)
-    return made
+def read_answer(reading: int, wake: int, worker: int, own: tuple[int, int] | None) -> tuple[bytes, bool]:
+    """Return what the worker said until it ended, and whether somebody knocked meanwhile."""
+    said, is_called = b"", False
+    while True:
+        ready = select.select([reading, wake], [], [])[0]
+        if wake in ready:
+            os.read(wake, 65536)
+            is_called = True  # the worker may have looked before
+            if identify(__file__) != own:
+                os.kill(worker, _signal.SIGKILL)
+        if reading in ready:
+            part = os.read(reading, 100)
+            if not part:
+                return said, is_called
+            said += part
 
 
-def make_base_image(store: str, request: Request, made: Made | NotMade) -> None:
-    """Make the base image better, if this program has external modules that it lacks."""
-    wanted = made.external if isinstance(made, Made) else ()
-    have = read_knowledge(checks.get_plan_path(store, request.base_name)).late
-    if not wanted or (
-        set(wanted) <= set(have) and checks.is_valid(store, request, request.base_name, request.base_key)
-    ):
-        return
-    late = tuple(dict.fromkeys([*have, *wanted]))
-    image = checks.make_image_name(request.base_name)
-    base = make_image(request, Plan(late=late, at_most=0), store=store, image=image, base=True)
-    checks.publish(store, request, request.base_name, request.base_key, image, base)
+def has_images(store: str) -> bool:
+    """Say whether there is anything to look after."""
+    try:
+        return any(name.endswith(".checks") for name in os.listdir(store))
+    except OSError:
+        return False
+
+
+def empty(store: str) -> None:
+    """Remove every file of a store."""
+    for folder in (*FOLDERS, ""):
+        place = os.path.join(store, folder)
+        try:
+            names = os.listdir(place)
+        except OSError:
+            continue
+        for name in names:
+            try:
+                os.unlink(os.path.join(place, name))
+            except OSError:
+                pass
 
 
 if __name__ == "__main__":

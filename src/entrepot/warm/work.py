@@ -1,0 +1,150 @@
+"""What the keeper has done for it: images made as asked for, made better, and forgotten. Then this process ends.
+
+    python -I -m entrepot.warm.work STORE KEEPER        says at its end in how many seconds there is more to do
+
+Requests are answered until none is left. An image is forgotten when it was not used for 30 minutes
+(ENTREPOT_IDLE_S), and the oldest when all together take more than a quarter of the memory
+(ENTREPOT_MEMORY_MIB). Files are put in place by rename, the checks last, so that a process killed
+anywhere leaves nothing half made.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import signal
+import sys
+import time
+
+from entrepot.warm import checks
+from entrepot.warm.images import find_images, get_memory_limit, sweep
+from entrepot.warm.keeper import name_process
+from entrepot.warm.knowledge import read_knowledge
+from entrepot.warm.prepare import Made, NotMade, make_image
+from entrepot.warm.verdict import Plan
+from entrepot.warm.wire import Garbled, Request, parse_request
+
+RUN_ENDS_S = 5.0  # a cold run writes its caches (bytecode, font lists) before the same is prepared here
+IDLE_S = 1800.0
+PR_SET_PDEATHSIG = 1
+
+
+def main(argv: list[str]) -> int:
+    """Do what there is to do, and print when there will be more (nothing if no image is left)."""
+    store, keeper = argv[1], int(argv[2])
+    name_process("entrepot-work")
+    end_with_parent(keeper)
+    while requests := take_requests(store):
+        for request in requests:
+            answer(store, request)
+    relearn(store)
+    next_s = sweep(store, read_idle_s(), get_memory_limit())
+    if next_s is not None or find_images(store):
+        print(next_s if next_s is not None else 0.5)
+    return 0
+
+
+def end_with_parent(keeper: int) -> None:
+    """Be killed when the keeper ends, whatever ended it."""
+    try:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    except (OSError, AttributeError):
+        pass
+    if os.getppid() != keeper:
+        sys.exit(0)  # it has ended already
+
+
+def read_idle_s() -> float:
+    """Return after how many seconds without use an image is forgotten."""
+    try:
+        return max(0.0, float(os.environ.get("ENTREPOT_IDLE_S", IDLE_S)))
+    except ValueError:
+        return IDLE_S
+
+
+def take_requests(store: str) -> list[Request]:
+    """Take what clients have left, one request for each image."""
+    folder = os.path.join(store, "requests")
+    found: dict[str, Request] = {}
+    try:
+        names = sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return []
+    for name in names:
+        path = os.path.join(folder, name)
+        try:
+            if name.startswith("."):
+                if time.time() - os.stat(path).st_mtime > 60:
+                    os.unlink(path)
+                continue
+            with open(path, "rb") as file:
+                data = file.read()
+            os.unlink(path)
+            request = parse_request(data)
+            checks.write_whole(os.path.join(store, f"{request.name}.request"), data)
+        except (OSError, Garbled):
+            continue
+        found[request.name] = request
+    return list(found.values())
+
+
+def answer(store: str, request: Request) -> None:
+    """Make the images that a run did not find, its program's and the base."""
+    wait_end(request.pid, RUN_ENDS_S)
+    try:
+        if checks.is_current(store, request):
+            return
+        made = make_program_image(store, request)
+        if request.kind == "file" and (request.env.get("ENTREPOT_BASE") or os.environ.get("ENTREPOT_BASE")):
+            make_base_image(store, request, made)
+    except Exception as error:  # the keeper goes on for the other programs
+        checks.note_failure(store, request.name, f"{type(error).__name__}: {error}")
+
+
+def relearn(store: str) -> None:
+    """Make images anew whose programs went on to import more."""
+    for request in checks.learn_from_runs(store):
+        try:
+            make_program_image(store, request)
+        except Exception as error:
+            checks.note_failure(store, request.name, f"{type(error).__name__}: {error}")
+
+
+def wait_end(pid: int, wait_s: float) -> None:
+    """Wait until a process has ended, or not longer than this."""
+    try:
+        fd = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        select.select([fd], [], [], wait_s)
+    finally:
+        os.close(fd)
+
+
+def make_program_image(store: str, request: Request) -> Made | NotMade:
+    """Make and publish the image of one program."""
+    plan = read_knowledge(checks.get_plan_path(store, request.name)).make_plan()
+    image = checks.make_image_name(request.name)
+    made = make_image(request, plan, store=store, image=image, base=False)
+    checks.publish(store, request, request.name, request.key, image, made)
+    return made
+
+
+def make_base_image(store: str, request: Request, made: Made | NotMade) -> None:
+    """Make the base image better, if this program has external modules that it lacks."""
+    wanted = made.external if isinstance(made, Made) else ()
+    have = read_knowledge(checks.get_plan_path(store, request.base_name)).late
+    if not wanted or (
+        set(wanted) <= set(have) and checks.is_valid(store, request, request.base_name, request.base_key)
+    ):
+        return
+    late = tuple(dict.fromkeys([*have, *wanted]))
+    image = checks.make_image_name(request.base_name)
+    base = make_image(request, Plan(late=late, at_most=0), store=store, image=image, base=True)
+    checks.publish(store, request, request.base_name, request.base_key, image, base)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
