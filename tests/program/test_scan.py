@@ -14,9 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entrepot.program.conditions import Target
-from entrepot.program.lexical import scan_lexically
 from entrepot.program.newer import parse_tree
-from entrepot.program.scan import scan_bytes
+from entrepot.program.scan import scan_bytes, scan_unparsed
 from entrepot.program.statements import scan_tree
 
 TARGET = Target((3, 13), "linux", "posix")
@@ -163,11 +162,47 @@ def compare(data: bytes) -> bool:
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         scan_bytes(data, "a.py", TARGET)  # must not raise
         return False
-    found = scan_lexically(data, TARGET)
+    found = scan_unparsed(data, TARGET)
     if found is None:
         return False
-    assert tuple(found) == scan_tree(tree, TARGET).statements
+    assert found == scan_tree(tree, TARGET)
     return True
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f():\n    if x:\n        for y in z:\n            import a\n",
+        "def f():\n    if TYPE_CHECKING:\n        import a\n    else:\n        import b\n    import c\n",
+        "def f():\n    if x:\n        pass\n    elif TYPE_CHECKING:\n        import a\n    else:\n        import b\n",
+        "def f():\n    if x and 0:\n        import a\n    if y == 'a' and z:\n        import b\n",
+        "class C(A[B[C[D[E]]]]):\n    def f(self):\n        import a\n    if 0:\n        import b\n",
+        "def f():\n    pass\nif 'a' == 'a':\n    import a\nif b'':\n    import b\n",
+        "try:\n    x = '''\nexcept A:\n'''\n    import a\nfinally:\n    import b\n",
+        "with suppress(E):\n    import a\nwith b as c:\n    import d\n",
+        "def f():\n    from a import b\n    b.import_module('c')\n\nimportlib.import_module('d')\nimport e\n",
+        "def f():\n    x = importlib.import_module(\n        'a.b', )\n    lambda: __import__(y)\n\nclass C:\n    import_module('d')\n",
+    ],
+)
+def test_what_the_scan_finds_without_a_tree_is_what_the_tree_says(text):
+    """Blocks, tests that tell something, and calls: the same, and the scan need not decline."""
+    assert compare(text.encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "with a(suppress(b)):\n    import a\n",
+        "if (lambda: 0) or TYPE_CHECKING:\n    import a\nelse:\n    import b\n",
+        "@f(import_module('a'))\ndef g():\n    pass\n",
+        "def import_module(x):\n    pass\nimport_module('a')\n",
+        "x = [\nimport_module('a'),\n]\ny = lambda: [\nimport_module('b'),\n]\n",
+    ],
+)
+def test_where_a_tree_is_needed_the_scan_declines_or_agrees(text):
+    """What takes a parser is never guessed."""
+    found = scan_unparsed(text.encode(), TARGET)
+    assert found is None or found == scan_tree(ast.parse(text), TARGET)
 
 
 @pytest.mark.slow

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import zipfile
 from typing import NamedTuple
 
 from entrepot.program.searchpath import SearchPath
@@ -127,6 +126,8 @@ class Finder:
     def _read_zip(self, path: str, inside: str) -> dict[str, bool]:
         names = self._zips.get(path)
         if names is None:
+            import zipfile  # rarely needed, and slow to load
+
             try:
                 with zipfile.ZipFile(path) as archive:
                     names = frozenset(archive.namelist())

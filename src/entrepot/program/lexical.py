@@ -16,121 +16,17 @@ Costs about a twelfth of `ast`. Knows bytes only: the caller has checked that th
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
-from entrepot.program.conditions import (
-    ALWAYS,
-    CONDITIONAL,
-    EAGER,
-    GUARDED,
-    LAZY,
-    UNKNOWN,
-    Target,
-    Verdict,
-    join_whens,
-    judge_branch,
-    judge_text,
-)
+from entrepot.program.blocks import Blocks
+from entrepot.program.conditions import EAGER, LAZY, Target
+from entrepot.program.skips import IMPORT_WORD, get_skip, get_skip_in_function
 from entrepot.program.statements import Names, Statement
-
-_ESCAPE = rb"\\(?:\r\n|[\s\S])"
-# A literal without fields: what stands before it is neither f nor t, with or without r.
-_PLAIN = rb"(?<![fFtT])(?<![fFtT][rR])"
-
-
-def _make_string(quote: bytes) -> bytes:
-    """The pattern of the literals with one kind of quote, from the quote on."""
-    other = b"'" if quote == b'"' else b'"'
-    field = rb"\{(?:[^{}\"'\\#]++|" + other + rb"[^\"'\\\n{}]*+" + other + rb"|\{[^{}\"'\\#]*+\})++\}"
-    triple = quote * 3
-    return b"|".join(
-        [
-            _PLAIN
-            + triple
-            + rb"(?:[^\\"
-            + quote
-            + rb"]++|"
-            + _ESCAPE
-            + b"|"
-            + quote
-            + b"(?!"
-            + quote * 2
-            + b"))*+"
-            + triple,
-            _PLAIN
-            + quote
-            + b"(?!"
-            + quote * 2
-            + b")"
-            + rb"(?:[^\\\n"
-            + quote
-            + rb"]++|"
-            + _ESCAPE
-            + b")*+"
-            + quote,
-            # With fields: only such as need no thought.
-            triple
-            + rb"(?:[^\\{}"
-            + quote
-            + rb"]++|\\(?:\r\n|[^{}])|"
-            + quote
-            + b"(?!"
-            + quote * 2
-            + rb")|\{\{|\}\}|"
-            + field
-            + b")*+"
-            + triple,
-            quote
-            + b"(?!"
-            + quote * 2
-            + b")"
-            + rb"(?:[^\\{}\n"
-            + quote
-            + rb"]++|\\(?:\r\n|[^{}])|\{\{|\}\}|"
-            + field.replace(b"#]", rb"\n#]")
-            + b")*+"
-            + quote,
-        ]
-    )
-
-
-_STRING = _make_string(b'"') + b"|" + _make_string(b"'")
-_IMPORT_WORD = rb"(?:import|from|lazy)\b"
-_HEADER_WORD = rb"(?:def|class|if|elif|else|try|except|finally|for|while|with|match|case|async)\b"
-_CONTINUED = rb"\\\r?\n(?![ \t\f]*+" + _IMPORT_WORD + b")"
-
-
-def _make_skip(words: bytes, careful: bool) -> re.Pattern[bytes]:
-    """The pattern that runs to the next line beginning with one of the words.
-
-    A careful one stops before an import that follows a colon or semicolon, too.
-    """
-    parts = [
-        rb"[^\"'#\n\\;:]++" if careful else rb"[^\"'#\n\\]++",
-        rb"\n(?![ \t\f]*+" + words + b")",
-        _STRING,
-        rb"#[^\n]*+",
-        _CONTINUED,  # what follows a backslash is no header
-    ]
-    if careful:
-        parts.append(rb"[;:](?!(?:[ \t\f]|\\\r?\n)*+" + _IMPORT_WORD + b")")
-    return re.compile(b"(?:" + b"|".join(parts) + b")*+")
-
-
-_SKIPS = {
-    (blocks, careful): _make_skip(
-        b"(?:" + _IMPORT_WORD + (b"|" + _HEADER_WORD if blocks else b"") + b")", careful
-    )
-    for blocks in (False, True)
-    for careful in (False, True)
-}
 
 # A line on which an import can begin; and what shows that one stands further inside a line.
 _CANDIDATE = re.compile(rb"[ \t\f]*+(?:lazy[ \t]++)?(?:import\b|from\b)")
-_INLINE = re.compile(rb"[;:](?:[ \t\f]|\\\r?\n)*+" + _IMPORT_WORD)
+_INLINE = re.compile(rb"[;:](?:[ \t\f]|\\\r?\n)*+" + IMPORT_WORD)
 _INDENTED = re.compile(rb"\n[ \t\f]++(?:lazy[ \t]++)?(?:import\b|from\b[^\n]*?(?:import\b|\\))")
 _LONE_CR = re.compile(rb"\r(?!\n)")
-_CALLS = re.compile(rb"\bimport_module[ \t]*\(|\b__import__[ \t]*\(|\b__path__\b(?=[ \t]*(?:[+.]|=[^=]))")
 
 _SPACE = rb"(?:[ \t]|\\\r?\n)"
 _NAME = rb"[A-Za-z_][A-Za-z0-9_]*+"
@@ -157,36 +53,14 @@ _DROP = re.compile(rb"#[^\n]*+|\\\r?\n")
 _AFTER = re.compile(rb"[ \t]*+;[ \t]*+")
 _LAZY = re.compile(rb"lazy[ \t]++(?=(?:import|from)\b)")
 _MORE = re.compile(rb"(?:import|from)\b")
-_LINE = re.compile(rb"[ \t\f]*+")
-_WORD = re.compile(rb"(?:async[ \t]++)?[a-z]++")
+_NEWLINE = 10
 
-
-def _make_balanced(depth: int) -> bytes:
-    """What may stand in brackets, nested so deep."""
-    inner = rb"[^\"'#()\[\]{}]++|#[^\n]*+|" + _STRING
-    for _ in range(depth):
-        inner = rb"[^\"'#()\[\]{}]++|#[^\n]*+|" + _STRING + rb"|[(\[{](?:" + inner + rb")*+[)\]}]"
-    return rb"[(\[{](?:" + inner + rb")*+[)\]}]"
-
-
-# A header up to its colon, and whether the block begins on the next line.
-_HEADER = re.compile(
-    rb"(?P<test>(?:[^\"'#\n\\:()\[\]{}]++|" + _STRING + b"|" + _make_balanced(3) + rb"|:=|\\\r?\n)*+):"
-    rb"(?P<block>[ \t]*+(?:#[^\n]*+)?(?=\r?\n|\Z))?"
-)
-# Words that a test must hold to be worth parsing.
-_TELLING = re.compile(
-    rb"version_info|platform|TYPE_CHECKING|__name__|\bos\.name|True|False|None|implementation|\d|maxsize"
-)
-_DOUBTFUL = re.compile(rb"\belse\b|\blambda\b|\\")
 
 _parsed: dict[bytes, tuple[str, int, str, Names] | None] = {}
-
-
-@lru_cache(256)
-def _make_handler(indent: bytes) -> re.Pattern[bytes]:
-    """The pattern of the first `except` or `finally` at an indentation."""
-    return re.compile(rb"\n" + indent + rb"(except|finally)\b")
+# Whole lines at the margin that are one statement each, ready for use; () for an empty line. Most of a
+# program's import lines stand in many of its files.
+_lines: dict[bytes, tuple[str, int, str, Names, str] | tuple[()]] = {b"": (), b"\r": ()}
+_MOST_REMEMBERED = 100_000
 
 
 def find_last_candidate(data: bytes) -> int:
@@ -205,103 +79,129 @@ def find_last_candidate(data: bytes) -> int:
 
 def scan_lexically(data: bytes, target: Target) -> list[Statement] | None:
     """Return the import statements of a file's bytes, in order, or None where it takes a parser."""
-    if data.startswith(b"\xef\xbb\xbf"):
-        data = data[3:]
-    if (b"import_module" in data or b"__import__" in data or b"__path__" in data) and _CALLS.search(data):
-        return None
     last = find_last_candidate(data)
     if last < 0:
         return []
     if b"\r" in data and _LONE_CR.search(data):
         return None
+    _forget()
     # A line break in front, so that the first line begins like the others; lines then count from it.
     data = b"\n" + data
-    if len(_parsed) > 100_000:
-        _parsed.clear()
     last += 1
-    blocks = _INDENTED.search(data, 0, last + 256) is not None
+    has_blocks = _INDENTED.search(data, 0, last + 256) is not None
     end = data.find(b"\n", last)
     if end < 0:
         end = len(data)
     careful = _INLINE.search(data, 0, end) is not None
-    skip = _SKIPS[blocks, careful].match
-    scope = _Blocks(target)
+    skip = get_skip(has_blocks=has_blocks, careful=careful).match
+    blocks = Blocks(target)
     statements: list[Statement] = []
-    at = 0
-    counted = line = 0
-    while True:
+    count = data.count
+    at = counted = line = 0
+    while at < end:
+        if data[at] == _NEWLINE:
+            line += count(b"\n", counted, at + 1)
+            known = len(statements)
+            line, counted = _read_known_lines(data, at + 1, line, statements)
+            at = counted - 1
+            if len(statements) > known:
+                blocks.leave_all()
+            if at >= end:
+                break
         match = _NEXT(data, at)
         if match is not None:
             # The usual line; blocks end at the margin.
-            text = match[1]
-            if text in _parsed:
-                parsed = _parsed[text]
-            else:
-                parsed = _parsed[text] = _parse(match)
+            parsed = _recall(match, 1)
             if parsed is None:
                 return None
             begin = match.start(1)
-            line += data.count(b"\n", counted, begin)
+            line += count(b"\n", counted, begin)
             counted = begin
-            scope.leave_all()
+            blocks.leave_all()
             statements.append((line, 0, *parsed, EAGER))
             at = match.end()
+            if data[at : at + 1] == b"\n" and b"\n" not in match[1]:
+                _lines[match[1]] = (*parsed, EAGER)
             continue
-        stop = skip(data, at).end()  # type: ignore[union-attr]
-        if stop >= end:
+        function = blocks.function
+        match = (skip if function < 0 else get_skip_in_function(function, careful=careful).match)(data, at)
+        assert match is not None
+        indent, word = match[1], match[2]
+        if word is None:
+            return statements if match.end() >= end else None
+        begin = match.start(1) + len(indent)
+        if match.start(1) > end:
             return statements
-        if data[stop] != 10:
-            return None
-        begin = _LINE.match(data, stop + 1).end()  # type: ignore[union-attr]
-        indent = data[stop + 1 : begin]
         if b"\f" in indent:
             return None
-        line += data.count(b"\n", counted, begin)
-        counted = begin
-        word = _WORD.match(data, begin)[0]  # type: ignore[index]
-        if word not in (b"import", b"from", b"lazy"):
-            at = scope.enter(data, begin, word, indent)
-            continue
-        column = len(indent.expandtabs(8))
-        when = scope.find_when(column)
-        lazy_end = begin
-        if word == b"lazy":
-            ahead = _LAZY.match(data, begin)
-            if ahead is None:  # some name called lazy
-                at = begin
-                continue
-            lazy_end = ahead.end()
-        if when is None:
-            return None
-        start = begin
-        while True:
-            match = _IMPORT.match(data, max(start, lazy_end))
-            if match is None:
-                return None
-            text = match[0]
-            if text in _parsed:
-                parsed = _parsed[text]
-            else:
-                parsed = _parse(match)
-                _parsed[text] = parsed
-            if parsed is None:
-                return None
-            statement_when = LAZY if lazy_end > start and when == EAGER else when
-            place = len(indent) + start - begin
-            statements.append((line, place, *parsed, statement_when))
+        if word != b"import" and word != b"from" and word != b"lazy":
             at = match.end()
-            if data[at : at + 1] != b";":
-                break
-            more = _AFTER.match(data, at)
-            assert more is not None
-            start = more.end()
-            if not _MORE.match(data, start):
-                if data[start : start + 4] == b"lazy" or data[start : start + 1] == b"\\":
-                    return None
-                at = start
-                break
-            if b"\n" in text:
-                return None  # the second statement is on another line than the first
+            blocks.enter(data, at, word, indent)
+            continue
+        line += count(b"\n", counted, begin)
+        counted = begin
+        if word == b"lazy" and not _LAZY.match(data, begin):  # some name called lazy
+            at = begin
+            continue
+        when = blocks.find_when(len(indent.expandtabs(8)))
+        after = _read_line(data, begin, line, len(indent), when, statements) if when is not None else -1
+        if after < 0:
+            return None
+        at = after
+    return statements
+
+
+def _read_known_lines(data: bytes, begin: int, line: int, statements: list[Statement]) -> tuple[int, int]:
+    """Read lines that were met before, from the one that begins at `begin`; return where and which the next is."""
+    find, recall = data.find, _lines.get
+    while (stop := find(b"\n", begin)) >= 0 and (known := recall(data[begin:stop])) is not None:
+        if known:
+            statements.append((line, 0, *known))
+        line += 1
+        begin = stop + 1
+    return line, begin
+
+
+def _read_line(
+    data: bytes, begin: int, line: int, column: int, when: str, statements: list[Statement]
+) -> int:
+    """Read the statements of one line, the first of which is an import; return where to go on, or -1."""
+    start = begin
+    lazy = _LAZY.match(data, begin)
+    while True:
+        match = _IMPORT.match(data, lazy.end() if lazy else start)
+        parsed = _recall(match, 0) if match is not None else None
+        if match is None or parsed is None:
+            return -1
+        statement_when = LAZY if lazy and when == EAGER else when
+        lazy = None
+        statements.append((line, column + start - begin, *parsed, statement_when))
+        at = match.end()
+        if data[at : at + 1] != b";":
+            return at
+        start = _AFTER.match(data, at).end()  # type: ignore[union-attr]
+        if not _MORE.match(data, start):
+            return -1 if data[start : start + 4] == b"lazy" or data[start : start + 1] == b"\\" else start
+        if b"\n" in match[0]:
+            return -1  # the second statement is on another line than the first
+
+
+def _recall(match: re.Match[bytes], group: int) -> tuple[str, int, str, Names] | None:
+    """Return what a matched statement says, from memory where its text was met before."""
+    text = match[group]
+    if text in _parsed:
+        return _parsed[text]
+    parsed = _parsed[text] = _parse(match)
+    return parsed
+
+
+def _forget() -> None:
+    """Keep what is remembered of other files from growing without bound."""
+    if len(_parsed) > _MOST_REMEMBERED:
+        _parsed.clear()
+    if len(_lines) > _MOST_REMEMBERED:
+        _lines.clear()
+        _lines.update({b"": (), b"\r": ()})
 
 
 def _parse(match: re.Match[bytes]) -> tuple[str, int, str, Names] | None:
@@ -350,102 +250,3 @@ def _split(text: bytes) -> Names | None:
             return None
         names.append((name, bound))
     return tuple(names) or None
-
-
-class _Blocks:
-    """The blocks that the text is in, by indentation.
-
-    Lines inside brackets can look like headers. They stand deeper than the statement that they
-    belong to, so the next statement drops them; where one does not, it is UNSURE and the import
-    under it takes a parser.
-    """
-
-    UNSURE = "unsure"
-
-    def __init__(self, target: Target) -> None:
-        self.target = target
-        self.stack: list[tuple[int, str]] = []
-        # Column -> the verdicts of the if/elif so far, or None for another statement's branches.
-        self.chains: dict[int, list[Verdict] | None] = {}
-
-    def leave_all(self) -> None:
-        """A statement at the margin ends every block."""
-        if self.stack:
-            self.stack.clear()
-
-    def find_when(self, column: int) -> str | None:
-        """Return when a statement at a column runs; None where that is not sure."""
-        stack = self.stack
-        while stack and stack[-1][0] >= column:
-            stack.pop()
-        if not stack:
-            return EAGER if column == 0 else None
-        when = EAGER
-        for _, block in stack:
-            if block == self.UNSURE:
-                return None
-            when = join_whens(when, block)
-        return when
-
-    def enter(self, data: bytes, begin: int, word: bytes, indent: bytes) -> int:
-        """Take in a line that begins like a header; return where to go on."""
-        column = len(indent.expandtabs(8))
-        stack = self.stack
-        while stack and stack[-1][0] >= column:
-            stack.pop()
-        after = begin + len(word)
-        header = _HEADER.match(data, after)
-        if header is None:
-            stack.append((column, self.UNSURE))
-            return after
-        block = self.judge(data, word.split()[-1], header, column, indent)
-        if header["block"] is not None:
-            stack.append((column, block))
-        # From the first character again: the line may hold a string that the pattern must see.
-        return after
-
-    def judge(self, data: bytes, word: bytes, header: re.Match[bytes], column: int, indent: bytes) -> str:
-        """Return when the block of one header runs, or UNSURE."""
-        test = header["test"]
-        if word == b"def":
-            return LAZY
-        if word == b"class":
-            return EAGER
-        if word in (b"if", b"elif"):
-            earlier = [] if word == b"if" else self.chains.get(column)
-            if earlier is None or _DOUBTFUL.search(test):
-                self.chains[column] = None
-                return self.UNSURE
-            own = UNKNOWN
-            if _TELLING.search(test):
-                own = judge_text("(" + test.decode("utf-8", "replace") + ")", self.target)
-            when = judge_branch(earlier, own)
-            self.chains[column] = [*earlier, own]
-            return when
-        if word == b"else":
-            if test.strip():
-                return self.UNSURE
-            if column not in self.chains:
-                return self.UNSURE
-            earlier = self.chains[column]
-            return CONDITIONAL if earlier is None else judge_branch(earlier, ALWAYS)
-        if word == b"try":
-            self.chains[column] = None
-            if test.strip():
-                return self.UNSURE
-            end = _make_handler(indent).search(data, header.end())
-            return GUARDED if end and end[1] == b"except" else self.UNSURE
-        if word == b"except":
-            return CONDITIONAL
-        if word == b"finally":
-            return EAGER if not test.strip() else self.UNSURE
-        if word in (b"for", b"while"):
-            self.chains[column] = None
-            return CONDITIONAL
-        if word == b"with":
-            return GUARDED if b"suppress" in test and re.search(rb"\bsuppress\s*\(", test) else EAGER
-        if word == b"case":
-            return CONDITIONAL
-        if word == b"match":
-            return EAGER
-        return self.UNSURE

@@ -18,7 +18,6 @@ import os
 import sys
 import threading
 import time
-import zipfile
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -392,6 +391,8 @@ def read_module(path: str) -> bytes:
             if above == head:
                 raise
             head = above
+        import zipfile  # rarely needed, and slow to load
+
         try:
             with zipfile.ZipFile(head) as archive:
                 return archive.read(os.path.relpath(path, head))

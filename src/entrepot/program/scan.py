@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from entrepot.program.broken import scan_broken
+from entrepot.program.calls import find_calls, mentions_calls
 from entrepot.program.conditions import EAGER, LAZY, Target
 from entrepot.program.lexical import scan_lexically
 from entrepot.program.newer import parse_tree
@@ -12,7 +13,7 @@ from entrepot.program.source import Source, SourceError, find_encoding, parse_so
 from entrepot.program.statements import Scan, scan_tree
 
 # Raised whenever a file could be scanned differently: what was kept by another version is not used.
-SCANNER_VERSION = 1
+SCANNER_VERSION = 2
 
 _FIRST_LINES = re.compile(rb"\A[^\n]*\n?[^\n]*")
 
@@ -24,9 +25,9 @@ def scan_bytes(data: bytes, path: str, target: Target, *, is_strict: bool = Fals
     the files that it has to parse.
     """
     if not is_strict and b"\0" not in data and _is_plain(data):
-        found = scan_lexically(data, target)
+        found = scan_unparsed(data, target)
         if found is not None:
-            return Scan(tuple(found))
+            return found
     try:
         source = parse_source(data, path)
     except SourceError as error:
@@ -38,7 +39,7 @@ def scan_bytes(data: bytes, path: str, target: Target, *, is_strict: bool = Fals
     except SyntaxError as error:
         problem = (error.lineno or 1, max(0, (error.offset or 1) - 1), f"syntax error: {error.msg}")
         return Scan(scan_broken(source, target).statements, (problem,))
-    found_scan = scan_tree(parsed.tree, target)
+    found_scan = scan_tree(parsed.tree, target, has_calls=not data.isascii() or mentions_calls(data))
     if parsed.lazy_lines:
         return found_scan._replace(
             statements=tuple(
@@ -47,6 +48,23 @@ def scan_bytes(data: bytes, path: str, target: Target, *, is_strict: bool = Fals
             )
         )
     return found_scan
+
+
+def scan_unparsed(data: bytes, target: Target) -> Scan | None:
+    """Scan without a tree of the whole; None where in doubt."""
+    if data.startswith(b"\xef\xbb\xbf"):
+        data = data[3:]
+    statements = scan_lexically(data, target)
+    if statements is None:
+        return None
+    if not mentions_calls(data):
+        return Scan(tuple(statements))
+    is_utf8 = data.isascii() or b"coding" not in _FIRST_LINES.match(data)[0]  # type: ignore[index]
+    calls = find_calls(data, target) if is_utf8 else None
+    if calls is None:
+        return None
+    statements = sorted([*statements, *calls[0]], key=lambda statement: statement[:2])
+    return Scan(tuple(statements), (), tuple(sorted(calls[1])))
 
 
 def _is_plain(data: bytes) -> bool:

@@ -18,7 +18,6 @@ import re
 import site
 import sys
 import sysconfig
-import tomllib
 from dataclasses import dataclass, field
 
 
@@ -188,8 +187,13 @@ def find_roots(folder: str) -> list[str]:
 
 def _find_declared(folder: str) -> list[str]:
     """Return the source folders that a pyproject.toml names for setuptools, hatch or poetry."""
+    path = os.path.join(folder, "pyproject.toml")
+    if not os.path.isfile(path):
+        return []
+    import tomllib  # slow to load
+
     try:
-        with open(os.path.join(folder, "pyproject.toml"), "rb") as file:
+        with open(path, "rb") as file:
             tools = tomllib.load(file).get("tool", {})
         setuptools = tools.get("setuptools", {})
         packages = setuptools.get("packages", {})

@@ -45,9 +45,12 @@ class Scan(NamedTuple):
     unfollowed: tuple[tuple[int, int, str], ...] = ()
 
 
-def scan_tree(tree: ast.Module, target: Target) -> Scan:
-    """Collect the imports of a parsed file, in the order of the text."""
-    found = _Collector(target)
+def scan_tree(tree: ast.Module, target: Target, *, has_calls: bool = True) -> Scan:
+    """Collect the imports of a parsed file, in the order of the text.
+
+    has_calls: the text may hold calls that import, or change `__path__`.
+    """
+    found = _Collector(target, has_calls=has_calls)
     found.visit_body(tree.body, EAGER)
     if found.calls:
         found.add_calls()
@@ -58,8 +61,9 @@ def scan_tree(tree: ast.Module, target: Target) -> Scan:
 class _Collector:
     """Walks statements (never into expressions, except for calls) and knows when each runs."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, *, has_calls: bool) -> None:
         self.target = target
+        self.has_calls = has_calls
         self.statements: list[Statement] = []
         self.unfollowed: list[tuple[int, int, str]] = []
         self.calls: list[tuple[ast.Call, str, str]] = []
@@ -135,6 +139,8 @@ class _Collector:
 
     def look_for_calls(self, node: ast.AST, when: str) -> None:
         """Note calls of `import_module` and `__import__`, and changes of `__path__`."""
+        if not self.has_calls:
+            return
         # A stack of our own: expressions may be nested deeper than Python's.
         stack: list[tuple[ast.AST, str]] = [(node, when)]
         while stack:
