@@ -181,7 +181,7 @@ def compare(data: bytes) -> bool:
         "try:\n    x = '''\nexcept A:\n'''\n    import a\nfinally:\n    import b\n",
         "with suppress(E):\n    import a\nwith b as c:\n    import d\n",
         "def f():\n    from a import b\n    b.import_module('c')\n\nimportlib.import_module('d')\nimport e\n",
-        "def f():\n    x = importlib.import_module(\n        'a.b', )\n    lambda: __import__(y)\n\nclass C:\n    import_module('d')\n",
+        "def f():\n    import_module(\n        'a.b', )\n    lambda: __import__(y)\n\nclass C:\n    import_module('d')\n",
     ],
 )
 def test_what_the_scan_finds_without_a_tree_is_what_the_tree_says(text):
