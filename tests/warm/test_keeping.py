@@ -6,15 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from entrepot.warm.images import find_images, get_keeper
-
-CLIENT = Path(__file__).parents[2] / "src" / "entrepot" / "warm" / "_client"
-PROGRAM = "import json, sys\nprint(json.dumps(sys.argv[1:]))\nsys.exit(len(sys.argv))\n"
+from warm_place import CLIENT, PROGRAM, Place, as_python
 
 pytestmark = [
     pytest.mark.slow,
@@ -24,55 +21,12 @@ pytestmark = [
 ]
 
 
-class Place:
-    """A folder with a program, and a store of its own."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.store = path / "store"
-        (path / "main.py").write_text(PROGRAM)
-
-    def run(self, *arguments: str, **env: str) -> tuple[int, str, str]:
-        """Run the program; return status, output and errors."""
-        kept = {key: value for key, value in os.environ.items() if key not in ("CI", "LD_PRELOAD")}
-        done = subprocess.run(
-            [CLIENT, "run", "--python", sys.executable, *(arguments or ("main.py", "a"))],
-            cwd=self.path,
-            env={**kept, "ENTREPOT_DIR": str(self.store), "ENTREPOT_LOG": "1", **env},
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=30,
-        )
-        return done.returncode, done.stdout, done.stderr
-
-    def warm_up(self) -> None:
-        """Have the program's image made."""
-        end = time.monotonic() + 30
-        while self.run("--prepare", "main.py", "a")[0] == 1:
-            assert time.monotonic() < end, "no image was made"
-            time.sleep(0.05)
-
-    def stop(self) -> None:
-        """End the keeper."""
-        if self.store.is_dir() and not self.store.is_symlink():
-            self.store.chmod(0o700)
-            keeper = get_keeper(str(self.store))
-            if keeper:
-                os.kill(keeper, signal.SIGKILL)
-
-
 @pytest.fixture
 def place(tmp_path):
     """A program and an empty store; no keeper is left."""
     place = Place(tmp_path)
     yield place
     place.stop()
-
-
-def as_python(outcome: tuple[int, str, str]) -> bool:
-    """Whether a run came to what plain Python makes of the program, but for the line on stderr."""
-    return outcome[:2] == (2, '["a"]\n') and outcome[2].count("\n") == outcome[2].startswith("entrepot: ")
 
 
 def test_second_run_is_warm(place):
