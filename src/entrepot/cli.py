@@ -15,13 +15,16 @@ Exit statuses: 0 fine, 1 findings or a refusal, 2 wrong usage.
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from entrepot import __version__
 from entrepot.errors import EntrepotError
+
+if TYPE_CHECKING:
+    import argparse
 
 # Command -> the module that has it, in the order of the help.
 COMMANDS = {
@@ -66,6 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def make_parser(name: str) -> argparse.ArgumentParser:
     """Return the parser of one command."""
+    import argparse  # only now: commands that parse for themselves are spared it
+
     command = importlib.import_module(COMMANDS[name])
     parser = argparse.ArgumentParser(prog=f"entrepot {name}", description=command.SUMMARY)
     command.add_arguments(parser)
@@ -74,6 +79,8 @@ def make_parser(name: str) -> argparse.ArgumentParser:
 
 def make_main_parser() -> argparse.ArgumentParser:
     """Return the parser of `entrepot` itself: the list of commands, `--version`."""
+    import argparse
+
     width = max(len(name) for name in COMMANDS)
     summaries = {name: importlib.import_module(module).SUMMARY for name, module in COMMANDS.items()}
     lines = [f"  {name:<{width}}  {summary}" for name, summary in summaries.items()]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
-import shutil
+import os
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from entrepot.errors import ProgramError
+
+if TYPE_CHECKING:
+    from entrepot.trace.records import Record
 
 SUMMARY = "run a program and show what it imported, when, why, and what that did"
 FORMATS = ("tree", "story", "json", "mermaid", "graph", "html")
@@ -48,125 +50,215 @@ Options come before the program; the program's own follow it. The exit status is
 """
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of what stands before the program."""
-    parser = argparse.ArgumentParser(
-        prog="entrepot trace", usage=HELP.splitlines()[0].removeprefix("usage: ")
-    )
-    parser.add_argument("--format", choices=FORMATS, default="tree")
-    parser.add_argument("-o", "--out")
-    parser.add_argument("--sort", choices=("order", "time"), default="order")
-    parser.add_argument("--min-ms", type=float, default=0.0)
-    parser.add_argument("--cached", action="store_true")
-    parser.add_argument("--all", action="store_true")
-    parser.add_argument("--output", action="store_true")
-    parser.add_argument("--compare")
-    parser.add_argument("--budget", type=parse_duration)
-    parser.add_argument("--max-modules", type=int)
-    parser.add_argument("--python")
-    return parser
+def parse_duration(text: str) -> float:
+    """Return seconds from "300ms", "1.5s" or a number of seconds."""
+    try:
+        return float(text[:-2]) / 1e3 if text.endswith("ms") else float(text.removesuffix("s"))
+    except ValueError:
+        raise ValueError("is not a duration: try 300ms or 1.5s") from None
+
+
+def parse_format(text: str) -> str:
+    """Return a format's name."""
+    if text not in FORMATS:
+        raise ValueError(f"is no format: there are {', '.join(FORMATS)}")
+    return text
+
+
+def parse_order(text: str) -> str:
+    """Return what the tree is sorted by."""
+    if text not in ("order", "time"):
+        raise ValueError("is no order: there are order and time")
+    return text
+
+
+# Option -> the field of `Options` that it sets, and what makes its value (None: it is there or not).
+OPTIONS: dict[str, tuple[str, Callable[[str], object] | None]] = {
+    "--format": ("format", parse_format),
+    "-o": ("out", str),
+    "--out": ("out", str),
+    "--sort": ("sort", parse_order),
+    "--min-ms": ("min_ms", float),
+    "--cached": ("cached", None),
+    "--all": ("all", None),
+    "--output": ("output", None),
+    "--compare": ("compare", str),
+    "--budget": ("budget_s", parse_duration),
+    "--max-modules": ("max_modules", int),
+    "--python": ("python", str),
+    "-h": ("help", None),
+    "--help": ("help", None),
+}
+
+
+class Options(NamedTuple):
+    """What stands before the program."""
+
+    format: str = "tree"
+    out: str | None = None
+    sort: str = "order"
+    min_ms: float = 0.0
+    cached: bool = False
+    all: bool = False
+    output: bool = False
+    compare: str | None = None
+    budget_s: float | None = None
+    max_modules: int | None = None
+    python: str | None = None
+    help: bool = False
+
+
+class WrongUsage(ProgramError):  # noqa: N818
+    """The command line cannot be understood."""
+
+    exit_status = 2
+    reason: str
+
+    def __str__(self) -> str:
+        return f"trace: {self.reason}\n  {HELP.splitlines()[0]}"
+
+
+def parse_options(argv: Sequence[str]) -> tuple[Options, list[str]]:
+    """Return our options, and the program with its interpreter's options and its arguments.
+
+    By hand: `argparse` alone would take a tenth of the time that a small program's trace may cost.
+
+    Raises:
+        WrongUsage: an option is not known, lacks its value, or has one that makes no sense.
+    """
+    values: dict[str, Any] = {}
+    rest = list(argv)
+    while rest and rest[0].startswith("-") and rest[0] != "-":
+        name, has_value, text = rest[0].partition("=") if rest[0].startswith("--") else (rest[0], "", "")
+        if name == "--":
+            return Options(**values), rest[1:]
+        if name not in OPTIONS:
+            if name.startswith("--"):
+                raise WrongUsage(reason=f"there is no option {name}; entrepot trace --help")
+            break  # python's own: -m, -c, -X ...
+        del rest[0]
+        field, make = OPTIONS[name]
+        if make is None:
+            values[field] = True
+            continue
+        if not has_value:
+            if not rest:
+                raise WrongUsage(reason=f"{name} needs a value")
+            text = rest.pop(0)
+        try:
+            values[field] = make(text)
+        except ValueError as error:
+            reason = str(error) if make not in (int, float) else "is not a number"
+            raise WrongUsage(reason=f"{name}: {text!r} {reason}") from None
+    return Options(**values), rest
 
 
 def main_argv(argv: Sequence[str]) -> int:
     """Run `entrepot trace` with its arguments and return the exit status: the program's, or 1."""
-    own, program = split_arguments(list(argv))
-    if "-h" in own or "--help" in own:
+    options, program = parse_options(argv)
+    if options.help:
         print(HELP, end="")
         return 0
-    parser = make_parser()
-    args = parser.parse_args(own)
     if not program:
-        parser.error("what is to be run? give a SCRIPT, -m MODULE or -c CODE")
-    from entrepot.trace.records import Record
+        raise WrongUsage(reason="what is to be run? give a SCRIPT, -m MODULE or -c CODE")
+    import gc
+
+    # This process makes many small values, none of which goes before its end.
+    gc.disable()
     from entrepot.trace.running import record
 
-    old = None
-    if args.compare:
-        try:
-            old = Record.from_json(Path(args.compare).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise BadRecord(path=args.compare, reason=str(error)) from None
-    run = record(*program, python=args.python, labels=args.output)
-    if not args.output or args.out:
-        write(render(run.record, old, args), args)
-    from entrepot.trace.comparison import find_over_budget
-
-    over = find_over_budget(run.record, budget_s=args.budget, max_modules=args.max_modules)
-    for sentence in over:
-        print(f"entrepot trace: {sentence}", file=sys.stderr)
+    old = read_old(options.compare) if options.compare else None
+    shows_all = options.format in ("json", "html") or options.all
+    run = record(
+        *program, python=options.python, labels=options.output, details="all" if shows_all else "own"
+    )
+    if not options.output or options.out:
+        write(render(run.record, old, options), options)
+    is_over = check_budget(run.record, options)
     if run.status < 0:
         from entrepot.trace.running import die_of
 
         die_of(-run.status)
-    return run.status or (1 if over else 0)
+    return run.status or int(is_over)
 
 
-def split_arguments(argv: list[str]) -> tuple[list[str], list[str]]:
-    """Return our options, and the program with its interpreter options and arguments."""
-    with_value = {
-        "--format",
-        "-o",
-        "--out",
-        "--sort",
-        "--min-ms",
-        "--compare",
-        "--budget",
-        "--max-modules",
-        "--python",
-    }
-    flags = {"--cached", "--all", "--output", "-h", "--help"}
-    at = 0
-    while at < len(argv):
-        word = argv[at]
-        if word == "--":
-            return argv[:at], argv[at + 1 :]
-        if word in with_value:
-            at += 2
-        elif word in flags or (word.startswith("--") and word.partition("=")[0] in with_value):
-            at += 1
-        elif word.startswith("--"):
-            # Not ours and not python's: let the parser say so.
-            return argv[: at + 1], argv[at + 1 :]
-        else:
-            break
-    return argv[:at], argv[at:]
+def read_old(path: str) -> Record:
+    """Return the record in a file.
 
-
-def render(record: object, old: object, args: argparse.Namespace) -> str:
-    """Return a record in the format that was asked for."""
-    from entrepot.trace import comparison, mermaid, page, story, tree
+    Raises:
+        BadRecord: there is none.
+    """
     from entrepot.trace.records import Record
 
-    assert isinstance(record, Record)
-    if isinstance(old, Record):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return Record.from_json(file.read())
+    except (OSError, ValueError) as error:
+        raise BadRecord(path=path, reason=str(error)) from None
+
+
+def check_budget(record: Record, options: Options) -> bool:
+    """Say on stderr where a run was over its budget, and return whether it was."""
+    if options.budget_s is None and options.max_modules is None:
+        return False
+    from entrepot.trace.comparison import find_over_budget
+
+    over = find_over_budget(record, budget_s=options.budget_s, max_modules=options.max_modules)
+    for sentence in over:
+        print(f"entrepot trace: {sentence}", file=sys.stderr)
+    return bool(over)
+
+
+def render(record: Record, old: Record | None, options: Options) -> str:
+    """Return a record in the format that was asked for."""
+    if old is not None:
+        from entrepot.trace import comparison
+
         return comparison.render_difference(comparison.compare(old, record))
-    if args.format == "json":
+    if options.format == "json":
         # On one line, so that it can be told from what the program wrote before it.
-        return record.to_json(indent=1 if args.out else None) + "\n"
-    if args.format == "story":
-        return story.tell_story(record, own_only=not args.all)
-    if args.format == "mermaid":
-        return mermaid.draw_namespaces(record, own_only=not args.all)
-    if args.format == "graph":
-        return mermaid.draw_graph(record)
-    if args.format == "html":
-        return page.render_page(record)
-    width = shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else 160
-    return tree.render_tree(
+        return record.to_json(indent=1 if options.out else None) + "\n"
+    if options.format == "story":
+        from entrepot.trace.story import tell_story
+
+        return tell_story(record, own_only=not options.all)
+    if options.format in ("mermaid", "graph"):
+        from entrepot.trace import mermaid
+
+        if options.format == "graph":
+            return mermaid.draw_graph(record)
+        return mermaid.draw_namespaces(record, own_only=not options.all)
+    if options.format == "html":
+        from entrepot.trace.page import render_page
+
+        return render_page(record)
+    from entrepot.trace.tree import render_tree
+
+    return render_tree(
         record,
-        width=width,
-        by_time=args.sort == "time",
-        shows_cached=args.cached,
-        at_least_s=args.min_ms / 1e3,
+        width=find_width(),
+        by_time=options.sort == "time",
+        shows_cached=options.cached,
+        at_least_s=options.min_ms / 1e3,
     )
 
 
-def write(text: str, args: argparse.Namespace) -> None:
+def find_width() -> int:
+    """Return the columns of the terminal, 160 where stdout is none."""
+    if not sys.stdout.isatty():
+        return 160
+    try:
+        return int(os.environ.get("COLUMNS", "")) or os.get_terminal_size(1).columns
+    except ValueError:
+        return os.get_terminal_size(1).columns
+
+
+def write(text: str, options: Options) -> None:
     """Write what was rendered: to the file asked for, else to stdout behind the program's own output.
 
     A page is of no use on a terminal: there it goes into a file.
     """
-    target = args.out or ("trace.html" if args.format == "html" and sys.stdout.isatty() else None)
+    target = options.out or ("trace.html" if options.format == "html" and sys.stdout.isatty() else None)
     if target is None:
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -175,13 +267,3 @@ def write(text: str, args: argparse.Namespace) -> None:
 
     write_text(target, text)
     print(f"entrepot trace: {target}", file=sys.stderr)
-
-
-def parse_duration(text: str) -> float:
-    """Return seconds from "300ms", "1.5s" or a number of seconds."""
-    try:
-        if text.endswith("ms"):
-            return float(text[:-2]) / 1e3
-        return float(text.removesuffix("s"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a duration: try 300ms or 1.5s") from None

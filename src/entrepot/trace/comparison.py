@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from entrepot.trace.records import Record
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(NamedTuple):
     """What has changed between two runs. Times are own times of modules, in seconds.
 
     slower, faster: (name, before, after), the largest change first; appeared, went: (name, time).

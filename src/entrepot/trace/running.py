@@ -7,23 +7,20 @@ The program is run by its own interpreter, which starts the observer before anyt
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from io import FileIO
+from typing import NamedTuple
 
 import entrepot
 from entrepot.errors import SetupError
-from entrepot.trace.labels import relay_labelled
 from entrepot.trace.reading import read_record
 from entrepot.trace.records import Record
 
-_FOLDER = Path(__file__).resolve().parent
+_FOLDER = os.path.dirname(os.path.abspath(__file__))
 # Options that keep PYTHONPATH or `site` out, and with them the observer.
 _SHUT = {"-I": "isolated mode", "-E": "no PYTHON* variables", "-S": "no site"}
 
@@ -41,8 +38,7 @@ class NotTraceable(SetupError):  # noqa: N818
         )
 
 
-@dataclass(frozen=True)
-class TracedRun:
+class TracedRun(NamedTuple):
     """A program that has run: its exit status (negative: a signal's number) and its record."""
 
     status: int
@@ -77,29 +73,38 @@ def record(
             reason = f"{word} ({_SHUT[word[:2]]}) keeps the observer out"
             raise NotTraceable(command=command, reason=reason)
     environment = dict(os.environ if env is None else env)
-    token = secrets.token_hex(8)
-    with tempfile.TemporaryFile() as log:
-        os.set_inheritable(log.fileno(), True)
-        root = str(Path(entrepot.__file__).resolve().parent.parent)
+    token = os.urandom(8).hex() if labels else ""
+    with open_journal() as journal:
+        number = journal.fileno()
+        root = os.path.dirname(os.path.dirname(os.path.abspath(entrepot.__file__)))
         before = "=" + environment["PYTHONPATH"] if "PYTHONPATH" in environment else "-"
-        environment["ENTREPOT_TRACE"] = "\n".join(
-            [str(log.fileno()), token if labels else "", details, root, before]
-        )
-        paths = [str(_FOLDER / "startup"), *([before[1:]] if before[1:] else [])]
-        environment["PYTHONPATH"] = os.pathsep.join(paths)
+        environment["ENTREPOT_TRACE"] = "\n".join([str(number), token, details, root, before])
+        startup = os.path.join(_FOLDER, "startup")
+        environment["PYTHONPATH"] = os.pathsep.join([startup, before[1:]] if before[1:] else [startup])
         began = time.perf_counter()
         arguments = [python or sys.executable, *command]
         if labels:
-            status = relay_labelled(arguments, environment, cwd, log.fileno(), token)
+            from entrepot.trace.labels import relay_labelled
+
+            status = relay_labelled(arguments, environment, cwd, number, token)
         else:
-            status = _run(arguments, environment, cwd, log.fileno())
+            status = _run(arguments, environment, cwd, number)
         wall_s = time.perf_counter() - began
-        log.seek(0)
-        data = log.read()
+        journal.seek(0)
+        data = journal.read()
     made = read_record(data, command, status, wall_s)
     if made is None:
         raise NotTraceable(command=command, reason="the interpreter ended before the observer began")
     return TracedRun(status, made)
+
+
+def open_journal() -> FileIO:
+    """Return a file without a name, in memory where the system has such files."""
+    if hasattr(os, "memfd_create"):
+        return FileIO(os.memfd_create("entrepot"), "r+b")
+    import tempfile
+
+    return FileIO(os.dup(tempfile.TemporaryFile().fileno()), "r+b")
 
 
 def _run(arguments: Sequence[str], env: Mapping[str, str], cwd: object, log: int) -> int:

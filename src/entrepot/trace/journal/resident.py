@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _MARK = b"\x9eJ"
 _HEAD_BYTES = len(_MARK) + 4 + 8
 _MARSHAL_VERSION = 4  # every Python from 3.4 on reads it
-_FLUSH_AT = 4000
+FLUSH_AT = 4000  # events: whoever adds one looks whether it is time
 _KEY = 0x656E7472
 
 
@@ -53,11 +53,6 @@ class Journal:
         self.events: list[tuple[Any, ...]] = []
         self._file = file
         self._identity = _identify(file)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether it is time to flush."""
-        return len(self.events) > _FLUSH_AT
 
     def flush(self) -> None:
         """Hand what has been written down to the file."""

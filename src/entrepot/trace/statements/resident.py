@@ -17,6 +17,7 @@ from time import perf_counter, process_time
 
 from entrepot.core import frames
 from entrepot.trace.facts.resident import describe_module
+from entrepot.trace.journal.resident import FLUSH_AT
 from entrepot.trace.resident import Observer, read_registers
 
 TYPE_CHECKING = False
@@ -118,7 +119,7 @@ class StatementObserver(Observer):
                     level,
                 )
             )
-            if journal.is_full:
+            if len(events) > FLUSH_AT:
                 journal.flush()
             try:
                 return real(name, globals, locals, fromlist, level)
@@ -145,7 +146,8 @@ class StatementObserver(Observer):
         real = _frozen_importlib._find_and_load  # type: ignore[attr-defined]
         getframe, now, cpu, pages = sys._getframe, perf_counter, process_time, self._pages
         journal, stacks, modules, finish = self.journal, self.stacks, sys.modules, self._finish
-        append, statement_code = journal.events.append, self._statement_code
+        events, statement_code = journal.events, self._statement_code
+        append = events.append
 
         def _find_and_load(name: str, import_: "Any") -> "Any":
             entered = now()
@@ -174,7 +176,7 @@ class StatementObserver(Observer):
             told = finish(name)
             stack.pop()
             append(("E", thread, at, now(), used, pages(), name, *told))
-            if not stack or journal.is_full:
+            if not stack or len(events) > FLUSH_AT:
                 journal.flush()
             return module
 
