@@ -277,7 +277,7 @@ static int open_store(void) {
 }
 
 static char *map_file(int store, const char *name, size_t *size) {
-    int fd = openat(store, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = openat(store, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK); /* a pipe there would be waited for */
     struct stat st;
     if (fd < 0) return NULL;
     char *data = NULL;
@@ -419,10 +419,13 @@ static const char *find_image(const struct Run *run, int store, const char *name
 static void note(int store, const char *name, const char *ending, const char *text, int append) {
     char file[64];
     snprintf(file, sizeof file, "%s.%s", name, ending);
-    int fd = openat(store, file, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | (append ? O_APPEND : O_TRUNC), 0600);
+    int fd = openat(store, file, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | (append ? O_APPEND : O_TRUNC), 0600);
+    struct stat st;
     if (fd < 0) return;
-    ssize_t put = write(fd, text, strlen(text));
-    (void)put;
+    if (!fstat(fd, &st) && S_ISREG(st.st_mode)) {
+        ssize_t put = write(fd, text, strlen(text));
+        (void)put;
+    }
     close(fd);
 }
 
@@ -493,8 +496,9 @@ static void start_keeper(const char *python) {
 /* Wake the keeper, or start one if there is none: also for the images, which somebody must forget one day. */
 static void call_keeper(const struct Run *run, int store, const char *called, int has_request) {
     int wake = openat(store, "wake", O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
     if (wake >= 0) { /* a keeper holds its other end */
-        if (has_request) {
+        if (has_request && !fstat(wake, &st) && S_ISFIFO(st.st_mode)) {
             ssize_t put = write(wake, "!", 1);
             (void)put;
         }
@@ -641,7 +645,12 @@ int main(int argc, char **argv) {
     }
     run.argv[0] = (char *)run.argv0;
     parse_python(&run);
+    /* What cannot be written into the store must not end the run; the program gets its signals as they were. */
+    static const int numbers[] = {SIGXFSZ, SIGPIPE};
+    struct sigaction before[2], ignore = {.sa_handler = SIG_IGN};
+    for (int index = 0; index < 2; index++) sigaction(numbers[index], &ignore, &before[index]);
     const char *image = decide(&run, called);
+    for (int index = 0; index < 2; index++) sigaction(numbers[index], &before[index], NULL);
     if (run.prepare) { /* 0: it is there, 1: it is being made, 3: it cannot be */
         printf("%s\n", said);
         return image && !strcmp(said, "warm") ? 0 : is_asked ? 1 : 3;

@@ -40,6 +40,7 @@ struct State {
     struct Area special[4];
     int64_t image_fd;
     char **argv, **envp; /* for a cold start */
+    char exe[16];        /* as well: constants of this library are gone by then */
     uint64_t workshop_bytes;
 };
 
@@ -60,8 +61,8 @@ INLINE long call6(long number, long a, long b, long c, long d, long e, long f) {
 }
 INLINE long call3(long number, long a, long b, long c) { return call6(number, a, b, c, 0, 0, 0); }
 
-INLINE void start_cold(struct State *state, char *exe) {
-    call3(SYS_execve, (long)exe, (long)state->argv, (long)state->envp);
+INLINE void start_cold(struct State *state) {
+    call3(SYS_execve, (long)state->exe, (long)state->argv, (long)state->envp);
     call3(SYS_exit_group, 127, 0, 0);
     __builtin_unreachable();
 }
@@ -111,11 +112,10 @@ INLINE int make_maps(struct State *state) {
 
 RESTORER __attribute__((noreturn, used)) static void rebuild(struct State *state) {
     struct Head *head = state->left.head;
-    char exe[16] = {'/', 'p', 'r', 'o', 'c', '/', 's', 'e', 'l', 'f', '/', 'e', 'x', 'e', 0, 0};
-    if (move_special(state)) start_cold(state, exe);
+    if (move_special(state)) start_cold(state);
     for (uint64_t index = 0; index < state->old_count; index++)
         call3(SYS_munmap, (long)state->olds[index].start, (long)state->olds[index].size, 0);
-    if (make_maps(state)) start_cold(state, exe);
+    if (make_maps(state)) start_cold(state);
     call3(SYS_close, state->image_fd, 0, 0);
     call3(SYS_arch_prctl, ARCH_SET_FS, (long)head->fs, 0);
     long tid = call3(SYS_gettid, 0, 0, 0);
@@ -271,6 +271,8 @@ static void restore(const char *path, char **argv, char **envp) {
     state->workshop_bytes = total;
     state->argv = argv;
     state->envp = envp;
+    static const char exe[] = "/proc/self/exe";
+    for (unsigned index = 0; index < sizeof exe; index++) state->exe[index] = exe[index];
     state->image_fd = fd;
     if (call6(SYS_pread64, fd, (long)table, (long)head.table_bytes, 0, 0, 0) != (long)head.table_bytes ||
         call3(SYS_mprotect, (long)shop, WORKSHOP_CODE, PROT_READ | PROT_EXEC))
