@@ -106,13 +106,16 @@ class UnsafeError(OSError):
     """A folder that others can write, or that belongs to somebody else."""
 
 
-def open_store() -> str:
-    """Return the folder of all bundles' files, made if need be. Raises OSError."""
+def open_store(variable: str = "ENTREPOT_BUNDLES", leaf: str = "bundles") -> str:
+    """Return a folder that is this user's alone, made if need be: by default that of all bundles. Raises OSError.
+
+    variable: the environment variable that names it. leaf: its name where that is not set.
+    """
     environment = dict(_read_environment())
-    path = environment.get("ENTREPOT_BUNDLES", "")
+    path = environment.get(variable, "")
     if not path:
         home = environment.get("XDG_CACHE_HOME", "") or f"{environment.get('HOME', '')}/.cache"
-        path = f"{home}/entrepot/bundles"
+        path = f"{home}/entrepot/{leaf}"
     if not path.startswith("/"):
         raise FileNotFoundError(path)
     if hasattr(_os, "geteuid"):

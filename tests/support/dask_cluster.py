@@ -1,0 +1,134 @@
+"""A Dask scheduler and workers as separate commands, each in a folder of its own, perhaps on a "host" of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from both_ways import Outcome, make_environment
+
+CROWD = """
+import asyncio, sys
+from distributed import Worker
+
+async def main():
+    workers = [Worker(sys.argv[1], nthreads=1, dashboard=False, memory_limit=0) for _ in range(int(sys.argv[2]))]
+    await asyncio.gather(*workers)
+    await asyncio.gather(*(worker.finished() for worker in workers))
+
+asyncio.run(main())
+"""
+
+
+@dataclass
+class Cluster:
+    """Processes in folders below `folder`. hosts: network namespaces as (name, address), the scheduler's first."""
+
+    folder: Path
+    hosts: Sequence[tuple[str, str]] = ()
+    address: str = ""
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def start_scheduler(self) -> str:
+        """Start it and return its address."""
+        file = self.folder / "scheduler.json"
+        host = self.hosts[0][1] if self.hosts else "127.0.0.1"
+        arguments = ["--host", host, "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
+        self._start("scheduler", ["-m", "distributed.cli.dask_scheduler", *arguments], 0)
+        self.address = json.loads(self._wait_for(file))["address"]
+        return self.address
+
+    def _wait_for(self, file: Path) -> str:
+        end = time.monotonic() + 40
+        while time.monotonic() < end:
+            if file.exists() and file.read_text().strip():
+                return file.read_text()
+            time.sleep(0.05)
+        raise TimeoutError(f"{file}\n{self.read_log('scheduler')}")
+
+    def start_worker(
+        self, name: str, *, host: int = 0, python: str = sys.executable, nanny: bool = False, count: int = 1
+    ) -> None:
+        """Start a worker command (with `count` workers in processes of their own)."""
+        arguments = [
+            self.address,
+            "--name",
+            name,
+            "--nthreads",
+            "1",
+            "--no-dashboard",
+            "--nworkers",
+            str(count),
+        ]
+        arguments += ["--nanny" if nanny or count > 1 else "--no-nanny", "--memory-limit", "0"]
+        arguments += ["--local-directory", str(self.folder / name), "--death-timeout", "40"]
+        if self.hosts:
+            arguments += ["--host", self.hosts[host][1]]
+        self._start(name, ["-m", "distributed.cli.dask_worker", *arguments], host, python)
+
+    def start_crowd(self, name: str, count: int) -> None:
+        """Start many workers in one process."""
+        self._start(name, ["-c", CROWD, self.address, str(count)], 0)
+
+    def _start(self, name: str, module: list[str], host: int, python: str = sys.executable) -> None:
+        where = self.folder / name
+        where.mkdir(mode=0o700, exist_ok=True)
+        with open(where / "log", "wb") as log:
+            self.processes[name] = subprocess.Popen(
+                [*self._on_host(host), python, *module],
+                cwd=where, env=self._make_environment(name), stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+
+    def _on_host(self, host: int) -> list[str]:
+        return ["ip", "netns", "exec", self.hosts[host][0]] if self.hosts else []
+
+    def _make_environment(self, name: str) -> dict[str, str]:
+        # A home for each: what one was sent does not help another.
+        return make_environment({
+            "HOME": str(self.folder / name), "XDG_CACHE_HOME": None, "PYTHONPATH": None,
+            "ENTREPOT_MODULES": str(self.folder / f"{name}.store"), "OPENBLAS_NUM_THREADS": "1",
+        })  # fmt: skip
+
+    def run_client(self, script: Path, *arguments: str, host: int = 0, timeout_s: float = 90) -> Outcome:
+        """Run a client's script, which gets the scheduler's address as its first argument."""
+        command = [*self._on_host(host), sys.executable, script.name, self.address, *arguments]
+        done = subprocess.run(
+            command,
+            cwd=script.parent,
+            env=self._make_environment("client"),
+            capture_output=True,
+            timeout=timeout_s,
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    def kill(self, name: str) -> None:
+        """End a process as a lost machine does."""
+        self.processes[name].send_signal(signal.SIGKILL)
+        self.processes[name].wait(20)
+
+    def read_log(self, name: str) -> str:
+        """Return what a process printed."""
+        return (self.folder / name / "log").read_text(encoding="utf-8", errors="replace")
+
+    def close(self) -> None:
+        """End all of them, with what they started."""
+        for process in reversed(self.processes.values()):
+            try:
+                os.killpg(process.pid, signal.SIGTERM)
+                process.wait(10)
+            except ProcessLookupError:
+                pass
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait(10)
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
