@@ -11,8 +11,10 @@ from pathlib import Path
 
 from entrepot.warm.images import get_keeper
 
-CLIENT = Path(__file__).parents[2] / "src" / "entrepot" / "warm" / "_client"
-NEEDS_CLIENT = not CLIENT.exists() and not os.environ.get("ENTREPOT_REQUIRE_ALL")
+NATIVE = Path(__file__).parents[2] / "src" / "entrepot" / "warm" / "_client"
+BESIDE = Path(sys.executable).with_name("entrepot")  # finds the interpreter that has entrepot, for the keeper
+CLIENT = BESIDE if BESIDE.exists() else NATIVE
+NEEDS_CLIENT = not NATIVE.exists() and not os.environ.get("ENTREPOT_REQUIRE_ALL")
 WAIT_S = 60
 
 
@@ -64,6 +66,16 @@ class Stored:
             assert time.monotonic() < end, f"no image was made: {said}"
             time.sleep(0.05)
         assert said[1][0] == 0, said
+
+    def share(self, code: str) -> None:
+        """Have the modules that some other program imports initialised for all."""
+        self.write(other=code)
+        self.prepare("other.py")
+        end = time.monotonic() + WAIT_S
+        while not (how := self.run("--prepare", "-c", "pass")[1][1]).startswith(("base", "warm")):
+            assert time.monotonic() < end, f"no modules are shared: {how}"
+            time.sleep(0.05)
+        (self.path / "other.py").unlink()
 
     def _run(self, command: list[str], env: dict[str, str]) -> tuple[int, str, str]:
         done = subprocess.run(

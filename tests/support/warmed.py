@@ -20,10 +20,7 @@ WAIT_S = 15
 def main() -> None:
     """Prepare, then become the run."""
     arguments = ["--python", sys.executable, *sys.argv[1:]]
-    with open("/proc/self/environ", "rb") as file:
-        given = file.read()
-    if b"\0LC_CTYPE=" not in given:
-        os.environ.pop("LC_CTYPE", None)  # this interpreter's own doing (PEP 538)
+    restore_environment()
     end = time.monotonic() + WAIT_S
     while True:
         done = subprocess.run(
@@ -39,4 +36,13 @@ def main() -> None:
     os.execv(CLIENT, [CLIENT, "run", *arguments])
 
 
-main()
+def restore_environment() -> None:
+    """Take out what this interpreter has put there itself (PEP 538)."""
+    with open("/proc/self/environ", "rb") as file:
+        given = file.read()
+    if b"\0LC_CTYPE=" not in given:
+        os.environ.pop("LC_CTYPE", None)
+
+
+if __name__ == "__main__":
+    main()

@@ -147,15 +147,20 @@ def is_current(store: str, request: Request) -> bool:
     """Say whether the program needs no new image: it has a valid one, or one was tried just now."""
     if is_valid(store, request, request.name, request.key):
         return True
-    info = read_info(store, request.name)
-    failed = info.get("failed", 0)
-    if not failed or time.time() - failed > RETRY_S * 2 ** min(info.get("failures", 0), 8):
+    if not has_just_failed(store, request.name):
         return False
     try:
         path = os.path.join(request.cwd, request.entry)
-        return request.kind != "file" or os.stat(path).st_mtime < failed
+        return request.kind != "file" or os.stat(path).st_mtime < read_info(store, request.name)["failed"]
     except OSError:
         return True
+
+
+def has_just_failed(store: str, name: str) -> bool:
+    """Say whether an image was tried, and could not be made, so short a time ago that it is not worth another try."""
+    info = read_info(store, name)
+    failed = info.get("failed", 0)
+    return bool(failed) and time.time() - failed <= RETRY_S * 2 ** min(info.get("failures", 0), 8)
 
 
 def is_valid(store: str, request: Request, name: str, key: str) -> bool:
@@ -168,7 +173,11 @@ def is_valid(store: str, request: Request, name: str, key: str) -> bool:
     if image is None or record is None or record.find_change(find_surroundings(request)) is not None:
         return False
     fresh = replace(
-        record, files=tuple(replace(item, seen=read_seen(item.path, item.follow)) for item in record.files)
+        record,
+        files=tuple(
+            replace(item, seen=read_seen(os.path.join(request.cwd, item.path), item.follow))
+            for item in record.files
+        ),
     )
     if record.find_change(find_surroundings(request)) is not None:
         return False

@@ -8,7 +8,7 @@
  *
  * The store is a directory that belongs to the user with mode 0700; anything else is refused.
  * `--prepare` asks for the image and runs nothing.
- * ENTREPOT_BASE=1: where a program's own image is not valid, use the one of modules that programs share.
+ * Where a program's own image is not valid, the one of modules that programs share is used (ENTREPOT_BASE=0: not).
  * ENTREPOT_WARM=0: plain. ENTREPOT_LOG=1: say on stderr why a run is not warm.
  */
 #define _GNU_SOURCE
@@ -221,10 +221,11 @@ static char *add_text(char *at, char *end, const char *text) {
 static const char *make_key(const struct Run *run, int base, char *text, size_t size) {
     static char names[2][17];
     char *at = text, *end = text + size, folder[PATH_MAX];
+    int options = run->entry_at - (base && strcmp(run->kind, "file")); /* one base serves scripts, -c and -m */
     at = add_text(at, end, run->python);
     at = add_text(at, end, run->argv0);
     at = add_text(at, end, base ? "base" : run->kind);
-    for (int index = 1; index < run->argc && index < run->entry_at; index++)
+    for (int index = 1; index < run->argc && index < options; index++)
         at = add_text(at, end, run->argv[index]);
     if (!base) {
         at = add_text(at, end, run->entry);
@@ -572,10 +573,17 @@ static void stay_behind(const char *name) {
     _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
 
+/* Whether the modules that programs share may serve this run: not where -c or -m is one word with something else. */
+static int has_base(const struct Run *run) {
+    const char *asked = getenv("ENTREPOT_BASE"), *before = run->argv[run->entry_at - 1];
+    if (asked && !strcmp(asked, "0")) return 0;
+    return !strcmp(run->kind, "file") || (run->entry_at > 1 && (!strcmp(before, "-c") || !strcmp(before, "-m")));
+}
+
 static const char *decide(struct Run *run, const char *called) {
     static char key[PATH_MAX * 4], base_key[PATH_MAX * 4];
     if (!is_asked_for(run) || !is_elf(run->python)) return NULL;
-    const char *name = make_key(run, 0, key, sizeof key), *base = make_key(run, 1, base_key, sizeof base_key);
+    const char *name = make_key(run, 0, key, sizeof key), *base = has_base(run) ? make_key(run, 1, base_key, sizeof base_key) : "";
     if (!name || !base) return say("cold: the program's name is too long"), NULL;
     say("cold: the store cannot be used");
     int store = open_store();
@@ -593,22 +601,27 @@ static const char *decide(struct Run *run, const char *called) {
     }
     char first[sizeof said];
     strcpy(first, said);
-    if (!strcmp(run->kind, "file") && getenv("ENTREPOT_BASE")) image = find_image(run, store, base, base_key);
+    say("%s", first);
+    if (*base) image = find_image(run, store, base, base_key);
     if (image) {
         say("base: %.500s", first + (strncmp(first, "cold: ", 6) ? 0 : 6));
         if (!run->prepare) note(store, base, "hits", "+", 1);
-    } else {
+    } else if (strncmp(said, "cold: changed", 13)) {
         strcpy(said, first);
+    } else {
+        char shared[sizeof said];
+        strcpy(shared, said + 6);
+        say("%.280s; the modules that programs share: %.250s", first, shared);
     }
     if (!run->prepare) note(store, name, "last", said, 0);
     ask_keeper(run, store, called, name, base, key, base_key);
     return image;
 }
 
-static void set_warm(const char *image) {
+static void set_warm(const struct Run *run, const char *image) {
     /* Last in the environment, so that nothing is left of them when they are wiped out. */
     char *audit = NULL, *variable = NULL;
-    if (!library[0] || asprintf(&audit, "LD_AUDIT=%s", library) < 0 || asprintf(&variable, "ENTREPOT_IMAGE=%s", image) < 0) return;
+    if (!library[0] || asprintf(&audit, "LD_AUDIT=%s", library) < 0 || asprintf(&variable, "ENTREPOT_IMAGE=%c%d:%s", *run->kind, run->entry_at, image) < 0) return;
     int count = 0;
     while (environ[count]) count++;
     char **with = calloc((size_t)count + 3, sizeof *with);
@@ -657,6 +670,6 @@ int main(int argc, char **argv) {
     }
     if (is_loud && !run.why) fprintf(stderr, "entrepot: %s\n", said);
     if (run.why) stay_behind(run.entry);
-    if (image) set_warm(image);
+    if (image) set_warm(&run, image);
     return become(run.python, run.argv);
 }

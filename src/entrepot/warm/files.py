@@ -43,7 +43,7 @@ WHOLE = IDENTITY | KIND | MODE | SIZE | TIMES
 class FileInput:
     """A file or directory that initialisation depended on."""
 
-    path: str
+    path: str  # relative: it was looked for in the current directory, and was not there
     how: str  # content, whole, kind, permission, search, listing, distributions, bytecode, start
     follow: bool
     seen: Seen
@@ -69,9 +69,9 @@ def get_mask(how: str) -> int:
     return _MASKS[how]
 
 
-def find_file_difference(item: FileInput) -> str:
+def find_file_difference(item: FileInput, cwd: str = "/") -> str:
     """Say how a file is not what it was, or ''. Where only its time stamps differ, look closer."""
-    now = read_seen(item.path, item.follow)
+    now = read_seen(os.path.join(cwd, item.path), item.follow)
     if is_same(item.seen, now, _MASKS[item.how]):
         return ""
     if not item.seen.mode:

@@ -74,7 +74,7 @@ class Record:
 
     def find_change(self, run: Surroundings) -> Change | None:
         """Return the first input that is not what it was, or None: the modules may be used."""
-        return self.find_surrounding_change(run) or self.find_file_change()
+        return self.find_surrounding_change(run) or self.find_file_change(run.cwd)
 
     def find_surrounding_change(self, run: Surroundings) -> Change | None:
         """Compare what the run brings with it."""
@@ -114,10 +114,10 @@ class Record:
             return Change("affinity", "the set of processors", str(self.affinity), str(run.affinity))
         return None
 
-    def find_file_change(self) -> Change | None:
+    def find_file_change(self, cwd: str) -> Change | None:
         """Compare every file, without the fast path."""
         for item in self.files:
-            difference = find_file_difference(item)
+            difference = find_file_difference(item, cwd)
             if difference:
                 kind = "directory" if stat.S_ISDIR(item.seen.mode) else "file"
                 return Change(kind, item.path, "another", difference, self.readers.get(item.path, ""))

@@ -62,6 +62,8 @@ struct Span {
 struct Left {
     struct Head *head;
     uint64_t ignored; /* bit per signal that whoever started us ignores */
+    char kind;        /* of the run: f(ile), c(ommand), m(odule) */
+    int entry_at;     /* the place of the program in its arguments */
 };
 #define LEFT ((struct Left *)(WORKSHOP + WORKSHOP_CODE + WORKSHOP_STACK))
 #endif

@@ -78,7 +78,15 @@ static Object *set_quick(Object *self, Object *flag) {
     return python.PyLong_FromLong(taken_over ? (long)LEFT->ignored : 0);
 }
 
+/* What is run: the letter of the kind, and the place of the program in the arguments. */
+static Object *describe_run(Object *self, Object *unused) {
+    (void)self;
+    (void)unused;
+    return python.PyLong_FromLong(taken_over ? (long)LEFT->kind << 16 | (LEFT->entry_at & 0xffff) : 0);
+}
+
 static Method methods[] = {
+    {"describe_run", describe_run, METHOD_ONE_ARGUMENT, NULL},
     {"dump", dump_here, METHOD_ONE_ARGUMENT, NULL},
     {"set_quick", set_quick, METHOD_ONE_ARGUMENT, NULL},
 };

@@ -243,8 +243,13 @@ static void note_ignored(struct State *state) {
     }
 }
 
-static void restore(const char *path, char **argv, char **envp) {
+/* `what`: the letter of the kind, the place of the program in the arguments, a colon, the path of the image. */
+static void restore(const char *what, char **argv, char **envp) {
     struct Head head;
+    const char *path = what + 1;
+    int entry_at = 0;
+    while (*path >= '0' && *path <= '9') entry_at = entry_at * 10 + (*path++ - '0');
+    if (*path++ != ':') return;
     long fd = call6(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0, 0, 0);
     if (fd < 0) return;
     if (call6(SYS_pread64, fd, (long)&head, sizeof head, 0, 0, 0) != sizeof head || head.magic != IMAGE_MAGIC ||
@@ -268,6 +273,8 @@ static void restore(const char *path, char **argv, char **envp) {
     if (code > WORKSHOP_CODE) goto cold;
     copy(shop, __start_restorer, code);
     state->left.head = (struct Head *)table;
+    state->left.kind = *what;
+    state->left.entry_at = entry_at;
     state->workshop_bytes = total;
     state->argv = argv;
     state->envp = envp;

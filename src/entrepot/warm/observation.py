@@ -59,10 +59,10 @@ class Observation:
     disarmed: bool = False
 
 
-def read_observation(events: Iterable[Event], cwd: str) -> Observation:
-    """Walk the log once."""
+def read_observation(events: Iterable[Event], cwd: str, *, shared: bool = False) -> Observation:
+    """Walk the log once. `shared`: for any program, so what depends on one program's surroundings is refused."""
     seen = Observation()
-    walker = _Walker(seen, cwd)
+    walker = _Walker(seen, cwd, shared)
     for event in events:
         walker.take(event)
     seen.stack = walker.stack[:]
@@ -70,9 +70,10 @@ def read_observation(events: Iterable[Event], cwd: str) -> Observation:
 
 
 class _Walker:
-    def __init__(self, result: Observation, cwd: str) -> None:
+    def __init__(self, result: Observation, cwd: str, shared: bool) -> None:
         self.result = result
         self.cwd = cwd
+        self.shared = shared
         self.stack: list[str] = []
         self.armed = False
         self.filling = False  # what the stash's modules set is set again when they are handed over
@@ -135,8 +136,11 @@ class _Walker:
     # ---- files
 
     def take_file(self, kind: str, path: str, seen: Seen) -> None:
-        if not path.startswith("/"):
-            self.result.cwd = True
+        if not path:
+            return
+        if not path.startswith("/") and (seen.mode or kind == "p" or not self.armed):
+            # What is not there stays as it was asked for: in another directory it may not be there either.
+            self.depend_on_cwd()
             path = os.path.join(self.cwd, path)
         if _is_of_the_system(path):
             parts = path.split("/")
@@ -176,16 +180,27 @@ class _Walker:
         self.result.env.add(name)
         self.result.readers.setdefault("$" + name, self.who)
 
+    def depend_on_cwd(self) -> None:
+        self.result.cwd = True
+        if self.shared and self.armed:
+            self.refuse("depends on the current directory")
+
     def on_all_variables(self, text: str, detail: str) -> None:
+        if self.shared and self.armed:
+            self.refuse("looks at all environment variables")
+            return
         self.result.env_all = True
         self.result.readers.setdefault("$*", self.who)
 
     def on_directory(self, text: str, detail: str) -> None:
         if self.armed and self.who != "multiprocessing.process":  # keeps it for spawned children: renewed
-            self.result.cwd = True
+            self.depend_on_cwd()
             self.result.readers.setdefault("cwd", self.who)
 
     def on_argv(self, text: str, detail: str) -> None:
+        if self.shared and self.armed:
+            self.refuse("reads the program's arguments")
+            return
         self.result.argv = True
         self.result.readers.setdefault("argv", self.who)
 

@@ -21,7 +21,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,7 +83,7 @@ def _try_once(request: Request, plan: Plan, store: str, image: str, base: bool) 
         report = process.receive(MAX_PREPARE_S)
         seconds = time.monotonic() - started
         seen = process.read_observation()
-        misfits = {name: why for name, why in dict((report or {}).get("misfits", {})).items() if name != "*"}
+        misfits = find_misfits(report or {}, base=base)
         verdict = judge(seen, plan, misfits=misfits, failed_line=0 if report else 1, leading_before=0)
         if isinstance(verdict, Again):
             return verdict
@@ -120,6 +120,14 @@ def _try_once(request: Request, plan: Plan, store: str, image: str, base: bool) 
         process.end()
 
 
+def find_misfits(report: Mapping[str, Any], *, base: bool) -> dict[str, str]:
+    """Return the modules that cannot wait, with the reason, as the preparing interpreter tells it."""
+    misfits = {name: str(why) for name, why in dict(report.get("misfits", {})).items() if name != "*"}
+    if base:
+        misfits.update(dict.fromkeys(report.get("keeps_argv", ()), "keeps the program's arguments"))
+    return misfits
+
+
 def find_external(seen: Observation) -> tuple[str, ...]:
     """Return the modules that belong to no program, in the order in which they finished."""
     own = {name for name, module in seen.modules.items() if module.source and not is_external(module.source)}
@@ -154,6 +162,7 @@ class Preparing:
         self.out = os.memfd_create("entrepot-out")
         self.err = os.memfd_create("entrepot-err")
         self.cwd = request.cwd
+        self.shared = base
         env = {key: value for key, value in request.env.items() if not key.startswith("ENTREPOT_")}
         env["LD_PRELOAD"] = f"{LIBRARY}:{OBSERVER}"
         env["ENTREPOT_PREPARE"] = f"{theirs.fileno()}:{RESIDENT}"
@@ -218,7 +227,8 @@ class Preparing:
     def read_observation(self) -> Observation:
         """Return what it has done until now."""
         size = int.from_bytes(os.pread(self.log, 8, 0), "little")
-        return read_observation(read_log(os.pread(self.log, size + 64, 0)), self.cwd)
+        log = read_log(os.pread(self.log, size + 64, 0))
+        return read_observation(log, self.cwd, shared=self.shared)
 
     def list_libraries(self) -> list[str]:
         """Return the files mapped into it."""
@@ -259,5 +269,5 @@ class Preparing:
 def make_arguments(request: Request, store: str, base: bool) -> Sequence[str]:
     """Return the arguments of the preparing interpreter: the run's own, or for the base any script's."""
     if base:
-        return [*request.argv[: request.entry_at], os.path.join(store, "base", "base.py")]
+        return [request.argv[0], *request.options, os.path.join(store, "base", "base.py")]
     return request.argv

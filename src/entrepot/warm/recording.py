@@ -98,13 +98,14 @@ def make_record(
             files.append(FileInput(path, "whole", True, read_seen(path)))
     for item in files:
         # Strictly: what the digests above were made from must be what the modules read.
-        if not is_same(item.seen, read_seen(item.path, item.follow), get_mask(item.how)):
+        now = read_seen(os.path.join(run.cwd, item.path), item.follow)
+        if not is_same(item.seen, now, get_mask(item.how)):
             return Unsettled(item.path)
     return Record(
         files=tuple(files),
         env={name: run.env.get(name) for name in sorted(seen.env)},
         env_names=digest_env(run.env) if seen.env_all else "",
-        cwd=run.cwd if seen.cwd else None,
+        cwd=run.cwd if seen.cwd or has_relative_path(run.env) else None,
         argv=run.argv if seen.argv or keeps_argv else None,
         limits={number: run.limits.get(number, UNKNOWN_LIMIT) for number in seen.limits},
         affinity=run.affinity,
@@ -116,6 +117,12 @@ def make_record(
         readers={key: who for key, who in seen.readers.items() if who != START},
         families={name: value for name, value in run.env.items() if eligible.counts_always(name)},
     )
+
+
+def has_relative_path(env: Mapping[str, str]) -> bool:
+    """Whether the search path depends on the current directory: Python makes such entries absolute."""
+    path = env.get("PYTHONPATH", "")
+    return bool(path) and not all(part.startswith("/") for part in path.split(":"))
 
 
 def _add_package_searches(seen: Observation) -> None:

@@ -99,37 +99,66 @@ def begin(kind: str, subject: str) -> "Any":
     posix.access("\1entrepot\1R", 0)
     if kind in ("file", "command") and not settings["base"]:
         return preparation["begin"](names, source, filename, "", plan, load, wait)
-    preparation["begin_base"](plan, load, wait)
-    if kind == "file":
-        filename = sys.argv[0]
-        if not sys.flags.safe_path:
-            # Only now: the stash sees that the path is another than its own, and searches it for every name.
-            path = sys.modules["os"].path
-            sys.path[0] = path.dirname(path.realpath(filename))
-        set_main(names, filename)
-        return compile(read_file(filename), filename, "exec", dont_inherit=True)
-    if kind == "command":
-        return compile(subject, filename, "exec", dont_inherit=True)
-    if kind == "module":
-        runpy = __import__("runpy")
-        globals().update(FUNCTION=runpy._run_module_as_main, FIRST=subject, SECOND=sys.argv[0] == "-m")
-    return None
+    stash = preparation["begin_base"](plan, load, wait)
+    if settings["base"]:
+        return begin_run(names, stash)
+    return set_module(subject)
+
+
+def set_module(name: str) -> None:
+    """Have a module run as the program."""
+    runpy = __import__("runpy")
+    globals().update(FUNCTION=runpy._run_module_as_main, FIRST=name, SECOND=sys.argv[0] == "-m")
+
+
+def begin_run(names: "dict[str, Any]", stash: "Any") -> "Any":
+    """In a run that has the modules which programs share: become this program, of whatever kind it is."""
+    kind, subject = RUN["kind"], RUN["subject"]
+    try:
+        folder = find_folder(kind, subject)
+        if kind == "f" and not subject.startswith("/"):
+            subject = posix.getcwd() + "/" + subject
+        source = read_file(subject) if kind == "f" else subject + "\n"
+    except OSError:
+        return start_cold()
+    sys.path_importer_cache.pop(RUN["base"], None)
+    sys.path_importer_cache.pop(RUN["script"], None)
+    if kind == "f":
+        sys.path_importer_cache[subject] = None  # Python has asked whether it is an archive
+    if not sys.flags.safe_path:
+        # Only now: the stash compares, so that it searches the program's folder for every name.
+        if folder is None:
+            del sys.path[0]
+        else:
+            sys.path[0] = folder
+            stash.meet(folder)
+    if kind == "m":
+        return set_module(subject)
+    if kind == "f":
+        set_main(names, subject)
+    filename = subject if kind == "f" else "<string>"
+    return compile(source, filename, "exec", dont_inherit=True)
+
+
+def find_folder(kind: str, subject: str) -> "str | None":
+    """Return what Python puts before the search path for this program."""
+    if kind == "c":
+        return ""
+    if kind == "f":
+        path = sys.modules["os"].path
+        return path.dirname(path.realpath(subject))  # type: ignore[no-any-return]
+    try:
+        return posix.getcwd()
+    except OSError:
+        return None
 
 
 def set_main(names: "dict[str, Any]", filename: str) -> None:
-    """Set what Python sets in `__main__` for a file."""
+    """Set what Python sets in `__main__` for a file, whose path is absolute by now."""
     loader = sys.modules["_frozen_importlib_external"].SourceFileLoader
-    path = filename if filename.startswith("/") else None
-    names["__file__"] = path or posix.getcwd() + "/" + strip_dot(filename)
+    names["__file__"] = filename
     names["__cached__"] = None
-    names["__loader__"] = loader("__main__", names["__file__"])
-
-
-def strip_dot(filename: str) -> str:
-    """Return a relative path as Python joins it to the current directory."""
-    while filename.startswith("./"):
-        filename = filename[2:].lstrip("/")
-    return filename
+    names["__loader__"] = loader("__main__", filename)
 
 
 def ended() -> None:
@@ -148,7 +177,11 @@ def wait(report: "dict[str, Any]", stash: "Any") -> None:
         posix._exit(0)
     RUN["stash"] = stash
     stash.start_cold = start_cold
-    RUN["late"] = answer["late"].decode("utf-8", "surrogateescape") + "/" + answer["name"]
+    if answer["base"]:
+        RUN["script"] = sys.argv[0]
+        RUN["base"] = None if sys.flags.safe_path else sys.path[0]  # of no program: replaced in the run
+    else:
+        RUN["late"] = answer["late"].decode("utf-8", "surrogateescape") + "/" + answer["name"]
     for finder in sys.path_importer_cache.values():
         if hasattr(finder, "_path_mtime"):
             setattr(finder, "_path_mtime", -1)  # noqa: B010 (a FileFinder's, which reads its folder anew)
@@ -234,17 +267,20 @@ def take_environment(started_with: "dict[bytes, bytes]", env_set: "Any") -> None
 
 
 def take_arguments(answer: "dict[str, Any]") -> None:
-    """Set `sys.argv` and `sys.orig_argv` (its first item too, where the image serves every script)."""
+    """Set `sys.argv` and `sys.orig_argv`; where the image serves every program, learn which one this is."""
     given = [
         part.decode(sys.getfilesystemencoding(), "surrogateescape")
         for part in read_file("/proc/self/cmdline").split(b"\0")
     ]
     given.pop()
-    before = len(sys.orig_argv) - len(sys.argv)
+    at = len(sys.orig_argv) - len(sys.argv)
     first = sys.argv[0]
     if answer["base"]:
-        first = given[before]
-    sys.argv[:] = [first, *given[before + 1 :]]
+        run = describe_run(None)  # type: ignore[name-defined] # noqa: F821
+        kind, at = chr(run >> 16), run & 0xFFFF
+        RUN["kind"], RUN["subject"] = kind, given[at]
+        first = given[at] if kind == "f" else "-" + kind
+    sys.argv[:] = [first, *given[at + 1 :]]
     sys.orig_argv[:] = given
 
 

@@ -40,7 +40,7 @@ class Request:
 
     name: str  # file stem of the program's image
     key: str
-    base_name: str
+    base_name: str  # of the modules that programs share; empty: they may not serve this run
     base_key: str
     python: str
     kind: str  # file, command, module
@@ -54,7 +54,7 @@ class Request:
     @property
     def options(self) -> tuple[str, ...]:
         """Return python's own options, the program left out."""
-        return self.argv[1 : self.entry_at]
+        return self.argv[1 : self.entry_at - (self.kind != "file")]
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -86,7 +86,9 @@ def parse_request(data: bytes) -> Request:
         raise Garbled(what="request")
     name, key, base_name, base_key, python, kind, entry, cwd, pid = groups[0]
     entry_at = groups[1][0]
-    if not (is_stem(name) and is_stem(base_name) and is_number(pid) and is_number(entry_at)):
+    if not (
+        is_stem(name) and (is_stem(base_name) or not base_name) and is_number(pid) and is_number(entry_at)
+    ):
         raise Garbled(what="request")
     if kind not in ("file", "command", "module") or not 0 < int(entry_at) <= len(groups[2]):
         raise Garbled(what="request")

@@ -22,6 +22,7 @@ from entrepot.warm.images import find_images, get_memory_limit, sweep
 from entrepot.warm.keeper import name_process
 from entrepot.warm.knowledge import read_knowledge
 from entrepot.warm.prepare import Made, NotMade, make_image
+from entrepot.warm.recording import has_relative_path
 from entrepot.warm.verdict import Plan
 from entrepot.warm.wire import Garbled, Request, parse_request
 
@@ -93,10 +94,8 @@ def answer(store: str, request: Request) -> None:
     """Make the images that a run did not find, its program's and the base."""
     wait_end(request.pid, RUN_ENDS_S)
     try:
-        if checks.is_current(store, request):
-            return
-        made = make_program_image(store, request)
-        if request.kind == "file" and (request.env.get("ENTREPOT_BASE") or os.environ.get("ENTREPOT_BASE")):
+        made = None if checks.is_current(store, request) else make_program_image(store, request)
+        if request.base_name:
             make_base_image(store, request, made)
     except Exception as error:  # the keeper goes on for the other programs
         checks.note_failure(store, request.name, f"{type(error).__name__}: {error}")
@@ -132,17 +131,21 @@ def make_program_image(store: str, request: Request) -> Made | NotMade:
     return made
 
 
-def make_base_image(store: str, request: Request, made: Made | NotMade) -> None:
-    """Make the base image better, if this program has external modules that it lacks."""
+def make_base_image(store: str, request: Request, made: Made | NotMade | None) -> None:
+    """Make the image of shared modules better, if it lacks some of this program's or is not valid here."""
     wanted = made.external if isinstance(made, Made) else ()
-    have = read_knowledge(checks.get_plan_path(store, request.base_name)).late
-    if not wanted or (
-        set(wanted) <= set(have) and checks.is_valid(store, request, request.base_name, request.base_key)
+    plan = read_knowledge(checks.get_plan_path(store, request.base_name)).make_plan()
+    late = tuple(name for name in dict.fromkeys([*plan.late, *wanted]) if name not in plan.avoid)
+    is_all_there = frozenset(late) <= frozenset(plan.late)
+    if not late or has_relative_path(request.env):
+        return
+    if is_all_there and (
+        checks.is_valid(store, request, request.base_name, request.base_key)
+        or checks.has_just_failed(store, request.base_name)
     ):
         return
-    late = tuple(dict.fromkeys([*have, *wanted]))
     image = checks.make_image_name(request.base_name)
-    base = make_image(request, Plan(late=late, at_most=0), store=store, image=image, base=True)
+    base = make_image(request, Plan(plan.avoid, late, 0), store=store, image=image, base=True)
     checks.publish(store, request, request.base_name, request.base_key, image, base)
 
 

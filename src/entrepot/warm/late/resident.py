@@ -38,12 +38,13 @@ _LISTS = (("sys", "path"), ("sys", "meta_path"), ("sys", "path_hooks"), ("warnin
 class Late:
     """One module that waits."""
 
-    __slots__ = ("binds", "changes", "module", "name", "needs")
+    __slots__ = ("binds", "changes", "module", "name", "needs", "stamp")
 
     def __init__(self, name: str, module: object) -> None:
         self.name = name
         self.module = module
         self.needs: dict[str, None] = {}  # everything that it asked for, in order
+        self.stamp: object = None  # of its file
         self.binds: object = None  # the parent module to which the name must be bound again
         self.changes: list[tuple[str, str, int, object]] = []  # what it did to the lists of the process
 
@@ -56,6 +57,7 @@ class Stash:
         self._read_registers = read_registers
         self.renew = renew  # called with the name and the module of each one handed over
         self.waiting: dict[str, Late] = {}
+        self._finders: dict[str, object] = {}  # of their packages' folders, until the program comes there
         self.snapshots: dict[str, dict[str, object]] = {}
         self.start_cold: object = None  # begins the run again, without the store; set where that can be done
         self.failed: dict[str, str] = {}  # name -> why it could not be imported
@@ -74,6 +76,7 @@ class Stash:
         """Import modules ahead of the program. Those that cannot be imported now are passed over."""
         self.observer.tell("H", "")
         before = self._before = frozenset(sys.modules)
+        finders = frozenset(sys.path_importer_cache)
         self._env = self._env_before = _read_environment()
         visible = {
             name: dict(module.__dict__) for name, module in list(sys.modules.items()) if _has_dict(module)
@@ -92,6 +95,7 @@ class Stash:
                 self.failed[name] = f"{type(error).__name__}: {error}"
         self.observer.on_finish = None
         self.env_names = frozenset(self.observer.variables)
+        self.observer.tell("P", "")
         for name in list(sys.modules):
             if name not in before:
                 late = Late(name, sys.modules[name])
@@ -99,9 +103,11 @@ class Stash:
                 if "." in name:
                     late.needs[name.rpartition(".")[0]] = None  # in the cache already, so nobody asked for it
                 late.changes = self._pending.get(name, [])
+                late.stamp = _read_file_stamp(late.module)
                 self.waiting[name] = late
                 if "__warningregistry__" in getattr(late.module, "__dict__", ()):
                     self.warned.add(name)
+        self.observer.tell("R", "")
         self.warned |= {
             name
             for name, names in visible.items()
@@ -111,6 +117,8 @@ class Stash:
         for key in self._env.keys() | self._env_before.keys():
             _write_variable(key, self._env_before.get(key))
         self._give_up_patchers(visible)
+        cache = sys.path_importer_cache
+        self._finders = {path: cache.pop(path) for path in list(cache) if path not in finders}
 
     def _finished(self, name: str) -> None:
         """Note what a module has just done to the lists of the process."""
@@ -220,7 +228,6 @@ class Stash:
         SERVED.append(self)
         self._start = _read_world()
         _ask("y")
-        self._found: dict[str, bool] = {}
         real = _frozen_importlib._find_and_load  # type: ignore[attr-defined]
         waiting, modules, take = self.waiting, sys.modules, self._take
 
@@ -237,6 +244,23 @@ class Stash:
         _find_and_load.__module__ = real.__module__
         _find_and_load.__qualname__ = "_find_and_load"
         _frozen_importlib._find_and_load = _find_and_load  # type: ignore[attr-defined]
+
+    def meet(self, folder: str) -> None:
+        """A folder has come before the search path: give up what it shadows, before anything is done.
+
+        With an extension among it the run begins again, cold, because most cannot be initialised twice.
+        """
+        try:
+            stems = {entry.partition(".")[0] for entry in posix.listdir(folder or ".")}
+        except OSError:
+            stems = {name for name in self.waiting if "." not in name}  # an archive, or not to be read
+        for name in sorted(stems.intersection(self.waiting)):
+            if name in self.waiting and self._is_elsewhere(name):
+                users = self._find_users(name)
+                if any(_is_extension(self.waiting[user].module) for user in users):
+                    self.start_cold()  # type: ignore[operator]
+                self.missed[name] = f"{name} is found elsewhere on the program's sys.path"
+                self.drop(name)
 
     def _take(self, name: str) -> bool:
         parent = name.rpartition(".")[0]
@@ -281,17 +305,25 @@ class Stash:
         return users
 
     def _find_group(self, name: str) -> list[str]:
-        """Return a module and what its initialisation imported, in the order of sys.modules."""
+        """Return a module and what its initialisation imports, each after what it imports itself.
+
+        That is the order of sys.modules, where Python puts a module again when it has been initialised.
+        """
         group: list[str] = []
         todo = [name]
         seen: set[str] = set()
         while todo:
             name = todo.pop()
+            if name[:1] == " ":  # all that it needs has been seen to
+                group.append(name[1:])
+                continue
             if name in seen or name not in self.waiting or name in sys.modules:
                 continue
             seen.add(name)
-            group.append(name)
+            todo.append(" " + name)
             todo += reversed(self.waiting[name].needs)
+            if "." in name:
+                todo.append(name.rpartition(".")[0])
         return group
 
     def _find_obstacle(self, group: list[str]) -> str:
@@ -313,6 +345,10 @@ class Stash:
             for name in now["env"].keys() | start["env"].keys():  # type: ignore[attr-defined]
                 if now["env"].get(name) != start["env"].get(name) and self._counts(name):  # type: ignore[attr-defined]
                     return f"the program set the environment variable {_text(name)}"
+        if not _is_untouched():
+            for name in group:
+                if _read_file_stamp(self.waiting[name].module) != self.waiting[name].stamp:
+                    return f"the file of {name} was changed meanwhile"
         members = set(group)
         needs = {need for name in group for need in self.waiting[name].needs}
         for name in needs - members:
@@ -336,6 +372,7 @@ class Stash:
     def _find_shadow(self, group: list[str], now: dict[str, object]) -> str:
         """Ask the finders that the program added, and the path as it is now."""
         start = self._start
+        is_moved = now["path"] != start["path"] or now["folders"] != start["folders"]
         extra = []
         if now["meta"] != start["meta"]:
             path_finder = _find_path_finder()  # type: ignore[no-untyped-call]
@@ -345,8 +382,6 @@ class Stash:
                 if id(finder) not in start["meta"]:  # type: ignore[operator]
                     extra.append(finder)
         for name in group:
-            module = self.waiting[name].module
-            spec = getattr(module, "__spec__", None)
             parent = sys.modules.get(name.rpartition(".")[0]) or getattr(
                 self.waiting.get(name.rpartition(".")[0]), "module", None
             )
@@ -354,20 +389,18 @@ class Stash:
             for finder in extra:
                 if finder.find_spec(name, path) is not None:
                     return "a finder that the program added finds it"
-            if (
-                "." not in name
-                and now["path"] != start["path"]
-                and spec is not None
-                and spec.origin != "built-in"
-            ):
-                known = self._found.get(name)
-                if known is None:
-                    finder = _find_path_finder()  # type: ignore[no-untyped-call]
-                    found = finder.find_spec(name)
-                    known = self._found[name] = found is not None and found.origin == spec.origin
-                if not known:
-                    return f"{name} is found elsewhere on the program's sys.path"
+            if "." not in name and is_moved and self._is_elsewhere(name):
+                return f"{name} is found elsewhere on the program's sys.path"
         return ""
+
+    def _is_elsewhere(self, name: str) -> bool:
+        """Whether the search path, as it is now, leads to another file than the waiting module's."""
+        spec = getattr(self.waiting[name].module, "__spec__", None)
+        if spec is None or spec.origin in ("built-in", "frozen"):
+            return False
+        finder = _find_path_finder()  # type: ignore[no-untyped-call]
+        found = finder.find_spec(name)
+        return found is None or found.origin != spec.origin or _list_portions(found) != _list_portions(spec)
 
     def _counts(self, name: bytes) -> bool:
         text = _text(name)
@@ -380,6 +413,11 @@ class Stash:
         sys.modules[late.name] = late.module  # type: ignore[assignment]
         if self.renew is not None:
             self.renew(late.name, late.module)
+        above = late.name.rpartition(".")[0]
+        parent = sys.modules.get(above) or getattr(self.waiting.get(above), "module", None)
+        for path in getattr(parent, "__dict__", {}).get("__path__", ()) if self._finders else ():
+            if path in self._finders:
+                sys.path_importer_cache.setdefault(path, self._finders.pop(path))  # type: ignore[call-overload]
         if late.binds is not None:
             setattr(late.binds, late.name.rpartition(".")[2], late.module)
 
@@ -492,6 +530,7 @@ def _read_world() -> dict[str, object]:
     return {
         "cwd": cwd,
         "path": list(sys.path),
+        "folders": [_read_stamp(folder) for folder in sys.path],
         "meta": [id(finder) for finder in sys.meta_path],
         "hooks": [id(hook) for hook in sys.path_hooks],
         "filters": filters,
@@ -499,6 +538,26 @@ def _read_world() -> dict[str, object]:
         "env": dict(os.environ._data) if os is not None else {},
         "trace": sys.gettrace() is not None or sys.getprofile() is not None or _is_monitored(),
     }
+
+
+def _read_stamp(path: object) -> object:
+    """What changes when something is put into a folder or a file is written anew; None where it is not there."""
+    try:
+        st = posix.stat(path or ".")  # type: ignore[arg-type]
+    except (OSError, TypeError, ValueError):
+        return None
+    return st.st_ino, st.st_mtime_ns, st.st_ctime_ns
+
+
+def _read_file_stamp(module: object) -> object:
+    file = getattr(module, "__file__", None)
+    return _read_stamp(file) if type(file) is str and file else None
+
+
+def _list_portions(spec: object) -> "list[str] | None":
+    """The folders of a package, those of a namespace package included."""
+    places = getattr(spec, "submodule_search_locations", None)
+    return None if places is None else list(places)
 
 
 def _is_monitored() -> bool:

@@ -1,0 +1,164 @@
+"""A module that one program has initialised serves every other, and nothing that shadows it goes unseen."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stored import NEEDS_CLIENT, Stored
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(NEEDS_CLIENT, reason="native parts not built")]
+
+SHOW = "import decimal, shop, sqlite3\nprint(hasattr(decimal, 'Decimal'), shop.price, hasattr(sqlite3, 'connect'))\n"
+GENUINE = (0, "True 1 True\n", "")
+
+
+@pytest.fixture
+def place(tmp_path: Path):
+    """A folder where another program has initialised modules of the library and of a distribution."""
+    installed = tmp_path / "lib" / "site-packages"
+    installed.mkdir(parents=True)
+    (installed / "shop.py").write_text("import sqlite3\nprice = 1\n")
+    (tmp_path / "more").mkdir()
+    with Stored(tmp_path, PYTHONPATH=f"{tmp_path / 'more'}:{installed}") as place:
+        place.share("import shop, decimal, argparse\nprint(shop.price)")
+        yield place
+
+
+def run_as_python(place: Stored, *arguments: str, **env: str) -> str:
+    """Run it, compare with python, and return how it was."""
+    how, outcome = place.run(*arguments, **env)
+    assert outcome == place.plain(*arguments, **env)
+    return how
+
+
+@pytest.mark.parametrize(
+    "arguments", [("main.py",), ("-m", "main"), ("-c", SHOW)], ids=["script", "-m", "-c"]
+)
+def test_the_first_run_of_a_new_program_has_what_others_have_initialised(place, arguments):
+    """Scripts, modules and commands, in a folder where they have never been run."""
+    place.write(main=SHOW)
+
+    how, outcome = place.run(*arguments)
+
+    assert how.startswith("base")
+    assert outcome == GENUINE == place.plain(*arguments)
+
+
+def test_the_run_after_an_edit_starts_from_them_too(place):
+    """The edit is seen at once, and what is not the program's own is there already."""
+    place.write(main="import own\nprint(own.x)", own="import decimal\nx = 1")
+    place.prepare()
+    assert place.run()[0] == "warm"
+
+    place.write(own="import decimal, shop\nx = 22")
+
+    assert run_as_python(place).startswith("base")
+
+
+FAKES = {
+    "decimal": "Decimal_ = 1\n",
+    "shop": "price = 22\n",
+    "sqlite3": "connect_ = 2\n",
+    "argparse": "x = 1\n",
+}
+
+
+@pytest.mark.parametrize("kind", ["script", "-m", "-c"])
+@pytest.mark.parametrize("name", FAKES)
+@pytest.mark.parametrize("form", ["{}.py", "{}/__init__.py"])
+def test_a_file_beside_the_program_that_shadows_is_seen(place, name, kind, form):
+    """Beside the script, or in the directory of -m and -c: of the library or of a distribution."""
+    place.write(main=SHOW)
+    arguments = {"script": ("main.py",), "-m": ("-m", "main"), "-c": ("-c", SHOW)}[kind]
+    target = place.path / form.format(name)
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(FAKES[name])
+
+    run_as_python(place, *arguments)
+
+    target.unlink()
+    run_as_python(place, *arguments)
+
+
+@pytest.mark.parametrize("name", FAKES)
+def test_a_file_in_pythonpath_that_shadows_is_seen(place, name):
+    """A folder of PYTHONPATH that was empty when the modules were initialised."""
+    place.write(main=SHOW)
+    if name != "decimal":
+        assert run_as_python(place).startswith("base")
+    (place.path / "more" / f"{name}.py").write_text(FAKES[name])
+
+    run_as_python(place)
+
+
+@pytest.mark.parametrize("name", FAKES)
+def test_a_folder_that_the_program_puts_into_the_path_is_searched(place, name):
+    """Before or after it has printed, the program changes sys.path and imports what is there."""
+    plugins = place.path / "plugins"
+    plugins.mkdir()
+    (plugins / f"{name}.py").write_text(FAKES[name])
+    for early in ("", "print('first', flush=True)\n"):
+        place.write(main=f"import sys\n{early}sys.path.insert(0, {str(plugins)!r})\n{SHOW}")
+        run_as_python(place)
+
+
+def test_a_file_that_the_program_writes_itself_is_imported(place):
+    """The program makes a module that shadows, and imports it."""
+    place.write(main=f"open('shop.py', 'w').write('price = 7')\n{SHOW}")
+
+    how, outcome = place.run()
+
+    assert outcome == (0, "True 7 True\n", "")
+    assert how.startswith("base")
+
+
+def test_a_file_that_the_program_changes_before_it_imports_it_is_the_new_one(place):
+    """A distribution upgraded by the program itself."""
+    path = place.path / "lib" / "site-packages" / "shop.py"
+    place.write(main=f"open({str(path)!r}, 'a').write('price = 7')\n{SHOW}")
+
+    assert place.run()[1] == (0, "True 7 True\n", "")
+
+
+def test_a_pth_file_that_is_added_is_followed(tmp_path):
+    """A new .pth puts a folder before others that shadow, or runs code."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    python = str(tmp_path / "venv" / "bin" / "python")
+    (site,) = tmp_path.glob("venv/lib/python3*/site-packages")
+    (site / "shop.py").write_text("price = 1\n")
+    extra = tmp_path / "extra"
+    extra.mkdir()
+    (extra / "shop.py").write_text("price = 22\n")
+    with Stored(tmp_path, python) as place:
+        place.share("import shop")
+        place.write(main="import shop\nprint(shop.price)")
+        before = place.run()
+        (site / "new.pth").write_text(f"import sys; sys.path.insert(0, {str(extra)!r})\n")
+        after = place.run()
+        again = run_as_python(place)
+
+    assert before[0].startswith("base")
+    assert (before[1][1], after[1][1]) == ("1\n", "22\n")
+    assert again
+
+
+def test_modules_that_depend_on_one_programs_surroundings_are_left_out(place):
+    """What reads the directory, the arguments or looks at all variables is initialised by each run itself."""
+    installed = place.path / "lib" / "site-packages"
+    (installed / "where.py").write_text("import os\nx = os.getcwd()\n")
+    (installed / "told.py").write_text("import sys\nx = len(sys.argv)\n")
+    (installed / "around.py").write_text(
+        "import os\nx = sorted(k for k in os.environ if k.startswith('R_'))\n"
+    )
+    place.share("import shop, where, told, around")
+    place.write(main="import where, told, around\nprint(where.x, told.x, around.x)")
+
+    first = place.run("main.py", "a", R_A="1")
+    second = place.run(str(place.path / "main.py"), "a", "b", R_B="1")
+
+    assert first == ("base: there is no image yet", (0, f"{place.path} 2 ['R_A']\n", ""))
+    assert second[1] == (0, f"{place.path} 3 ['R_B']\n", "")
