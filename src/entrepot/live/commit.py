@@ -8,7 +8,6 @@ from types import CodeType, FunctionType
 from typing import Any
 
 from entrepot.live.codes import walk_codes
-from entrepot.live.containers import identify
 from entrepot.live.functions import (
     caches_around,
     find_functions,
@@ -133,7 +132,7 @@ class Commit:
             record = stage.record
             if stage.is_edited:
                 self._renew(stage)
-            marks = {identify(s.old): identify(s.unit) for s in stage.difference.steps if s.old is not None}
+            marks = {s.old.mark: s.unit.mark for s in stage.difference.steps if s.old is not None}
             for entry in record.entries:
                 if entry.unit in marks:
                     entry.unit = marks[entry.unit]

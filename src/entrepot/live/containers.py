@@ -3,25 +3,24 @@
 The program's containers (in module namespaces, class attributes, attributes of instances of its classes, one level
 of nesting further) are registered when their module has run. While a module's top level runs, sizes are compared,
 which costs microseconds; where one changed, the new entries are noted under that module. An update finds the statement
-by what the entry refers to, by constants, and last by order; entries made during an update are known exactly.
+(`attribution`); entries made during an update are known exactly.
 
 Run-time entries are never in the journal, so they stay. Does not see containers that only C code or closures hold.
 """
 
 from __future__ import annotations
 
-import ast
 import sys
 from collections import OrderedDict, defaultdict, deque
 from operator import is_
-from types import FunctionType, MethodType, ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from entrepot.live.codes import may_have_effects, replaces_entries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from entrepot.live.statements import Unit
+    from entrepot.live.statements import Mark
     from entrepot.live.tracker import Record
 
 KINDS: tuple[type, ...] = (list, dict, set, deque, defaultdict, OrderedDict)
@@ -43,7 +42,7 @@ class Entry:
         self.value = value
         self.before = before  # what the key held, if it held anything
         self.is_own = is_own  # the container belongs to the same module
-        self.unit: tuple[str, str] | None = None  # (text of the statement, its first bound name)
+        self.unit: Mark | None = None  # the statement that made it, once somebody asked
 
     def is_live(self) -> bool:
         """Whether the entry is still there."""
@@ -281,155 +280,3 @@ def _add_with_inner(container: Any, found: list[Any]) -> None:
         for value in inner:
             if type(value) in _KIND_SET:
                 found.append(value)
-
-
-def assign_units(entries: list[Entry], units: list[Unit], namespace: dict[str, Any]) -> None:
-    """Say for each journal entry of a module which of its statements made it."""
-    waiting = [entry for entry in entries if entry.unit is None]
-    if not waiting:
-        return
-    effective = [
-        unit
-        for unit in units
-        if unit.has_effects or unit.is_decorated or unit.kind in ("class", "other", "main")
-    ]
-    makers = {name: unit for unit in units for name in unit.binds}
-    ties: dict[tuple[int, tuple[int, ...]], int] = {}
-    for entry in waiting:
-        best, score = _best_units(entry, units, effective, makers, namespace)
-        if entry.is_own:
-            home = next((makers.get(n) for n, v in namespace.items() if v is entry.container), None)
-            if home is not None and (
-                home in best
-                or not best
-                or _mentions(home, entry, namespace, units)
-                or score < (4 if home.has_effects or home.codes else 1)
-            ):
-                entry.unit = identify(home)
-                continue
-        if not best:
-            entry.unit = ("", "")
-            continue
-        turn = (id(entry.container), tuple(id(unit) for unit in best))
-        ties[turn] = ties.get(turn, -1) + 1
-        entry.unit = identify(best[min(ties[turn], len(best) - 1)])
-
-
-def identify(unit: Unit) -> tuple[str, str]:
-    """A unit's mark in the journal; it survives re-parsing."""
-    return (unit.text, min(unit.binds, default=""))
-
-
-def _best_units(
-    entry: Entry, units: list[Unit], effective: list[Unit], makers: dict[str, Unit], namespace: dict[str, Any]
-) -> tuple[list[Unit], int]:
-    lines, objects = _origins((entry.key, entry.value), namespace)
-    owners = {
-        n
-        for n, v in namespace.items()
-        if any(part is entry.container for part in getattr(v, "__dict__", {}).values())
-        and not isinstance(v, ModuleType)
-    }
-    best: list[Unit] = []
-    top = 0
-    for unit in effective:
-        score = 4 * any(unit.first <= line <= unit.last for line in lines)
-        score += 3 * any(makers.get(name) is unit for name in objects)
-        score += any(chain[0] in owners for chain in unit.eager)
-        score += 3 * any(_leads_to(chain, namespace, entry.container) for chain in unit.eager)
-        score += 2 * any(chain[0] in objects for chain in unit.eager)
-        score += 2 * _is_constant(entry.key, unit) + _is_constant(entry.value, unit)
-        if score > top:
-            best, top = [unit], score
-        elif score == top:
-            best.append(unit)
-    if top == 0:
-        best = [
-            unit
-            for unit in effective
-            if unit.has_effects and unit.kind in ("other", "assign", "def", "class")
-        ]
-    return best, top
-
-
-def _leads_to(chain: tuple[str, ...], namespace: dict[str, Any], container: object) -> bool:
-    """Whether a dotted name (or its beginning) is this container; looks at plain attributes only."""
-    value = namespace.get(chain[0])
-    for part in chain[1:]:
-        if value is container:
-            return True
-        attributes = getattr(value, "__dict__", None)
-        value = attributes.get(part) if isinstance(attributes, dict) else None
-    return value is container
-
-
-def _mentions(unit: Unit, entry: Entry, namespace: dict[str, Any], units: list[Unit]) -> bool:
-    """Whether the statement that makes a container names the very object of an entry, or shows it as an element."""
-    if any(namespace.get(chain[0]) is entry.value for chain in unit.eager if len(chain) == 1):
-        return True
-    display = getattr(unit.tree.body[0], "value", None)
-    if isinstance(display, ast.Dict):
-        return any(isinstance(key, ast.Constant) and key.value == entry.key for key in display.keys)
-    computed = (ast.ListComp, ast.SetComp, ast.DictComp)
-    is_open = isinstance(display, computed) or any(
-        isinstance(item, ast.Starred) for item in getattr(display, "elts", ())
-    )
-    if is_open:  # as many elements as it likes: they are its own where nobody else touches the container
-        return not any(
-            _leads_to(chain, namespace, entry.container)
-            for other in units
-            if other is not unit and other.has_effects
-            for chain in other.eager
-            if other.kind == "other" or len(chain) > 1
-        )
-    if isinstance(display, ast.List) and isinstance(entry.container, list):
-        return any(item is entry.value for item in entry.container[: len(display.elts)])
-    return False
-
-
-def _is_constant(value: object, unit: Unit) -> bool:
-    if isinstance(value, str) and value in unit.binds:
-        return True
-    return isinstance(value, str | int | float | bytes) and any(
-        type(c) is type(value) and c == value for c in unit.constants
-    )
-
-
-def _origins(roots: tuple[object, ...], namespace: dict[str, Any]) -> tuple[set[int], set[str]]:
-    """Lines of the functions, and names of the module's objects, that an entry refers to."""
-    lines: set[int] = set()
-    names_by_id = {
-        id(v): n for n, v in namespace.items() if isinstance(v, FunctionType | type) or hasattr(v, "__dict__")
-    }
-    names: set[str] = set()
-    stack, seen = [(root, 0) for root in roots], set()
-    while stack and len(seen) < 200:
-        value, depth = stack.pop()
-        if id(value) in seen or depth > 4 or value is None:
-            continue
-        seen.add(id(value))
-        if id(value) in names_by_id and not isinstance(value, ModuleType):
-            names.add(names_by_id[id(value)])
-        if isinstance(value, FunctionType):
-            if value.__globals__ is namespace:
-                lines.add(value.__code__.co_firstlineno)
-            for cell in value.__closure__ or ():
-                try:
-                    stack.append((cell.cell_contents, depth + 1))
-                except ValueError:
-                    continue
-            stack.append((getattr(value, "__wrapped__", None), depth + 1))
-        elif isinstance(value, MethodType):
-            stack += [(value.__func__, depth + 1), (value.__self__, depth + 1)]
-        elif isinstance(value, type):
-            if value.__module__ == namespace.get("__name__"):
-                names.add(value.__qualname__.partition(".")[0])
-        elif isinstance(value, list | tuple | set | deque):
-            stack += [(item, depth + 1) for item in list(value)[:50]]
-        elif isinstance(value, dict):
-            stack += [(item, depth + 1) for item in list(value.values())[:50]]
-        elif hasattr(value, "func") and hasattr(value, "args"):
-            stack += [(value.func, depth + 1), (value.args, depth + 1)]
-        elif not isinstance(value, str | int | float | bytes | ModuleType):
-            stack += [(item, depth + 2) for item in list(getattr(value, "__dict__", {}).values())[:20]]
-    return lines, names

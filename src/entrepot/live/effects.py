@@ -16,7 +16,8 @@ import threading
 import warnings
 from typing import Any
 
-from entrepot.live.containers import Entry, copy_of, differs, find_containers, identify, restore
+from entrepot.live.attribution import NOBODY
+from entrepot.live.containers import Entry, copy_of, differs, find_containers, restore
 from entrepot.live.facts import absolute
 from entrepot.live.hooks import Hooks
 from entrepot.live.staging import Stage
@@ -94,7 +95,7 @@ class Effects:
         if not _may_act(unit):
             return
         entries = self._containers.find_all_changes()
-        mark = identify(unit)
+        mark = unit.mark
         record = stage.record
         self._keep_entries(stage)
         for entry in entries:
@@ -110,7 +111,7 @@ class Effects:
 
     def withdraw(self, stage: Stage, unit: Unit) -> None:
         """Take back what a statement did, because it is gone or will run again."""
-        mark = identify(unit)
+        mark = unit.mark
         mine = [entry for entry in stage.record.entries if entry.unit == mark]
         if mine or "atexit" in unit.text or "signal" in unit.text:
             self._prepare()
@@ -183,7 +184,7 @@ class Effects:
 
     def entries_of(self, stage: Stage, unit: Unit) -> list[Entry]:
         """Return what a statement has put into containers."""
-        mark = identify(unit)
+        mark = unit.mark
         return [entry for entry in stage.record.entries if entry.unit == mark]
 
     def has_entries_in(self, stage: Stage, unit: Unit, containers: set[int]) -> bool:
@@ -192,10 +193,10 @@ class Effects:
 
     def _reorder(self, stage: Stage, containers: set[int]) -> None:
         """Entries of one module stand in a list or dict in the order of its statements, as after a fresh start."""
-        order = {identify(step.unit): index for index, step in enumerate(stage.difference.steps)}
+        order = {step.unit.mark: index for index, step in enumerate(stage.difference.steps)}
         for step in stage.difference.steps:
             if step.old is not None:
-                order.setdefault(identify(step.old), order[identify(step.unit)])
+                order.setdefault(step.old.mark, order[step.unit.mark])
         for key in containers:
             mine = [
                 e for e in stage.record.entries if id(e.container) == key and e.is_live() and e.unit in order
@@ -204,7 +205,7 @@ class Effects:
                 continue
             container = mine[0].container
             ranked = sorted(
-                mine, key=lambda e: order[e.unit or ("", "")]
+                mine, key=lambda e: order[e.unit or NOBODY]
             )  # stable: within a statement as it made them
             before = self._blocks.get((stage.record.name, key))
             places = sorted({*_places(stage, container), *(before[1] if before else ())})

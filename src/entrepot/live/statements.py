@@ -26,6 +26,8 @@ from entrepot.live.codes import (
 )
 
 DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef)
+# What names a statement in the journal: its text, the first name it binds, and which of those alike it is.
+Mark = tuple[str, str, int]
 _KEEP_COMMENT = re.compile(r"#\s*entrepot:\s*keep\b")
 _LISTS_FOLDER = {
     "iter_modules",
@@ -70,6 +72,7 @@ class Unit:
     lists_folder: bool = False
     mends_import: bool = False  # a `try` around an import
     names_late: frozenset[str] = field(default=frozenset())  # read here, bound only further down
+    mark: Mark = ("", "", 0)  # its name in the journal
 
     @cached_property
     def tree(self) -> ast.Module:
@@ -241,7 +244,11 @@ def _fill_facts(units: list[Unit], code: CodeType) -> None:
             unit.constants = _constants_of(unit)
         for name in unit.binds:
             bound.setdefault(name, index)
+    alike: dict[tuple[str, str], int] = {}
     for index, unit in enumerate(units):
+        says = (unit.text, min(unit.binds, default=""))
+        alike[says] = alike.get(says, 0) + 1
+        unit.mark = (*says, alike[says])
         if "NameError" not in unit.text and "globals" not in unit.text:
             unit.names_late = frozenset(c[0] for c in unit.eager if bound.get(c[0], -1) > index)
 

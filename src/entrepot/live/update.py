@@ -18,10 +18,11 @@ import traceback
 from types import FunctionType, ModuleType
 from typing import Any
 
+from entrepot.live.attribution import assign_units
 from entrepot.live.classes import CannotChange, Merger, body_statements, names_read
 from entrepot.live.commit import Commit
-from entrepot.live.containers import assign_units, copy_of, differs, identify, restore
-from entrepot.live.diff import CODE, RUN, SAME, SIGNATURE, Difference, Step, plan_nothing, plan_steps
+from entrepot.live.containers import copy_of, differs
+from entrepot.live.diff import CODE, RUN, SAME, SIGNATURE, Step, plan_nothing, plan_steps
 from entrepot.live.effects import Effects
 from entrepot.live.facts import BEHAVIOUR, GONE, MODULE, SHAPE, VALUE, Fact, Facts, Reason, absolute
 from entrepot.live.functions import adopt, caches_around, find_functions, forward, innermost, keeps_only_data
@@ -688,7 +689,9 @@ class Update:
             return
         if isinstance(old, list | dict | set):
             self.replaced_containers.add(id(old))
-        self.facts.add(Fact(module, name, VALUE), old, new)
+        # What belongs to another name did not change itself: only this name now stands for something else.
+        is_anothers = isinstance(old, FunctionType | type) and self._has_another_name(stage, name, old)
+        self.facts.add(Fact(module, name, VALUE), None if is_anothers else old, new)
 
     def _has_another_name(self, stage: Stage, name: str, old: Any) -> bool:
         """Whether what a name was bound to belongs to another name, here or elsewhere (it was imported, or an alias)."""
@@ -917,6 +920,3 @@ def _in_header(unit: Unit, reasons: list[Reason]) -> bool:
 
 def _is_simple(living: object) -> bool:
     return type(living) is type
-
-
-__all__ = ["Difference", "Refused", "Update", "copy_of", "identify", "restore"]

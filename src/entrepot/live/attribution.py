@@ -1,0 +1,505 @@
+"""Which statement made which entry of the journal?
+
+Entries of one container and the statements of one module both stand in the order in which things happened, so they are
+lined up: each entry goes to a statement, never to one before that of the entry above it, such that what the statements
+say (`REG.append(f)`, `TABLE["k"] = v`, a display's elements, a decorator whose function fills the container) agrees
+best with what the entries are. Where order says nothing (sets, `insert(0, ...)`) each entry goes where it fits best.
+
+Reads objects through namespaces and plain attributes only: nothing of the program runs.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import deque
+from dataclasses import dataclass, field
+from types import FunctionType, MethodType, ModuleType
+from typing import Any
+
+from entrepot.live.codes import Chain, walk_codes
+from entrepot.live.containers import Entry
+from entrepot.live.statements import Mark, Unit
+
+# How much each agreement or contradiction between a statement and an entry counts.
+EXACT = 14  # the statement names this container and this very entry
+OPEN = 6  # it names this container; what it puts there cannot be told from the text
+CONTRARY = -20  # it names this container and another entry
+DISPLAY = 8  # an element of the display that made the container
+MISSING = 5  # lost by a statement that surely adds an entry and gets none
+SURPLUS = 8  # lost by each further entry of a statement that adds one
+MOST_CELLS = (
+    100_000  # larger tables of entries by statements are data, and belong to whoever made the container
+)
+NOBODY: Mark = ("", "", 0)
+_MISSING = object()
+_ADDERS = {"append", "add", "appendleft", "insert", "setdefault", "__setitem__"}
+_FILLERS = {"extend", "update", "extendleft", "__iadd__"}
+_LOOKERS = {"get", "index", "count", "copy", "keys", "values", "items", "issubset", "issuperset", "union"}
+_QUIET_CALLS = {"len", "repr", "str", "sorted", "sum", "min", "max", "list", "tuple", "dict", "set", "frozenset", "any", "all",
+                "bool", "print", "iter", "next", "enumerate", "zip", "map", "filter", "reversed", "isinstance", "type", "id", "hash",
+                "format", "range"}  # fmt: skip
+
+
+def assign_units(entries: list[Entry], units: list[Unit], namespace: dict[str, Any]) -> None:
+    """Say for each journal entry of a module which of its statements made it."""
+    groups: dict[int, list[Entry]] = {}
+    for entry in entries:
+        if entry.unit is None:
+            groups.setdefault(id(entry.container), []).append(entry)
+    if not groups:
+        return
+    reader = _Reader(units, namespace)
+    for group in groups.values():
+        for entry, unit in zip(group, reader.line_up(group), strict=True):
+            entry.unit = NOBODY if unit is None else unit.mark
+
+
+@dataclass
+class _Action:
+    """What a statement says that it puts into a container: expressions for the key (None: none) and the value."""
+
+    base: ast.expr
+    key: ast.expr | None = None
+    value: ast.expr | None = None
+    is_one: bool = True  # exactly one entry each time the statement runs
+
+
+@dataclass
+class _Candidate:
+    """A statement that may have filled one container."""
+
+    unit: Unit
+    fits: list[int]  # for each entry
+    surely: int = 0  # entries that it certainly adds
+    is_open: bool = False  # may add as many as it likes
+
+
+@dataclass
+class _Said:
+    """What one statement says, read once."""
+
+    actions: list[_Action] = field(default_factory=list)
+    passed: list[ast.expr] = field(default_factory=list)  # arguments of calls whose effect is unknown
+    called: list[ast.expr] = field(default_factory=list)
+
+
+class _Reader:
+    """Looks at the statements of one module."""
+
+    def __init__(self, units: list[Unit], namespace: dict[str, Any]) -> None:
+        self.namespace = namespace
+        self.units = units
+        self.makers = {name: unit for unit in units for name in unit.binds}
+        self.effective = [
+            u for u in units if u.has_effects or u.is_decorated or u.kind in ("class", "other", "main")
+        ]
+        self._said: dict[int, _Said] = {}
+        self._homes: dict[int, Unit] = {}
+        for name, value in namespace.items():
+            if name in self.makers and isinstance(value, list | dict | set | deque):
+                self._homes.setdefault(id(value), self.makers[name])
+
+    # -- lining up ----------------------------------------------------------------------------------------------
+
+    def line_up(self, entries: list[Entry]) -> list[Unit | None]:
+        """Return the statement of each of one container's entries."""
+        container = entries[0].container
+        home = self._homes.get(id(container))
+        units = self.effective if home is None or home in self.effective else [home, *self.effective]
+        units = sorted(units, key=lambda unit: unit.first)
+        if len(entries) * len(units) > MOST_CELLS:
+            return [home] * len(entries)
+        origins = [_origins((entry.key, entry.value), self.namespace) for entry in entries]
+        found = [self._candidate(unit, entries, origins, is_home=unit is home) for unit in units]
+        candidates = [c for c in found if c is not None]
+        if not candidates:
+            return [home] * len(entries)
+        in_order = _align(candidates, len(entries))
+        freely = _choose_best(candidates, len(entries))
+        if isinstance(container, set) or _worth(candidates, freely) > _worth(candidates, in_order):
+            in_order = freely
+        return [None if index is None else candidates[index].unit for index in in_order]
+
+    def _candidate(
+        self, unit: Unit, entries: list[Entry], origins: list[tuple[set[int], set[str]]], *, is_home: bool
+    ) -> _Candidate | None:
+        container = entries[0].container
+        said = self.read(unit)
+        direct = [a for a in said.actions if self.value_of(a.base) is container]
+        fills = is_home or bool(direct) or self._reaches(unit, said, container)
+        fits = []
+        for entry, (lines, objects) in zip(entries, origins, strict=True):
+            fit = 4 * any(unit.first <= line <= unit.last for line in lines)
+            fit += 3 * any(self.makers.get(name) is unit for name in objects)
+            fit += 2 * any(chain[0] in objects for chain in unit.eager)
+            fit += 2 * _is_constant(entry.key, unit) + _is_constant(entry.value, unit)
+            fit += 3 * fills
+            if direct:
+                fit += max(self._agreement(action, entry) for action in direct)
+            if is_home:
+                fit += self._display_fit(unit, entry)
+            fits.append(fit)
+        if not fills and not (unit.has_effects or unit.is_decorated or unit.kind in ("class", "main")):
+            return None
+        if not fills and self._only_reads(unit, said):
+            return None
+        surely = sum(action.is_one for action in direct)
+        is_open = (
+            is_home
+            or not direct
+            or any(not action.is_one for action in direct)
+            or bool(said.called) != bool(direct)
+        )
+        if not direct and not is_home and unit.is_decorated and fills:
+            surely, is_open = 1, True
+        return _Candidate(unit, fits, surely, is_open)
+
+    def _only_reads(self, unit: Unit, said: _Said) -> bool:
+        """Whether nothing that the statement calls can fill a container of the program."""
+        return unit.kind in ("assign", "other") and not said.called and not said.actions and not said.passed
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    def read(self, unit: Unit) -> _Said:
+        """Return what a statement says that it does."""
+        said = self._said.get(id(unit))
+        if said is None:
+            said = self._said[id(unit)] = _Said()
+            if unit.has_effects or unit.is_decorated:
+                try:
+                    for node in unit.tree.body:
+                        self._read_node(node, said, once=True)
+                except SyntaxError:  # a unit that shares lines in an unusual way
+                    pass
+        return said
+
+    def _read_node(self, node: ast.AST, said: _Said, *, once: bool) -> None:
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                said.called += node.decorator_list
+                for part in (*node.decorator_list, *node.args.defaults, *filter(None, node.args.kw_defaults)):
+                    self._read_node(part, said, once=once)
+                return
+            case ast.Lambda():
+                return
+            case ast.ClassDef():
+                said.called += [*node.decorator_list, *node.bases]
+            case (
+                ast.For()
+                | ast.AsyncFor()
+                | ast.While()
+                | ast.If()
+                | ast.Try()
+                | ast.comprehension()
+                | ast.Match()
+            ):
+                once = False
+            case (
+                ast.ListComp()
+                | ast.SetComp()
+                | ast.DictComp()
+                | ast.GeneratorExp()
+                | ast.IfExp()
+                | ast.BoolOp()
+            ):
+                once = False
+            case ast.Call():
+                self._read_call(node, said, once=once)
+            case ast.Assign() | ast.AnnAssign() | ast.AugAssign():
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                for target in targets:
+                    if isinstance(target, ast.Subscript):
+                        is_one = once and not isinstance(node, ast.AugAssign | ast.AnnAssign)
+                        said.actions.append(_Action(target.value, target.slice, node.value, is_one))
+                    elif isinstance(node, ast.AugAssign):
+                        said.actions.append(_Action(target, None, None, is_one=False))
+        for child in ast.iter_child_nodes(node):
+            self._read_node(child, said, once=once)
+
+    def _read_call(self, node: ast.Call, said: _Said, *, once: bool) -> None:
+        function = node.func
+        if (
+            isinstance(function, ast.Name)
+            and function.id in _QUIET_CALLS
+            and function.id not in self.namespace
+        ):
+            return
+        if isinstance(function, ast.Attribute):
+            base = function.value
+            if function.attr in _ADDERS and node.args:
+                key = node.args[0] if function.attr in ("setdefault", "__setitem__") else None
+                value = node.args[-1] if key is None or len(node.args) > 1 else None
+                said.actions.append(_Action(base, key, value, once))
+            elif function.attr in _FILLERS:
+                said.actions.append(_Action(base, None, None, is_one=False))
+            if isinstance(self.value_of(base), list | dict | set | deque):
+                if function.attr not in _ADDERS | _FILLERS | _LOOKERS:
+                    said.actions.append(_Action(base, None, None, is_one=False))
+                return
+        said.called.append(function)
+        said.passed += [*node.args, *(keyword.value for keyword in node.keywords)]
+
+    def value_of(self, node: ast.expr | None) -> Any:
+        """Return what a name, dotted name or constant stands for now, or a mark that it cannot be told."""
+        match node:
+            case ast.Constant():
+                return node.value
+            case ast.Name():
+                return self.namespace.get(node.id, _MISSING)
+            case ast.Attribute():
+                value = self.value_of(node.value)
+                attributes = getattr(value, "__dict__", None) if value is not _MISSING else None
+                if isinstance(value, type):
+                    return next(
+                        (c.__dict__[node.attr] for c in value.__mro__ if node.attr in c.__dict__), _MISSING
+                    )
+                if isinstance(attributes, dict):
+                    if node.attr in attributes:
+                        return attributes[node.attr]
+                    return next(
+                        (c.__dict__[node.attr] for c in type(value).__mro__ if node.attr in c.__dict__),
+                        _MISSING,
+                    )
+            case ast.Subscript():
+                value, key = self.value_of(node.value), self.value_of(node.slice)
+                if type(value) in (list, dict, tuple) and isinstance(key, str | int):
+                    try:
+                        return value[key]
+                    except (KeyError, IndexError):
+                        return _MISSING
+            case ast.Call(func=ast.Attribute(attr="setdefault") as function, args=[key, *_]):
+                return self.value_of(ast.Subscript(function.value, key, ast.Load()))
+        return _MISSING
+
+    def _agreement(self, action: _Action, entry: Entry) -> int:
+        """How well an action on the entry's container agrees with the entry."""
+        fit = OPEN
+        pairs = [(action.value, entry.value)]
+        if isinstance(entry.container, dict) and action.key is not None:
+            pairs.append((action.key, entry.key))
+        for node, actual in pairs:
+            if isinstance(node, ast.Lambda):
+                is_it = isinstance(actual, FunctionType) and actual.__code__.co_firstlineno == node.lineno
+                fit += EXACT - OPEN if is_it else CONTRARY
+                continue
+            said = self.value_of(node)
+            if said is _MISSING:
+                continue
+            if said is actual or (
+                type(said) is type(actual) and isinstance(said, str | int | float | bytes) and said == actual
+            ):
+                fit += EXACT - OPEN
+            elif isinstance(node, ast.Constant):
+                fit += CONTRARY
+            else:  # a name may have been bound again since
+                fit -= OPEN
+        return fit
+
+    def _display_fit(self, unit: Unit, entry: Entry) -> int:
+        """How well an entry agrees with the display that made its container."""
+        display = getattr(unit.tree.body[0], "value", None)
+        if isinstance(display, ast.Dict):
+            keys = [self.value_of(key) for key in display.keys]
+            if any(key is _MISSING for key in keys):
+                return 1
+            return (
+                DISPLAY
+                if entry.key in [k for k in keys if _is_plain(k)] or any(k is entry.key for k in keys)
+                else CONTRARY
+            )
+        if isinstance(display, ast.List | ast.Set | ast.Tuple):
+            items = [self.value_of(item) for item in display.elts]
+            if any(item is entry.value or (_is_plain(item) and item == entry.value) for item in items):
+                return DISPLAY
+            return 3 if any(item is _MISSING for item in items) else CONTRARY
+        if isinstance(display, ast.ListComp | ast.SetComp | ast.DictComp):
+            return 3
+        if isinstance(display, ast.Call):
+            return 3 if display.args or display.keywords else -2
+        return 0
+
+    def _reaches(self, unit: Unit, said: _Said, container: object) -> bool:
+        """Whether a statement calls something whose code names the container, or hands the container on."""
+        if any(_leads_to(chain, self.namespace, container) for chain in unit.eager) and (
+            said.passed or said.actions
+        ):
+            handed = {ast.dump(node) for node in said.passed}
+            if handed and any(self.value_of(node) is container for node in said.passed):
+                return True
+        for node in said.called:
+            value = self.value_of(node.func if isinstance(node, ast.Call) else node)
+            owner = self.value_of(node.value) if isinstance(node, ast.Attribute) else value
+            if value is not _MISSING and _mentions(value, owner, container):
+                return True
+        owners = (self.namespace.get(chain[0]) for chain in unit.eager)
+        return any(
+            not isinstance(owner, ModuleType)
+            and any(part is container for part in getattr(owner, "__dict__", {}).values())
+            for owner in owners
+        )
+
+
+def _mentions(value: Any, owner: Any, container: object, depth: int = 0) -> bool:
+    """Whether a function's code (or a class's methods) names the container as a global or an attribute of its owner."""
+    for _ in range(4):
+        inner = getattr(value, "__wrapped__", None) or getattr(value, "__func__", None)
+        if inner is None:
+            break
+        value = inner
+    if isinstance(value, FunctionType):
+        names = {name for code in (value.__code__, *walk_codes(value.__code__)) for name in code.co_names}
+        for name in names:
+            found = value.__globals__.get(name)
+            if found is container:
+                return True
+            if (
+                depth < 2
+                and isinstance(found, FunctionType)
+                and _mentions(found, found, container, depth + 1)
+            ):
+                return True
+        for cell in value.__closure__ or ():
+            try:
+                if cell.cell_contents is container:
+                    return True
+            except ValueError:
+                continue
+        places = [owner, *(owner.__mro__ if isinstance(owner, type) else type(owner).__mro__)]
+        return any(
+            getattr(place, "__dict__", {}).get(name) is container for place in places for name in names
+        )
+    if isinstance(value, type):
+        for method in ("__init_subclass__", "__init__", "__new__", "__set_name__", "__call__"):
+            for cls in (*value.__mro__, *type(value).__mro__):
+                made = cls.__dict__.get(method)
+                made = getattr(made, "__func__", made)
+                if isinstance(made, FunctionType) and _mentions(made, value, container, depth):
+                    return True
+    return False
+
+
+def _align(candidates: list[_Candidate], count: int) -> list[int | None]:
+    """Give each entry a candidate, in order, such that the whole is worth most."""
+    missing = [MISSING * c.surely for c in candidates]
+    skipped = [0]
+    for cost in missing:
+        skipped.append(skipped[-1] + cost)
+    width = len(candidates)
+    # worth[j]: the best for the entries so far when the last of them belongs to candidate j
+    worth = [c.fits[0] - skipped[j] for j, c in enumerate(candidates)]
+    back: list[list[int]] = []
+    for i in range(1, count):
+        now, came = [], []
+        best, best_from = -(10**9), 0
+        for j in range(width):
+            stay = worth[j] - (0 if candidates[j].is_open or candidates[j].surely > 1 else SURPLUS)
+            jump = best - skipped[j]
+            # On a tie a statement that adds one entry hands over to the next.
+            if j and jump > stay:
+                now.append(jump + candidates[j].fits[i])
+                came.append(best_from)
+            else:
+                now.append(stay + candidates[j].fits[i])
+                came.append(j)
+            if worth[j] + skipped[j + 1] > best:
+                best, best_from = worth[j] + skipped[j + 1], j
+        worth = now
+        back.append(came)
+    last = max(range(width), key=lambda j: worth[j] - (skipped[width] - skipped[j + 1]))
+    chosen: list[int | None] = [last]
+    for came in reversed(back):
+        last = came[last]
+        chosen.append(last)
+    return chosen[::-1]
+
+
+def _choose_best(candidates: list[_Candidate], count: int) -> list[int | None]:
+    """Give each entry the candidate that fits best, taking turns where several do."""
+    given = [0] * len(candidates)
+    chosen: list[int | None] = []
+    for i in range(count):
+        best = max(
+            range(len(candidates)),
+            key=lambda j: (
+                candidates[j].fits[i] - (SURPLUS if given[j] and given[j] >= candidates[j].surely > 0 else 0),
+                -given[j],
+            ),
+        )
+        given[best] += 1
+        chosen.append(best)
+    return chosen
+
+
+def _worth(candidates: list[_Candidate], chosen: list[int | None]) -> int:
+    total = 0
+    for j, candidate in enumerate(candidates):
+        mine = [i for i, c in enumerate(chosen) if c == j]
+        total += sum(candidate.fits[i] for i in mine)
+        if not mine:
+            total -= MISSING * candidate.surely
+        elif not candidate.is_open:
+            total -= SURPLUS * max(0, len(mine) - candidate.surely)
+    return total
+
+
+def _leads_to(chain: Chain, namespace: dict[str, Any], container: object) -> bool:
+    """Whether a dotted name (or its beginning) is this container; looks at plain attributes only."""
+    value = namespace.get(chain[0])
+    for part in chain[1:]:
+        if value is container:
+            return True
+        attributes = getattr(value, "__dict__", None)
+        value = attributes.get(part) if isinstance(attributes, dict) else None
+    return value is container
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int | float | bytes | None)
+
+
+def _is_constant(value: object, unit: Unit) -> bool:
+    if isinstance(value, str) and value in unit.binds:
+        return True
+    return isinstance(value, str | int | float | bytes) and any(
+        type(c) is type(value) and c == value for c in unit.constants
+    )
+
+
+def _origins(roots: tuple[object, ...], namespace: dict[str, Any]) -> tuple[set[int], set[str]]:
+    """Lines of the functions, and names of the module's objects, that an entry refers to."""
+    lines: set[int] = set()
+    names_by_id = {
+        id(v): n for n, v in namespace.items() if isinstance(v, FunctionType | type) or hasattr(v, "__dict__")
+    }
+    names: set[str] = set()
+    stack, seen = [(root, 0) for root in roots], set()
+    while stack and len(seen) < 200:
+        value, depth = stack.pop()
+        if id(value) in seen or depth > 4 or value is None:
+            continue
+        seen.add(id(value))
+        if id(value) in names_by_id and not isinstance(value, ModuleType):
+            names.add(names_by_id[id(value)])
+        if isinstance(value, FunctionType):
+            if value.__globals__ is namespace:
+                lines.add(value.__code__.co_firstlineno)
+            for cell in value.__closure__ or ():
+                try:
+                    stack.append((cell.cell_contents, depth + 1))
+                except ValueError:
+                    continue
+            stack.append((getattr(value, "__wrapped__", None), depth + 1))
+        elif isinstance(value, MethodType):
+            stack += [(value.__func__, depth + 1), (value.__self__, depth + 1)]
+        elif isinstance(value, type):
+            if value.__module__ == namespace.get("__name__"):
+                names.add(value.__qualname__.partition(".")[0])
+        elif isinstance(value, list | tuple | set | deque):
+            stack += [(item, depth + 1) for item in list(value)[:50]]
+        elif isinstance(value, dict):
+            stack += [(item, depth + 1) for item in list(value.values())[:50]]
+        elif hasattr(value, "func") and hasattr(value, "args"):
+            stack += [(value.func, depth + 1), (value.args, depth + 1)]
+        elif not isinstance(value, str | int | float | bytes | ModuleType):
+            stack += [(item, depth + 2) for item in list(getattr(value, "__dict__", {}).values())[:20]]
+    return lines, names
