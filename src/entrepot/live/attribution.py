@@ -11,6 +11,7 @@ Reads objects through namespaces and plain attributes only: nothing of the progr
 from __future__ import annotations
 
 import ast
+import opcode
 from collections import deque
 from dataclasses import dataclass, field
 from types import FunctionType, MethodType, ModuleType
@@ -25,7 +26,7 @@ EXACT = 14  # the statement names this container and this very entry
 OPEN = 6  # it names this container; what it puts there cannot be told from the text
 CONTRARY = -20  # it names this container and another entry
 DISPLAY = 8  # an element of the display that made the container
-MISSING = 5  # lost by a statement that surely adds an entry and gets none
+MISSING = 10  # lost by a statement that surely adds an entry and gets none
 SURPLUS = 8  # lost by each further entry of a statement that adds one
 MOST_CELLS = (
     100_000  # larger tables of entries by statements are data, and belong to whoever made the container
@@ -34,6 +35,8 @@ NOBODY: Mark = ("", "", 0)
 _MISSING = object()
 _ADDERS = {"append", "add", "appendleft", "insert", "setdefault", "__setitem__"}
 _FILLERS = {"extend", "update", "extendleft", "__iadd__"}
+_CHANGERS = _ADDERS | _FILLERS | {"update", "heappush", "insort", "register", "setattr"}
+_STORES = [opcode.opmap[n] for n in ("STORE_SUBSCR", "BINARY_OP", "CALL_FUNCTION_EX") if n in opcode.opmap]
 _LOOKERS = {"get", "index", "count", "copy", "keys", "values", "items", "issubset", "issuperset", "union"}
 _QUIET_CALLS = {"len", "repr", "str", "sorted", "sum", "min", "max", "list", "tuple", "dict", "set", "frozenset", "any", "all",
                 "bool", "print", "iter", "next", "enumerate", "zip", "map", "filter", "reversed", "isinstance", "type", "id", "hash",
@@ -81,6 +84,7 @@ class _Said:
     actions: list[_Action] = field(default_factory=list)
     passed: list[ast.expr] = field(default_factory=list)  # arguments of calls whose effect is unknown
     called: list[ast.expr] = field(default_factory=list)
+    decorators: list[ast.expr] = field(default_factory=list)
 
 
 class _Reader:
@@ -144,19 +148,16 @@ class _Reader:
         if not fills and self._only_reads(unit, said):
             return None
         surely = sum(action.is_one for action in direct)
-        is_open = (
-            is_home
-            or not direct
-            or any(not action.is_one for action in direct)
-            or bool(said.called) != bool(direct)
-        )
-        if not direct and not is_home and unit.is_decorated and fills:
-            surely, is_open = 1, True
+        calls_more = bool(said.called) and self._reaches(unit, said, container)
+        is_open = is_home or not direct or calls_more or any(not action.is_one for action in direct)
+        if not direct and not is_home and self._calls_filler(said.decorators, container):
+            surely = 1
         return _Candidate(unit, fits, surely, is_open)
 
     def _only_reads(self, unit: Unit, said: _Said) -> bool:
         """Whether nothing that the statement calls can fill a container of the program."""
-        return unit.kind in ("assign", "other") and not said.called and not said.actions and not said.passed
+        quiet = not (said.called or said.actions or said.passed or said.decorators)
+        return unit.kind in ("assign", "other") and quiet
 
     # -- reading ------------------------------------------------------------------------------------------------
 
@@ -176,14 +177,15 @@ class _Reader:
     def _read_node(self, node: ast.AST, said: _Said, *, once: bool) -> None:
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
-                said.called += node.decorator_list
+                said.decorators += node.decorator_list
                 for part in (*node.decorator_list, *node.args.defaults, *filter(None, node.args.kw_defaults)):
                     self._read_node(part, said, once=once)
                 return
             case ast.Lambda():
                 return
             case ast.ClassDef():
-                said.called += [*node.decorator_list, *node.bases]
+                said.decorators += node.decorator_list
+                said.called += node.bases
             case (
                 ast.For()
                 | ast.AsyncFor()
@@ -326,11 +328,8 @@ class _Reader:
             handed = {ast.dump(node) for node in said.passed}
             if handed and any(self.value_of(node) is container for node in said.passed):
                 return True
-        for node in said.called:
-            value = self.value_of(node.func if isinstance(node, ast.Call) else node)
-            owner = self.value_of(node.value) if isinstance(node, ast.Attribute) else value
-            if value is not _MISSING and _mentions(value, owner, container):
-                return True
+        if self._calls_filler([*said.decorators, *said.called], container):
+            return True
         owners = (self.namespace.get(chain[0]) for chain in unit.eager)
         return any(
             not isinstance(owner, ModuleType)
@@ -338,26 +337,35 @@ class _Reader:
             for owner in owners
         )
 
+    def _calls_filler(self, called: list[ast.expr], container: object) -> bool:
+        for node in called:
+            value = self.value_of(node.func if isinstance(node, ast.Call) else node)
+            owner = self.value_of(node.value) if isinstance(node, ast.Attribute) else value
+            if value is not _MISSING and _fills(value, owner, container):
+                return True
+        return False
 
-def _mentions(value: Any, owner: Any, container: object, depth: int = 0) -> bool:
-    """Whether a function's code (or a class's methods) names the container as a global or an attribute of its owner."""
+
+def _fills(value: Any, owner: Any, container: object, depth: int = 0) -> bool:
+    """Whether a function's code (or a class's methods) names the container, as a global or an attribute of its owner, and
+    does something that may add to it."""
     for _ in range(4):
         inner = getattr(value, "__wrapped__", None) or getattr(value, "__func__", None)
         if inner is None:
             break
         value = inner
     if isinstance(value, FunctionType):
-        names = {name for code in (value.__code__, *walk_codes(value.__code__)) for name in code.co_names}
+        codes = (value.__code__, *walk_codes(value.__code__))
+        names = {name for code in codes for name in code.co_names}
+        adds = bool(names & _CHANGERS) or any(op in code.co_code[::2] for code in codes for op in _STORES)
         for name in names:
             found = value.__globals__.get(name)
-            if found is container:
+            if found is container and adds:
                 return True
-            if (
-                depth < 2
-                and isinstance(found, FunctionType)
-                and _mentions(found, found, container, depth + 1)
-            ):
+            if depth < 2 and isinstance(found, FunctionType) and _fills(found, found, container, depth + 1):
                 return True
+        if not adds:
+            return False
         for cell in value.__closure__ or ():
             try:
                 if cell.cell_contents is container:
@@ -373,7 +381,7 @@ def _mentions(value: Any, owner: Any, container: object, depth: int = 0) -> bool
             for cls in (*value.__mro__, *type(value).__mro__):
                 made = cls.__dict__.get(method)
                 made = getattr(made, "__func__", made)
-                if isinstance(made, FunctionType) and _mentions(made, value, container, depth):
+                if isinstance(made, FunctionType) and _fills(made, value, container, depth):
                     return True
     return False
 

@@ -132,15 +132,16 @@ class Containers:
         self.place: dict[int, int] = {}
         self.attributes: set[int] = set()  # ids of the registered instances' own dictionaries
 
-    def register(self, record: Record, *, skip: int = 0) -> None:
-        """Take in the containers that a module has now; `skip` names from the first have been looked at."""
-        first = record.finished != 0
+    def register(self, record: Record, *, skip: int = 0, has_run: bool = False) -> None:
+        """Take in the containers that a module has now; `skip` names from the first have been looked at.
+
+        `has_run` says that the module's import has just ended: what is in them came from it."""
         for container in find_containers(record.namespace, record.name, self.attributes, skip=skip):
             if id(container) in self.place or len(container) > LARGE:
                 continue
             self.add(container, record.name)
             if (
-                first
+                has_run
                 and container
                 and id(container) not in self.attributes
                 and record.code is not None

@@ -17,7 +17,7 @@ import warnings
 from typing import Any
 
 from entrepot.live.attribution import NOBODY
-from entrepot.live.containers import Entry, copy_of, differs, find_containers, restore
+from entrepot.live.containers import LARGE, Entry, copy_of, differs, find_containers, restore
 from entrepot.live.facts import absolute
 from entrepot.live.hooks import Hooks
 from entrepot.live.staging import Stage
@@ -55,7 +55,7 @@ class Effects:
         self._is_ready = True
         for record in list(self._update.records.values()):
             for container in find_containers(record.namespace, record.name, self._containers.attributes):
-                if id(container) not in self._containers.place and len(container) <= 4096:
+                if id(container) not in self._containers.place and len(container) <= LARGE:
                     self._containers.add(container, record.name)
         self._containers.look_again()
         self._saved = [(c, copy_of(c)) for c in self._containers.objects]
@@ -86,6 +86,11 @@ class Effects:
 
     def end(self, stage: Stage, unit: Unit) -> None:
         """A statement has run: what it added is its own."""
+        # What a new container holds now came with it; entries from here on are other statements'.
+        bound = {name: stage.staged[name] for name in unit.binds if name in stage.staged}
+        for container in find_containers(bound, stage.record.name, self._containers.attributes):
+            if id(container) not in self._containers.place and len(container) <= LARGE:
+                self._containers.add(container, stage.record.name)
         if not self._is_ready:
             return
         if unit.kind == "import":
@@ -112,7 +117,11 @@ class Effects:
     def withdraw(self, stage: Stage, unit: Unit) -> None:
         """Take back what a statement did, because it is gone or will run again."""
         mark = unit.mark
-        mine = [entry for entry in stage.record.entries if entry.unit == mark]
+        # A container that the statement itself made goes as it is, whole.
+        made = {
+            id(stage.staged[name]) for name in unit.binds if name in stage.staged and unit.kind != "import"
+        }
+        mine = [e for e in stage.record.entries if e.unit == mark and id(e.container) not in made]
         if mine or "atexit" in unit.text or "signal" in unit.text:
             self._prepare()
         self._keep_entries(stage)

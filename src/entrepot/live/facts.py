@@ -66,6 +66,10 @@ class Facts:
         found = self.namespaces.get(module)
         return found if found is not None else self.records[module].namespace
 
+    def object_of(self, fact: Fact) -> object:
+        """Return what the name that a fact is about stands for."""
+        return self.namespace(fact.module).get(fact.name) if fact.module in self.records else None
+
     def add(self, fact: Fact, *objects: object) -> None:
         """Enter a fact and what follows for functions that use the name."""
         self.index.prepare(fact.name, fact.module.rpartition(".")[2], *_IMPORTERS)
@@ -187,7 +191,7 @@ class Facts:
         for chain in unit.eager:
             found += self._resolve(module, chain)
         for wanted in unit.imports:
-            found += self._import_reasons(module, wanted)
+            found += self._import_reasons(module, unit, wanted)
         if any(part in _IMPORTERS for chain in unit.eager for part in chain):
             children = self.records[module].children
             found += [
@@ -270,7 +274,7 @@ class Facts:
         fact = self.table.get((module or "", qualname.partition(".")[0]))
         return [fact] if fact is not None and fact.kind in (BEHAVIOUR, SHAPE) else []
 
-    def _import_reasons(self, module: str, wanted: Import) -> list[Reason]:
+    def _import_reasons(self, module: str, unit: Unit, wanted: Import) -> list[Reason]:
         name = absolute(self.records[module], wanted) if not wanted.module.startswith(".") else None
         if name is None:
             return []
@@ -290,6 +294,10 @@ class Facts:
                 fact = self.table.get(key)
                 if fact is not None and fact.kind in (VALUE, GONE):
                     found.append(Reason(fact, (name, part), True))
+                elif (
+                    fact is not None and part not in unit.binds
+                ):  # under another name here, which others may use
+                    found.append(Reason(fact, (name, part), False))
         return found
 
 

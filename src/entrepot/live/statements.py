@@ -96,13 +96,31 @@ class Unit:
 
     def compile(self) -> CodeType:
         """Compile the statement by itself."""
-        return compile(self.tree, self.filename, "exec", self.flags, True)
+        return self._with_codes(compile(self.tree, self.filename, "exec", self.flags, True))
 
     def compile_bare(self) -> CodeType:
         """Compile a function definition without its decorators."""
         tree = ast.parse("\n" * (self.first - 1) + self.text, self.filename)
         tree.body[0].decorator_list = []  # type: ignore[attr-defined]
-        return compile(tree, self.filename, "exec", self.flags, True)
+        return self._with_codes(compile(tree, self.filename, "exec", self.flags, True))
+
+    def _with_codes(self, code: CodeType) -> CodeType:
+        """Put in the functions and classes as compiled with the whole module: there the compiler knows which names are
+        imported, and writes calls of their attributes in another way."""
+        whole: dict[object, dict[int, CodeType]] = {}
+        for inner in self.codes:
+            for key in (inner.co_qualname, (inner.co_qualname, inner.co_firstlineno)):
+                whole.setdefault(key, {})[id(inner)] = inner
+
+        def find(inner: CodeType) -> CodeType:
+            # By name alone too: without its decorators a function begins on another line.
+            for key in ((inner.co_qualname, inner.co_firstlineno), inner.co_qualname):
+                if len(found := whole.get(key, {})) == 1:
+                    return next(iter(found.values()))
+            return inner
+
+        consts = [find(value) if isinstance(value, CodeType) else value for value in code.co_consts]
+        return code.replace(co_consts=tuple(consts))
 
 
 class _Hollow(ast.NodeTransformer):

@@ -188,7 +188,7 @@ class Tracker:
             return
         self.count += 1
         record.finished = self.count
-        self.containers.register(record)
+        self.containers.register(record, has_run=True)
         self.containers.note(record)
 
     def source_of(self, record: Record) -> bytes:

@@ -415,7 +415,7 @@ class Update:
                 if value is not None and not is_data(value):
                     for cache in caches_around(value):
                         self.session.caches_to_clear.append(cache)
-                    if unit.kind != "import":
+                    if unit.kind != "import" or any(self.facts.object_of(r.fact) is value for r in reasons):
                         self.facts.add(
                             Fact(
                                 stage.record.name,
@@ -525,6 +525,8 @@ class Update:
         }  # what taking entries back is about to change
         if step.old is not None:
             self.effects.withdraw(stage, step.old)
+        if step.old is None or step.old.mark != unit.mark:
+            self.effects.withdraw(stage, unit)  # it ran before in this update
         emptied = {n for n, content in contents.items() if differs(before[n], content)}
         hidden = {
             n: staged.pop(n) for n in unit.names_late if n in staged and n not in self.facts_kept(stage)
@@ -596,11 +598,21 @@ class Update:
             elif (
                 seen
                 and step.action == SAME
-                and step.unit.binds & changed
+                and (step.unit.binds & changed or self._star_names(stage, step.unit) & changed)
                 and step.unit.kind != "main"
                 and id(step.unit) not in stage.ran
             ):
                 self.forced.add((stage.record.name, step.unit.first))
+
+    def _star_names(self, stage: Stage, unit: Unit) -> set[str]:
+        """What the star imports of a statement bring."""
+        found: set[str] = set()
+        for wanted in unit.imports:
+            name = absolute(stage.record, wanted) if wanted.names == ("*",) else None
+            if name in self.records:
+                space = self.facts.namespace(name)
+                found.update(space.get("__all__") or (n for n in space if n[:1] != "_"))
+        return found
 
     def _drop_star_names(self, stage: Stage, module: str | None) -> None:
         """Names that a star import brought before leave first: it may bring fewer now."""
@@ -784,6 +796,12 @@ class Update:
                         self.undo.add(f"name {key}", namespace.__setitem__, key, before)
                     namespace[key] = value
                     stage.published[key] = value
+            for key in stage.deletions():
+                fact = self.facts.table.get((stage.record.name, key))
+                if key in namespace and fact is not None and fact.kind == GONE:
+                    self.undo.add(f"name {key}", namespace.__setitem__, key, namespace[key])
+                    del namespace[key]
+                    stage.published[key] = None
         waiting, self.waiting = self.waiting, []
         for action, old, new in waiting:
             action(old, new, self.undo)
