@@ -43,7 +43,13 @@ _EFFECTS = {
     )
     if name in _OP
 }
+_CALL, _STORE_SUBSCR, _STORE_ATTR = _OP["CALL"], _OP["STORE_SUBSCR"], _OP["STORE_ATTR"]
+_UNPACKING = [_OP["LIST_EXTEND"], _OP["SET_UPDATE"]]
+_OTHER_EFFECTS = frozenset(
+    (_OP["FOR_ITER"], _OP["DICT_UPDATE"], *(_EFFECTS - {_CALL, _STORE_SUBSCR, _STORE_ATTR}))
+)
 _BUILD_CLASS = _OP["LOAD_BUILD_CLASS"]
+_QUIET = bytes({*range(256)} - _EFFECTS - _OTHER_EFFECTS - {*_UNPACKING, _BUILD_CLASS})
 
 IS_FUNCTION = 0x1  # CO_OPTIMIZED: a function's code, not that of a module or class body
 _INLINE = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
@@ -164,27 +170,34 @@ def _import_chains(wanted: Import) -> set[Chain]:
     return {(head, name) for name in wanted.names} or {(head,)}
 
 
-def may_have_effects(code: CodeType) -> bool:
-    """Whether running this module code may change objects that it did not make: a quick look that errs towards yes."""
-    operations = code.co_code[::2]
-    calls = sum(operations.count(op) for op in _EFFECTS)
-    if not calls:
-        return False
-    classes = operations.count(_BUILD_CLASS)
-    if calls > classes:
-        return True
+NOTHING, ADDS, REPLACES = 0, 1, 2
+
+
+def effects_of(code: CodeType) -> int:
+    """What running this module code may do to objects that it did not make: NOTHING, ADDS entries, or REPLACES some (where
+    sizes do not tell). A quick look that errs towards more."""
+    # What `co_code` is made from: asking for that would keep a copy of it for good.
+    raw = code._co_code_adaptive  # type: ignore[attr-defined]
+    operations = raw[::2]
+    telling = operations.translate(None, _QUIET)
+    if not telling:
+        return NOTHING
+    count = telling.count
+    if count(_STORE_SUBSCR) or count(_STORE_ATTR) or "update" in code.co_names:
+        return REPLACES
+    calls = count(_CALL)
+    if calls != count(_BUILD_CLASS) or any(op in _OTHER_EFFECTS for op in telling):
+        return ADDS
+    # Constants are put into a new list or set; anything else is asked for its elements, which may do anything.
+    if any(count(op) != operations.count(bytes((_LOAD_CONST, op))) for op in _UNPACKING):
+        return ADDS
     # `class C:` is a call with two arguments; more of them are bases, whose __init_subclass__ may do anything.
-    call, arguments = _OP["CALL"], code.co_code[1::2]
-    return any(op == call and argument > 2 for op, argument in zip(operations, arguments, strict=True))
-
-
-def replaces_entries(code: CodeType) -> bool:
-    """Whether module code assigns to items or attributes, or calls `update`: entries may change where sizes do not."""
-    operations = code.co_code[::2]
-    return (
-        any(operations.count(_OP[name]) for name in ("STORE_SUBSCR", "STORE_ATTR"))
-        or "update" in code.co_names
-    )
+    place = -1
+    for _ in range(calls):
+        place = operations.index(_CALL, place + 1)
+        if raw[2 * place + 1] > 2:
+            return ADDS
+    return NOTHING
 
 
 def same_behaviour(before: CodeType, after: CodeType) -> bool:
@@ -243,86 +256,3 @@ def returned_names(code: CodeType) -> set[str]:
                 found.add(made)
         before = instruction
     return found
-
-
-class Index:
-    """Where names are used in a whole program, so that a change asks only the modules it may concern.
-
-    `loads` and `imports` give the modules whose top level loads or imports a name; `deferred` gives pairs (module,
-    definition) whose functions use it. It errs towards too much: a module's old uses stay after an edit.
-    """
-
-    def __init__(self) -> None:
-        self.loads: dict[str, set[str]] = {}
-        self.imports: dict[str, set[str]] = {}
-        self.deferred: dict[str, set[tuple[str, str]]] = {}
-        self.stars: set[str] = set()
-        self.relative: set[str] = (
-            set()
-        )  # modules with `from . import name`, which does not say the package's name
-        self.known: dict[str, CodeType] = {}
-        self._waiting: dict[
-            str, CodeType
-        ] = {}  # modules to enter when somebody asks for a name that they mention
-        self._mentions: dict[str, list[str]] = {}
-
-    def announce(self, module: str, code: CodeType) -> None:
-        """Note which names a module's code mentions, which is quick; `prepare` enters its uses when one is asked for."""
-        if self.known.get(module) is code or self._waiting.get(module) is code:
-            return
-        self._waiting[module] = code
-        names: set[str] = set()
-        for inner in (code, *walk_codes(code)):
-            names.update(inner.co_names)
-        if ("*",) in code.co_consts:
-            names.add("*")
-        for name in names:
-            for part in name.split(".") if "." in name else (name,):
-                self._mentions.setdefault(part, []).append(module)
-
-    def prepare(self, *names: str) -> None:
-        """Enter every announced module that mentions one of these names, has a star import or leaves out a package's name."""
-        for name in ("*", "", *names):
-            for module in self._mentions.pop(name, ()):
-                code = self._waiting.get(module)
-                if code is not None:
-                    self.add(module, code)
-
-    def add(self, module: str, code: CodeType) -> None:
-        """Enter the uses of one module's code."""
-        if self.known.get(module) is code:
-            return
-        self.known[module] = code
-        self._waiting.pop(module, None)
-        pending: list[CodeType] = []
-        for event in read_events(code):
-            if event.what == "load":
-                for part in event.data:  # type: ignore[attr-defined]
-                    self.loads.setdefault(part, set()).add(module)
-            elif event.what == "import":
-                wanted: Import = event.data  # type: ignore[assignment]
-                for part in (*wanted.module.split("."), *wanted.names):
-                    self.imports.setdefault(part, set()).add(module)
-                if wanted.names == ("*",):
-                    self.stars.add(module)
-                if not wanted.module:
-                    self.relative.add(module)
-            elif event.what == "code":
-                pending.append(event.data)  # type: ignore[arg-type]
-            elif event.what == "store":
-                for inner in pending:
-                    self._add_inner(module, str(event.data), inner)
-                pending = []
-        for inner in pending:
-            self._add_inner(module, "", inner)
-
-    def _add_inner(self, module: str, definition: str, code: CodeType) -> None:
-        if runs_at_once(code):
-            for chain in eager_chains(code):
-                for part in chain:
-                    self.loads.setdefault(part, set()).add(module)
-        use = (module, definition)
-        for inner in (code, *walk_codes(code)):
-            for name in inner.co_names:
-                for part in name.split(".") if "." in name else (name,):
-                    self.deferred.setdefault(part, set()).add(use)

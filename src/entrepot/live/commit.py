@@ -137,7 +137,7 @@ class Commit:
                 if entry.unit in marks:
                     entry.unit = marks[entry.unit]
             if stage.ran:
-                tracker.containers.register(record)
+                tracker.containers.take_in(record.namespace, name, is_known=True)
             for unit in stage.parsed.units:
                 for key in ("tree", "key", "shape", "header"):
                     unit.__dict__.pop(key, None)
@@ -149,12 +149,9 @@ class Commit:
                 report.modules.append(name)
         for name in update.gone:
             tracker.records.pop(name, None)
-            session.index.known.pop(name, None)
+            session.index.forget(name)
         for name in update.changes.appeared:
             tracker.misses.pop(name, None)
-        for record in tracker.records.values():
-            if record.code is not None:
-                session.index.announce(record.name, record.code)
         _deduplicate(report)
 
     def _renew(self, stage: Stage) -> None:
@@ -162,9 +159,9 @@ class Commit:
         record, update = stage.record, self._update
         change = next(c for c in update.changes.edited if c.record is record)
         record.path = stage.path
-        record.place = update.tracker.attic.put(change.source)
+        record.start, record.size = update.tracker.attic.put(change.source), len(change.source)
         record.signature, record.is_trusted = change.signature, change.is_trusted
-        record.code, record.parsed = stage.parsed.code, stage.parsed
+        record.parsed = stage.parsed
         table = table_of(stage.parsed.code)
         log = UndoLog()
         for function in find_functions([record.namespace]):

@@ -13,18 +13,34 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict, defaultdict, deque
 from operator import is_
-from types import FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
-from entrepot.live.codes import may_have_effects, replaces_entries
+from entrepot.live.codes import REPLACES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from entrepot.live.record import Record
     from entrepot.live.statements import Mark
-    from entrepot.live.tracker import Record
 
 KINDS: tuple[type, ...] = (list, dict, set, deque, defaultdict, OrderedDict)
 _KIND_SET = frozenset(KINDS)
+_NEVER = frozenset(
+    (
+        FunctionType,
+        BuiltinFunctionType,
+        ModuleType,
+        str,
+        int,
+        float,
+        bool,
+        bytes,
+        tuple,
+        frozenset,
+        complex,
+        type(None),
+    )
+)
 LARGE = 4096  # entries; a larger container is data, not a registry
 _MISSING = object()
 
@@ -128,30 +144,74 @@ class Containers:
         self.sizes: list[int] = []
         self.copies: list[Any] = []
         self.owners: list[str] = []
-        self.bases: list[Any] = []  # the content that imports gave, without what the running program did
+        # The content that imports gave, without what the running program did; None: not known.
+        self.bases: list[Any] = []
+        self.waiting: list[Record] = []  # modules that have run and fill nothing
         self.place: dict[int, int] = {}
         self.attributes: set[int] = set()  # ids of the registered instances' own dictionaries
 
-    def register(self, record: Record, *, skip: int = 0, has_run: bool = False) -> None:
+    def settle(self, stack: list[Record]) -> None:
+        """The last module of the stack is about to run and may fill what is there: look at it as it is now."""
+        self._take_in_waiting()
+        for record in stack[:-1]:
+            if len(record.namespace) != record.depth_seen:
+                # Only what is new: a module that imports a thousand others comes here a thousand times.
+                self.register(record, skip=record.depth_seen)
+                record.depth_seen = len(record.namespace)
+        for record in reversed(stack[:-1]):
+            if record.effects:
+                self.note(record)
+                return
+
+    def finish(self, record: Record, stack: list[Record]) -> None:
+        """A module has run. Those that cannot fill anything wait until the code of one that can goes on, or begins."""
+        if record.effects:
+            self.register(record)
+            self.note(record)
+        else:
+            self.waiting.append(record)
+        if stack and stack[-1].effects:
+            self._take_in_waiting()
+
+    def _take_in_waiting(self) -> None:
+        waiting, self.waiting = self.waiting, []
+        for record in waiting:
+            self.register(record)
+
+    def register(self, record: Record, *, skip: int = 0) -> None:
         """Take in the containers that a module has now; `skip` names from the first have been looked at.
 
-        `has_run` says that the module's import has just ended: what is in them came from it."""
+        What is in them came from the module's own top level, which has just run or still runs."""
         for container in find_containers(record.namespace, record.name, self.attributes, skip=skip):
             if id(container) in self.place or len(container) > LARGE:
                 continue
             self.add(container, record.name)
-            if (
-                has_run
-                and container
-                and id(container) not in self.attributes
-                and record.code is not None
-                and may_have_effects(record.code)
-            ):
-                record.entries += find_new(
-                    container,
-                    {} if isinstance(container, dict) else set() if isinstance(container, set) else [],
-                    is_own=True,
+            if container and record.effects and id(container) not in self.attributes:
+                nothing: Any = (
+                    {} if isinstance(container, dict) else set() if isinstance(container, set) else []
                 )
+                record.entries += find_new(container, nothing, is_own=True)
+
+    def catch_up(self) -> None:
+        """An update begins: take in the modules that wait. What their containers were at first nobody knows."""
+        waiting, self.waiting = self.waiting, []
+        for record in waiting:
+            self.take_in(record.namespace, record.name, is_known=False)
+
+    def take_in(self, namespace: dict[str, Any], owner: str, *, is_known: bool) -> None:
+        """Register containers without journal; `is_known`: they are now as their statement made them."""
+        for container in find_containers(namespace, owner, self.attributes):
+            if id(container) not in self.place and len(container) <= LARGE:
+                self.add(container, owner)
+                if not is_known:
+                    self.bases[-1] = None
+
+    def is_as_made(self, container: Any) -> bool:
+        """Whether a registered container is what imports made of it; False where that is not known."""
+        place = self.place.get(id(container))
+        if place is None or self.bases[place] is None:
+            return False
+        return not differs(container, self.bases[place])
 
     def add(self, container: Any, owner: str) -> None:
         """Register one container with its present content."""
@@ -164,16 +224,15 @@ class Containers:
 
     def note(self, record: Record) -> None:
         """Write down under this module what changed since the last note."""
-        if record.code is None or not may_have_effects(record.code):
-            return
-        if replaces_entries(record.code):
+        if record.effects == REPLACES:
             entries = self.find_all_changes()
             for entry in entries:
                 place = self.place.get(id(entry.container))
                 entry.is_own = place is not None and self.owners[place] == record.name
+        else:
+            entries = self.find_changes(record.name)
+        if entries:
             record.entries += entries
-            return
-        record.entries += self.find_changes(record.name)
 
     def find_changes(self, owner: str) -> list[Entry]:
         """Return entries made since the last look, and look again from here."""
@@ -247,22 +306,20 @@ def find_containers(
     Ids of instances' own dictionaries are added to `belongings`.
     """
     found: list[Any] = []
-    for name, value in [*namespace.items()][skip:] if skip else list(namespace.items()):
+    items = list(namespace.items())
+    for name, value in items[skip:] if skip else items:
         kind = type(value)
-        if kind in _KIND_SET:
-            if name == "__all__" or name[:2] != "__":
-                _add_with_inner(value, found)
-        elif kind is FunctionType or kind is str or kind is int or kind is ModuleType:
+        if kind in _NEVER or (name[:2] == "__" and name != "__all__"):
             continue
+        if kind in _KIND_SET:
+            _add_with_inner(value, found)
         elif isinstance(value, type):
             if value.__module__ == module_name:
                 for key, attribute in list(value.__dict__.items()):
                     # `__dataclass_fields__`, an enum's `_member_map_`: the class's own works
                     if type(attribute) in _KIND_SET and not (key[0] == key[-1] == "_"):
                         _add_with_inner(attribute, found)
-        elif kind.__module__ != "builtins" and (
-            kind.__module__ == module_name or kind.__module__ in sys.modules
-        ):
+        elif kind.__module__ != "builtins" and kind.__module__ in sys.modules:
             attributes = getattr(value, "__dict__", None)
             if type(attributes) is dict and not kind.__module__.startswith(("importlib", "_frozen")):
                 found.append(attributes)

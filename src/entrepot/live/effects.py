@@ -17,7 +17,7 @@ import warnings
 from typing import Any
 
 from entrepot.live.attribution import NOBODY
-from entrepot.live.containers import LARGE, Entry, copy_of, differs, find_containers, restore
+from entrepot.live.containers import Entry, copy_of, differs, restore
 from entrepot.live.facts import absolute
 from entrepot.live.hooks import Hooks
 from entrepot.live.staging import Stage
@@ -54,9 +54,7 @@ class Effects:
             return
         self._is_ready = True
         for record in list(self._update.records.values()):
-            for container in find_containers(record.namespace, record.name, self._containers.attributes):
-                if id(container) not in self._containers.place and len(container) <= LARGE:
-                    self._containers.add(container, record.name)
+            self._containers.take_in(record.namespace, record.name, is_known=False)
         self._containers.look_again()
         self._saved = [(c, copy_of(c)) for c in self._containers.objects]
         self._system = [(c, list(c)) for c in (sys.path, sys.meta_path, sys.path_hooks, warnings.filters)]
@@ -88,9 +86,7 @@ class Effects:
         """A statement has run: what it added is its own."""
         # What a new container holds now came with it; entries from here on are other statements'.
         bound = {name: stage.staged[name] for name in unit.binds if name in stage.staged}
-        for container in find_containers(bound, stage.record.name, self._containers.attributes):
-            if id(container) not in self._containers.place and len(container) <= LARGE:
-                self._containers.add(container, stage.record.name)
+        self._containers.take_in(bound, stage.record.name, is_known=True)
         if not self._is_ready:
             return
         if unit.kind == "import":

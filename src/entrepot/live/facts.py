@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from entrepot.live.codes import Chain, Import, Index, inner_codes, walk_codes
+from entrepot.live.codes import Chain, Import, inner_codes, walk_codes
 from entrepot.live.functions import innermost
+from entrepot.live.index import Index
+from entrepot.live.record import Record
 from entrepot.live.statements import Unit
-from entrepot.live.tracker import Record
 
 VALUE, GONE, BEHAVIOUR, SHAPE = "value", "gone", "behaviour", "shape"
 # Names of modules themselves (appeared, gone) stand under this name.
@@ -72,7 +73,6 @@ class Facts:
 
     def add(self, fact: Fact, *objects: object) -> None:
         """Enter a fact and what follows for functions that use the name."""
-        self.index.prepare(fact.name, fact.module.rpartition(".")[2], *_IMPORTERS)
         known = self.table.get((fact.module, fact.name))
         if known is not None:
             strongest = (
@@ -99,7 +99,7 @@ class Facts:
                 self.by_object[id(value)] = fact
                 self.alive.append(value)
         self.queue.append(fact)
-        for module, definition in tuple(self.index.deferred.get(fact.name, ())) if fact.name else ():
+        for module, definition in tuple(self.index.deferred(fact.name)) if fact.name else ():
             if (
                 definition
                 and (module, definition) != (fact.module, fact.name)
@@ -137,27 +137,27 @@ class Facts:
                 name = value.__name__
                 if name == fact.module or fact.module.startswith(name + "."):
                     return True
-        return any(use[0] == module for use in self.index.deferred.get(tail, ()))
+        return any(use[0] == module for use in self.index.deferred(tail))
 
     def candidates(self, fact: Fact) -> set[str]:
         """Return the modules whose top level may be concerned by a fact."""
-        found = set(self.index.loads.get(fact.name, ()))
+        found = set(self.index.loads(fact.name)) if fact.name else set()
         if fact.kind in (VALUE, GONE):
             tail = fact.module.rpartition(".")[2]
-            loads, imports = self.index.loads.get(tail, set()), self.index.imports.get(tail, set())
-            found |= self.index.imports.get(fact.name, set()) | self.index.stars
+            loads, imports = self.index.loads(tail), self.index.imports(tail)
+            found |= (self.index.imports(fact.name) if fact.name else set()) | self.index.stars()
             if fact.name != MODULE:
                 # Who neither names nor holds the module has the name from somebody else, who will say so.
-                found &= loads | imports | self.index.relative | self._holders(fact.module) | {fact.module}
+                found &= loads | imports | self.index.relative() | self._holders(fact.module) | {fact.module}
             found |= loads  # `getattr(module, name)`, `vars(module)`
             for importer in _IMPORTERS:
                 found |= {
                     m
-                    for m in self.index.loads.get(importer, ())
+                    for m in self.index.loads(importer)
                     if m in self.records and fact.module in self.records[m].children
                 }
             if fact.name == MODULE:
-                found |= self.index.imports.get(fact.module.rpartition(".")[2], set())
+                found |= imports
         else:
             found |= {m for m in self._aliases(fact)}
         return found
@@ -177,7 +177,7 @@ class Facts:
         """Modules that import the name: they may use it under another one (`import f as g`)."""
         found = set()
         value = self.namespace(fact.module).get(fact.name)
-        for module in self.index.imports.get(fact.name, ()):
+        for module in self.index.imports(fact.name):
             record = self.records.get(module)
             if record is not None and record.namespace.get(fact.name) is not value:
                 found.add(module)

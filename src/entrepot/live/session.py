@@ -16,10 +16,12 @@ from types import ModuleType
 from typing import Any
 
 from entrepot.errors import SetupError
-from entrepot.live.codes import Index
+from entrepot.live.codes import effects_of
 from entrepot.live.containers import Containers
+from entrepot.live.index import Index
+from entrepot.live.record import Record
 from entrepot.live.report import Report
-from entrepot.live.tracker import LiveLoader, Record, Tracker
+from entrepot.live.tracker import LiveLoader, Tracker
 from entrepot.live.watcher import find_changes
 
 Callback = Callable[[Report], object]
@@ -45,7 +47,7 @@ class Session:
     def __init__(self, paths: Sequence[str]) -> None:
         self.containers = Containers()
         self.tracker = Tracker(paths, self.containers)
-        self.index = Index()
+        self.index = Index(self.tracker)
         self.lock = threading.RLock()
         self.is_updating = False
         self.subscribers: list[Callback] = []
@@ -84,7 +86,7 @@ class Session:
         record = Record(name, path, module)
         try:
             self.tracker.read_source(record)
-            record.code = compile(self.tracker.source_of(record), path, "exec", 0, True)
+            record.effects = effects_of(compile(self.tracker.source_of(record), path, "exec", 0, True))
         except (OSError, SyntaxError, ValueError):
             return
         self.tracker.records[name] = record
@@ -109,12 +111,14 @@ class Session:
         if changes:
             from entrepot.live.update import Update
 
-            for record in list(self.tracker.records.values()):
-                if record.code is not None:
-                    self.index.announce(record.name, record.code)
+            self.containers.catch_up()
+            self.index.begin()
             report.changed = changes.files
             names = {c.record.name for c in changes.edited}
-            Update(self, changes, report).run()
+            try:
+                Update(self, changes, report).run()
+            finally:
+                self.index.end()
             if report.ok:
                 self._call_hooks(names)
         report.seconds = time.perf_counter() - started
@@ -141,7 +145,8 @@ class Session:
         """Run a file as `__main__`, followed like any module; with a spec, as `python -m` runs the module it describes."""
         path = os.path.abspath(path)
         module = ModuleType("__main__")
-        loader = LiveLoader("__main__", path, self.tracker)
+        loader = LiveLoader("__main__", path)
+        loader.tracker = self.tracker
         namespace = module.__dict__
         namespace.update(
             __file__=path,
@@ -159,17 +164,18 @@ class Session:
             sys.path.insert(0, folder)
         sys.modules["__main__"] = module
         record = self.tracker.begin("__main__", path, module)
-        ok = False
+        ok = has_code = False
         try:
-            record.code = compile(self.tracker.source_of(record), path, "exec", 0, True)
-            exec(record.code, namespace)
+            code = compile(self.tracker.source_of(record), path, "exec", 0, True)
+            has_code = True
+            self.tracker.run(record, code, namespace)
             ok = True
         except SystemExit:
             ok = True  # the program ended in its own way; what it defined may still be in use
             raise
         finally:
             # A program that failed half-way is followed all the same: its next edit may be the cure.
-            self.tracker.end(record, ok=ok or record.code is not None)
+            self.tracker.end(record, ok=ok or has_code)
         return module
 
     def run_module(self, name: str) -> ModuleType:
@@ -260,7 +266,7 @@ def keep(name: str, make: Callable[[], Any] | None = None) -> Any:
     if make is None:
         record = current.tracker.records.get(module)
         if record is not None:
-            record.keeps.add(name)
+            record.keeps |= {name}
         return namespace.get(name)
     key = (module, name)
     if key not in current.kept:

@@ -18,7 +18,6 @@ from types import CodeType
 from entrepot.live.codes import (
     Chain,
     Import,
-    all_chains,
     eager_chains,
     inner_codes,
     read_events,
@@ -48,8 +47,7 @@ class Unit:
     """One top-level statement (or several that share a line).
 
     `kind` is def, class, import, assign, main (`if __name__ == "__main__"`), docstring, future or other. `eager`
-    are the chains it reads when it runs; `own` and `deferred` those that its functions read when they are called,
-    without and with the functions inside them.
+    are the chains that it reads when it runs.
     """
 
     first: int
@@ -62,8 +60,6 @@ class Unit:
     binds: frozenset[str] = frozenset()
     imports: tuple[Import, ...] = ()
     eager: frozenset[Chain] = frozenset()
-    own: frozenset[Chain] = frozenset()
-    deferred: frozenset[Chain] = frozenset()
     constants: tuple[object, ...] = ()
     codes: tuple[CodeType, ...] = ()
     has_effects: bool = False
@@ -156,10 +152,13 @@ class Parsed:
         )
 
 
-def parse_source(source: bytes, filename: str) -> Parsed:
-    """Cut a module into units. Raises SyntaxError (or ValueError for null bytes) as compile() does."""
+def parse_source(source: bytes, filename: str, code: CodeType | None = None) -> Parsed:
+    """Cut a module into units; `code` is what it compiles to, where that is known.
+
+    Raises SyntaxError (or ValueError for null bytes) as compile() does."""
     tree = compile(source, filename, "exec", ast.PyCF_ONLY_AST, True)
-    code = compile(source, filename, "exec", 0, True)  # from the text: a tree would lose `# coding`
+    if code is None:
+        code = compile(source, filename, "exec", 0, True)  # from the text: a tree would lose `# coding`
     lines = _decode(source).splitlines(keepends=True)
     flags = 0
     units: list[Unit] = []
@@ -241,21 +240,14 @@ def _fill_facts(units: list[Unit], code: CodeType) -> None:
         unit.codes = tuple(fact["code"])  # type: ignore[arg-type]
         unit.has_effects = bool(fact["effect"])
         eager: set[Chain] = set(fact["load"])  # type: ignore[arg-type]
-        own: set[Chain] = set()
-        deferred: set[Chain] = set()
         for inner in unit.codes:
             if runs_at_once(inner):
                 eager |= eager_chains(inner)
                 unit.imports += tuple(e.data for e in read_events(inner) if e.what == "import")  # type: ignore[misc]
-                for method in inner_codes(inner):
-                    own |= eager_chains(method)
-                deferred |= all_chains(inner)
-            else:
-                own |= eager_chains(inner)
-                deferred |= all_chains(inner)
-        if unit.kind == "assign":  # a lambda here may be called at once
-            eager |= own
-        unit.eager, unit.own, unit.deferred = frozenset(eager), frozenset(own), frozenset(deferred)
+            if unit.kind == "assign":  # a lambda here may be called at once
+                for called in inner_codes(inner) if runs_at_once(inner) else (inner,):
+                    eager |= eager_chains(called)
+        unit.eager = frozenset(eager)
         unit.is_kept = bool(_KEEP_COMMENT.search(unit.text)) and unit.kind in ("assign", "other")
         unit.lists_folder = any(part in _LISTS_FOLDER for chain in eager for part in chain)
         if unit.has_effects:

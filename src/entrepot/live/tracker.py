@@ -1,8 +1,9 @@
-"""The importer that remembers: source, code, order and import-time entries of each module under the watched paths.
+"""The importer that remembers: source, order and import-time entries of each module under the watched paths.
 
-A finder stands before PathFinder and gives the modules under `paths` a loader that notes what an update will need.
-Everything that can wait is left to the first update, so that importing stays as fast as plain. Old sources go to an
-unlinked temporary file rather than memory.
+A finder stands before PathFinder and gives the modules under `paths` a loader that notes what an update will need: which
+source a module came from, byte for byte, and what its top level put where. Everything else is found out at the first
+update, so that importing stays as fast as plain and takes hardly more memory: sources go to an unlinked temporary
+file, compiled code is not kept.
 
 Loaded into the user's program: standard library only, and little of it.
 """
@@ -12,89 +13,31 @@ from __future__ import annotations
 import os
 import sys
 import time
+from importlib._bootstrap import _call_with_frames_removed  # type: ignore[attr-defined]
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
+from typing import Any
+
+from entrepot.live.bytecode import read_bytecode
+from entrepot.live.codes import effects_of
+from entrepot.live.record import Attic, Record, is_old_enough, seconds_and_size, signature_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from entrepot.live.containers import Containers, Entry
-    from entrepot.live.statements import Parsed
+    from entrepot.live.containers import Containers
 
-# A file changed less than this before it was read may change again without any sign in its stat.
-YOUNG_NS = 50_000_000
-Signature = tuple[int, int, int, int]
-
-
-class Attic:
-    """Old sources, kept in an unlinked temporary file."""
-
-    def __init__(self) -> None:
-        import tempfile
-
-        self._file = tempfile.TemporaryFile(prefix="entrepot-live-")  # noqa: SIM115 (closed by close)
-        self._end = 0
-
-    def put(self, source: bytes) -> tuple[int, int]:
-        """Store a source and return where it is."""
-        place = (self._end, len(source))
-        os.pwrite(self._file.fileno(), source, self._end)
-        self._end += len(source)
-        return place
-
-    def get(self, place: tuple[int, int]) -> bytes:
-        """Return a stored source."""
-        return os.pread(self._file.fileno(), place[1], place[0])
-
-    def close(self) -> None:
-        """Drop everything."""
-        self._file.close()
-
-
-class Record:
-    """What is known of one tracked module."""
-
-    __slots__ = (
-        "children",
-        "code",
-        "depth_seen",
-        "entries",
-        "finished",
-        "is_trusted",
-        "keeps",
-        "module",
-        "name",
-        "namespace",
-        "parsed",
-        "path",
-        "place",
-        "signature",
-    )
-
-    def __init__(self, name: str, path: str, module: ModuleType) -> None:
-        self.name = name
-        self.path = path
-        self.module = module
-        self.namespace = module.__dict__
-        self.place: tuple[int, int] = (0, 0)
-        self.signature: Signature | None = None
-        self.is_trusted = False
-        self.code: CodeType | None = None
-        self.parsed: Parsed | None = None
-        self.finished = 0
-        self.entries: list[Entry] = []
-        self.keeps: set[str] = set()
-        self.children: set[str] = set()  # modules that were first imported while this one ran
-        self.depth_seen = 0
+_OPEN = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class Tracker:
     """All tracked modules of the process, and the finder that fills it."""
 
     def __init__(self, paths: Sequence[str], containers: Containers) -> None:
-        self.paths = tuple(os.path.join(os.path.realpath(path), "") for path in paths)
         self.given = tuple(os.path.join(os.path.abspath(path), "") for path in paths)
+        real = tuple(os.path.join(os.path.realpath(path), "") for path in paths)
+        self.roots = tuple(dict.fromkeys((*self.given, *real)))
         self.records: dict[str, Record] = {}
         self.misses: dict[str, set[str]] = {}  # module that was not found -> modules that asked for it
         self.attic = Attic()
@@ -103,16 +46,17 @@ class Tracker:
         self.count = 0
         self.folders: dict[str, int] = {}  # folders of tracked modules -> when their listing last changed
         self.listings: dict[str, frozenset[str]] = {}
-        self.extensions: dict[str, Signature] = {}
+        self.extensions: dict[str, bytes] = {}
         self.modules_seen = 0
 
     def concerns(self, path: str) -> bool:
         """Whether a file is one of the program's own."""
-        for root in (*self.given, *self.paths):
-            if path.startswith(root):
-                rest = path[len(root) :]
-                return "site-packages" + os.sep not in rest and "dist-packages" + os.sep not in rest
-        return False
+        if not path.startswith(self.roots):
+            return False
+        if "-packages" + os.sep not in path:
+            return True
+        rest = next(path[len(root) :] for root in self.roots if path.startswith(root))
+        return "site-packages" + os.sep not in rest and "dist-packages" + os.sep not in rest
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -122,7 +66,8 @@ class Tracker:
         if spec is None:
             self._note_miss(fullname)
         elif type(spec.loader) is SourceFileLoader and spec.origin and self.concerns(spec.origin):
-            spec.loader = LiveLoader(fullname, spec.origin, self)
+            spec.loader.__class__ = LiveLoader  # the same object, so that nothing else of it differs
+            spec.loader.tracker = self  # type: ignore[attr-defined]
         return spec
 
     def _note_miss(self, fullname: str) -> None:
@@ -134,6 +79,8 @@ class Tracker:
                 return
             frame = frame.f_back  # type: ignore[assignment]
 
+    # -- while a module runs ------------------------------------------------------------------------------------
+
     def begin(self, name: str, path: str, module: ModuleType) -> Record:
         """A module starts: note its source as it is now."""
         record = self.records.get(name)
@@ -141,43 +88,40 @@ class Tracker:
             record = Record(name, path, module)
         self.read_source(record)
         self.records[name] = record
-        folder = os.path.dirname(path)
+        folder = path.rpartition(os.sep)[0]
         if folder not in self.folders:
-            changed = os.stat(folder or ".").st_mtime_ns
-            self.folders[folder] = changed
-            self.listings[folder] = frozenset(
-                entry for entry in os.listdir(folder or ".") if entry != "__pycache__"
-            )
-            if time.time_ns() - changed < YOUNG_NS:
-                self.folders[folder] = 0
+            self._note_folder(folder)
         if self.stack:
-            parent = self.stack[-1]
-            parent.children.add(name)
-            if len(parent.namespace) != parent.depth_seen:
-                # Only what is new: a module that imports a thousand others comes here a thousand times.
-                self.containers.register(parent, skip=parent.depth_seen)
-                parent.depth_seen = len(parent.namespace)
-            self.containers.note(parent)
+            self.stack[-1].add_child(name)
         self.stack.append(record)
         return record
 
-    def read_source(self, record: Record) -> bytes:
-        """Read a module's file and note how it looked."""
-        descriptor = os.open(record.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    def _note_folder(self, folder: str) -> None:
+        looked, changed = time.time_ns(), os.stat(folder or ".").st_mtime_ns
+        self.folders[folder] = changed if is_old_enough(changed, looked) else 0
+        self.listings[folder] = frozenset(e for e in os.listdir(folder or ".") if e != "__pycache__")
+
+    def read_source(self, record: Record) -> None:
+        """Read a module's file, and note how it looked."""
+        looked = time.time_ns()
+        descriptor = os.open(record.path, _OPEN)
         try:
             stat = os.fstat(descriptor)
             source = os.read(descriptor, stat.st_size + 1)
-            while len(source) > stat.st_size:
-                more = os.read(descriptor, 1 << 20)
-                if not more:
-                    break
+            while more := os.read(descriptor, 1 << 20) if len(source) != stat.st_size else b"":
                 source += more
         finally:
             os.close(descriptor)
-        record.place = self.attic.put(source)
+        record.start, record.size = self.attic.put(source), len(source)
         record.signature = signature_of(stat)
-        record.is_trusted = time.time_ns() - max(stat.st_ctime_ns, stat.st_mtime_ns) > YOUNG_NS
-        return source
+        record.is_trusted = is_old_enough(max(stat.st_ctime_ns, stat.st_mtime_ns), looked)
+
+    def run(self, record: Record, code: CodeType, namespace: dict[str, Any]) -> None:
+        """Run a module's code, having noted what there is before where it may put something into the program's containers."""
+        record.effects = effects_of(code)
+        if record.effects:
+            self.containers.settle(self.stack)
+        _call_with_frames_removed(exec, code, namespace)
 
     def end(self, record: Record, *, ok: bool) -> None:
         """A module has run (or failed)."""
@@ -188,54 +132,49 @@ class Tracker:
             return
         self.count += 1
         record.finished = self.count
-        self.containers.register(record, has_run=True)
-        self.containers.note(record)
+        self.containers.finish(record, self.stack)
+
+    # -- afterwards ---------------------------------------------------------------------------------------------
 
     def source_of(self, record: Record) -> bytes:
         """Return the source that the module's present code came from."""
-        return self.attic.get(record.place)
+        return self.attic.get(record.start, record.size)
 
-
-def signature_of(stat: os.stat_result) -> Signature:
-    """What of a file's stat tells that it may have changed."""
-    return (stat.st_mtime_ns, stat.st_size, stat.st_ino, stat.st_ctime_ns)
+    def code_of(self, record: Record) -> CodeType:
+        """Return a module's compiled code: from its bytecode file while that is its source's, else compiled again."""
+        if record.parsed is not None:
+            return record.parsed.code
+        if record.is_trusted:
+            cached = getattr(getattr(record.module, "__spec__", None), "cached", None)
+            code = read_bytecode(cached, record.path, *seconds_and_size(record.signature))
+            if code is not None:
+                return code
+        return compile(self.source_of(record), record.path, "exec", 0, True)  # type: ignore[no-any-return]
 
 
 class LiveLoader(SourceFileLoader):
     """Loads a module as SourceFileLoader does, and remembers."""
 
-    def __init__(self, fullname: str, path: str, tracker: Tracker) -> None:
-        super().__init__(fullname, path)
-        self._tracker = tracker
-        self._record: Record | None = None
-
-    def __eq__(self, other: object) -> bool:
-        return self.__class__ is other.__class__ and self.__dict__ == other.__dict__
-
-    def __hash__(self) -> int:
-        return hash(self.name) ^ hash(self.path)
-
-    def get_code(self, fullname: str) -> CodeType | None:
-        """Keep the code that is about to run."""
-        code = super().get_code(fullname)
-        if self._record is not None:
-            self._record.code = code
-        return code
+    tracker: Tracker
 
     def exec_module(self, module: ModuleType) -> None:
         """Run the module between two notes."""
-        tracker = self._tracker
-        self._record = record = tracker.begin(module.__name__, self.path, module)
+        tracker, name, spec = self.tracker, module.__name__, module.__spec__
+        record = tracker.begin(name, self.path, module)
         ok = False
         try:
-            SourceFileLoader.exec_module(self, module)
+            cached = spec.cached if spec is not None else None
+            code = read_bytecode(cached, self.path, *seconds_and_size(record.signature))
+            if code is None:
+                code = self.get_code(name)
+            if code is None:
+                raise ImportError(f"cannot load module {name!r} when get_code() returns None")
+            tracker.run(record, code, module.__dict__)
             ok = True
         finally:
-            self._record = None
             tracker.end(record, ok=ok)
 
 
 # The interpreter leaves frames of the import system out of tracebacks, and knows them by this file name.
-LiveLoader.exec_module.__code__ = LiveLoader.exec_module.__code__.replace(
-    co_filename="<frozen importlib._bootstrap_external>"
-)
+for _function in (LiveLoader.exec_module, Tracker.run):
+    _function.__code__ = _function.__code__.replace(co_filename="<frozen importlib._bootstrap_external>")

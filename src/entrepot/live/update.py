@@ -27,12 +27,12 @@ from entrepot.live.effects import Effects
 from entrepot.live.facts import BEHAVIOUR, GONE, MODULE, SHAPE, VALUE, Fact, Facts, Reason, absolute
 from entrepot.live.functions import adopt, caches_around, find_functions, forward, innermost, keeps_only_data
 from entrepot.live.hooks import Hooks
+from entrepot.live.record import Record
 from entrepot.live.report import Problem, Report
 from entrepot.live.staging import HeldOutput, Stage
 from entrepot.live.statements import Parsed, Unit, parse_source
-from entrepot.live.tracker import Record
 from entrepot.live.undo import UndoLog
-from entrepot.live.values import is_data, is_same, is_untouched
+from entrepot.live.values import MUTABLE, is_data, is_same, is_untouched
 from entrepot.live.watcher import Change, Changes
 
 _MISSING = object()
@@ -166,22 +166,19 @@ class Update:
     def _find_forced(self) -> None:
         for name in self.changes.appeared:
             self.facts.add(Fact(name, MODULE, VALUE))
+        if not self.changes.folders:
+            return
         listers = ("iter_modules", "listdir", "glob", "iterdir", "walk_packages", "scandir")
-        if self.changes.folders:
-            self.session.index.prepare(*listers)
-        for folder in self.changes.folders:
-            for record in list(self.records.values()):
-                if not record.path.startswith(folder):
-                    continue
-                if any(n in self.session.index.loads for n in listers):
-                    for unit in (
-                        self._parsed_of(record).units
-                        if record.name not in self.pending
-                        else self.parsed[record.name].units
-                    ):
-                        if unit.lists_folder:
-                            self.forced.add((record.name, unit.first))
-                            self._push(record.name)
+        listing = {module for name in listers for module in self.session.index.loads(name)}
+        listing |= {name for name, parsed in self.parsed.items() if any(u.lists_folder for u in parsed.units)}
+        for name in listing & self.records.keys():
+            record = self.records[name]
+            if record.path.startswith(tuple(self.changes.folders)):
+                parsed = self.parsed[name] if name in self.pending else self._parsed_of(record)
+                for unit in parsed.units:
+                    if unit.lists_folder:
+                        self.forced.add((name, unit.first))
+                        self._push(name)
 
     # -- order --------------------------------------------------------------------------------------------------
 
@@ -244,9 +241,8 @@ class Update:
 
     def _parsed_of(self, record: Record) -> Parsed:
         if record.parsed is None:
-            record.parsed = parse_source(self.tracker.source_of(record), record.path)
-            if record.code is None:
-                record.code = record.parsed.code
+            code = self.tracker.code_of(record)
+            record.parsed = parse_source(self.tracker.source_of(record), record.path, code)
         return record.parsed
 
     def _stage_of(self, name: str) -> Stage:
@@ -485,10 +481,7 @@ class Update:
         copy = self.session.data_copies.get(id(value))
         if copy is not None:
             return is_untouched(value, copy[1])
-        place = self.containers.place.get(id(value))
-        if place is None:
-            return not isinstance(value, list | dict | set)
-        return not differs(value, self.containers.bases[place])
+        return not isinstance(value, MUTABLE) or self.containers.is_as_made(value)
 
     def _holds_unpatched(self, value: Any) -> bool:
         items = value.values() if isinstance(value, dict) else value
@@ -890,7 +883,7 @@ class Update:
                 del self.records[name]
         for name, stage in self.stages.items():
             if stage.is_edited:
-                self.session.index.known.pop(name, None)
+                self.session.index.forget(name)
         self.report.ok = False
         self.report.left += left
         self.report.ran.clear()

@@ -13,7 +13,8 @@ import time
 from dataclasses import dataclass, field
 from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec, PathFinder
 
-from entrepot.live.tracker import YOUNG_NS, Record, Signature, Tracker, signature_of
+from entrepot.live.record import Record, is_old_enough, signature_of
+from entrepot.live.tracker import Tracker
 
 
 @dataclass
@@ -24,7 +25,7 @@ class Change:
     source: bytes
     path: str
     spec: ModuleSpec | None = None
-    signature: Signature | None = None
+    signature: bytes = b""
     is_trusted: bool = False
 
 
@@ -59,12 +60,7 @@ def find_changes(tracker: Tracker) -> Changes:
         except OSError:
             _look_elsewhere(record, changes)
             continue
-        if record.is_trusted and record.signature == (
-            now.st_mtime_ns,
-            now.st_size,
-            now.st_ino,
-            now.st_ctime_ns,
-        ):
+        if record.is_trusted and record.signature == signature_of(now):
             continue
         _look_inside(tracker, record, record.path, changes)
     _look_at_folders(tracker, changes)
@@ -86,9 +82,9 @@ def _look_inside(tracker: Tracker, record: Record, path: str, changes: Changes) 
         return
     if source == tracker.source_of(record):
         record.signature = signature_of(now)
-        record.is_trusted = before - max(now.st_ctime_ns, now.st_mtime_ns) > YOUNG_NS
+        record.is_trusted = is_old_enough(max(now.st_ctime_ns, now.st_mtime_ns), before)
         return
-    trusted = before - max(now.st_ctime_ns, now.st_mtime_ns) > YOUNG_NS
+    trusted = is_old_enough(max(now.st_ctime_ns, now.st_mtime_ns), before)
     changes.edited.append(Change(record, source, path, None, signature_of(now), trusted))
 
 
@@ -130,13 +126,14 @@ def _can_find(name: str) -> bool:
 
 def _look_at_folders(tracker: Tracker, changes: Changes) -> None:
     for folder, before in list(tracker.folders.items()):
+        looked = time.time_ns()
         try:
             now = os.stat(folder).st_mtime_ns
         except OSError:
             continue
         if now == before:
             continue
-        tracker.folders[folder] = now if time.time_ns() - now > YOUNG_NS else 0
+        tracker.folders[folder] = now if is_old_enough(now, looked) else 0
         names = frozenset(n for n in _list(folder) if n != "__pycache__")
         if names == tracker.listings.get(folder):
             continue

@@ -1,0 +1,226 @@
+"""Where names are used in a whole program, so that a change asks only the modules that it may concern.
+
+Nothing is noted while the program is imported. When an update asks for a name, its text is looked for in the kept
+sources, which takes a millisecond for a thousand modules; only of the modules that mention it is the code read, once.
+The answers err towards too much: what an older version of a module used stays.
+
+Asks the tracker for sources and codes; knows no module object.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from types import CodeType
+
+from entrepot.live.codes import Import, eager_chains, read_events, runs_at_once, walk_codes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from entrepot.live.tracker import Tracker
+
+_WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
+Use = tuple[str, str]  # a module, and the name of a definition at its top level ("": of none)
+
+
+class Uses:
+    """What one module's code uses: names that its top level loads or imports, and those in each of its definitions."""
+
+    __slots__ = ("definitions", "has_star", "imports", "is_relative", "loads")
+
+    def __init__(self, code: CodeType) -> None:
+        self.loads: set[str] = set()
+        self.imports: set[str] = set()
+        self.definitions: list[tuple[str, set[str]]] = []
+        self.has_star = False
+        self.is_relative = False  # `from . import name`, which does not say the package's name
+        pending: list[CodeType] = []
+        for event in read_events(code):
+            if event.what == "load":
+                self.loads.update(event.data)  # type: ignore[arg-type]
+            elif event.what == "import":
+                wanted: Import = event.data  # type: ignore[assignment]
+                self.imports.update(wanted.module.split("."), wanted.names)
+                self.has_star |= wanted.names == ("*",)
+                self.is_relative |= not wanted.module
+            elif event.what == "code":
+                pending.append(event.data)  # type: ignore[arg-type]
+            elif event.what == "store" and pending:
+                for inner in pending:
+                    self._add_inner(str(event.data), inner)
+                pending = []
+        for inner in pending:
+            self._add_inner("", inner)
+
+    def _add_inner(self, definition: str, code: CodeType) -> None:
+        if runs_at_once(code):
+            for chain in eager_chains(code):
+                self.loads.update(chain)
+        names: set[str] = set(code.co_names)
+        for inner in walk_codes(code):
+            names.update(inner.co_names)
+        self.definitions.append((definition, _parts(names)))
+
+
+def _parts(names: set[str]) -> set[str]:
+    """Names as they stand; those of `import a.b` by their parts."""
+    dotted = [name for name in names if "." in name]
+    if dotted:
+        names = names.difference(dotted).union(*(name.split(".") for name in dotted))
+    return names
+
+
+class Answer:
+    """Who uses one name."""
+
+    __slots__ = ("deferred", "imports", "loads")
+
+    def __init__(self) -> None:
+        self.loads: set[str] = set()  # modules whose top level loads it
+        self.imports: set[str] = set()  # modules that import it, or from a module of that name
+        self.deferred: set[Use] = set()  # definitions whose functions use it
+
+    def add(self, name: str, module: str, uses: Uses) -> None:
+        """Enter what one module does with the name."""
+        if name in uses.loads:
+            self.loads.add(module)
+        if name in uses.imports:
+            self.imports.add(module)
+        for definition, names in uses.definitions:
+            if name in names:
+                self.deferred.add((module, definition))
+
+
+class Index:
+    """The answers given so far, and the sources to find others."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+        self._uses: dict[str, Uses] = {}
+        self._answers: dict[str, Answer] = {}
+        self._stars: tuple[set[str], set[str]] | None = None
+        self._known: set[str] = set()
+        self._text = b""
+        self._starts: list[int] = []
+        self._places: list[tuple[int, str]] = []
+
+    def begin(self) -> None:
+        """An update begins: modules imported since the last one are part of every answer."""
+        records = self._tracker.records
+        if self._known != records.keys():
+            for module in records.keys() - self._known:
+                self._uses.pop(module, None)
+                if self._answers or self._stars is not None:
+                    self._enter(module, self._uses_of(module))
+            self._known = set(records)
+        self._text, self._starts, self._places = b"", [], []
+
+    def end(self) -> None:
+        """An update is over: the sources are not needed any longer."""
+        self._text, self._starts, self._places = b"", [], []
+
+    def add(self, module: str, code: CodeType) -> None:
+        """A module has a new version: what it uses comes to what the old one used."""
+        uses = self._uses[module] = Uses(code)
+        self._enter(module, uses)
+
+    def forget(self, module: str) -> None:
+        """A module's new version is not to be after all, or the module is gone."""
+        self._uses.pop(module, None)
+
+    def _enter(self, module: str, uses: Uses) -> None:
+        for name, answer in self._answers.items():
+            answer.add(name, module, uses)
+        if self._stars is not None:
+            self._note_star(module, uses)
+
+    # -- questions ----------------------------------------------------------------------------------------------
+
+    def loads(self, name: str) -> set[str]:
+        """Modules whose top level loads a name."""
+        return self._ask(name).loads
+
+    def imports(self, name: str) -> set[str]:
+        """Modules whose top level imports a name, or from a module with that name in its path."""
+        return self._ask(name).imports
+
+    def deferred(self, name: str) -> set[Use]:
+        """Definitions whose functions use a name."""
+        return self._ask(name).deferred
+
+    def stars(self) -> set[str]:
+        """Modules with a star import."""
+        return self._find_stars()[0]
+
+    def relative(self) -> set[str]:
+        """Modules with `from . import name`."""
+        return self._find_stars()[1]
+
+    def _ask(self, name: str) -> Answer:
+        answer = self._answers.get(name)
+        if answer is None:
+            answer = self._answers[name] = Answer()
+            for module in self._mentioning(name):
+                answer.add(name, module, self._uses_of(module))
+        return answer
+
+    def _uses_of(self, module: str) -> Uses:
+        uses = self._uses.get(module)
+        if uses is None:
+            code = self._tracker.code_of(self._tracker.records[module])
+            uses = self._uses[module] = Uses(code)
+        return uses
+
+    def _find_stars(self) -> tuple[set[str], set[str]]:
+        if self._stars is None:
+            import re
+
+            self._stars = (set(), set())
+            self._read()
+            found = re.finditer(rb"import[ \t\\\r\n(]*\*|from[ \t\\\r\n]*\.[.\s\\]*import", self._text)
+            for module in dict.fromkeys(self._module_at(hit.start())[0] for hit in found):
+                if module:
+                    self._note_star(module, self._uses_of(module))
+        return self._stars
+
+    def _note_star(self, module: str, uses: Uses) -> None:
+        if self._stars is not None and uses.has_star:
+            self._stars[0].add(module)
+        if self._stars is not None and uses.is_relative:
+            self._stars[1].add(module)
+
+    # -- sources ------------------------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        if self._text:
+            return
+        self._text = self._tracker.attic.read_all()
+        spans = sorted((record.start, record.size, name) for name, record in self._tracker.records.items())
+        self._starts = [start for start, _, _ in spans]
+        self._places = [(start + size, name) for start, size, name in spans]
+
+    def _module_at(self, offset: int) -> tuple[str, int]:
+        """Return the module whose source has this offset ("": an old source), and where to look on."""
+        index = bisect_right(self._starts, offset) - 1
+        if index >= 0:
+            end, name = self._places[index]
+            if offset < end:
+                return name, end
+        following = index + 1
+        return "", self._starts[following] if following < len(self._starts) else len(self._text)
+
+    def _mentioning(self, name: str) -> list[str]:
+        """Modules in whose source a name stands as a word."""
+        self._read()
+        if not name.isascii():
+            return list(self._tracker.records)
+        text, wanted, size = self._text, name.encode(), len(name)
+        found, position = [], 0
+        while (position := text.find(wanted, position)) >= 0:
+            after = position + size
+            if (position and text[position - 1] in _WORD) or (after < len(text) and text[after] in _WORD):
+                position = after
+                continue
+            module, position = self._module_at(position)
+            if module:
+                found.append(module)
+        return found

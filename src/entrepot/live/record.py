@@ -1,0 +1,122 @@
+"""What is known of one module that is followed, and where its source is kept."""
+
+from __future__ import annotations
+
+import os
+import struct
+from types import ModuleType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from entrepot.live.containers import Entry
+    from entrepot.live.statements import Parsed
+
+# A file changed less than this before it was read may change again without any sign in its stat.
+YOUNG_NS = 50_000_000
+_SIGNATURE = struct.Struct("<4Q")
+_WHOLE = (1 << 64) - 1
+_NOBODY: frozenset[str] = frozenset()
+
+
+def signature_of(stat: os.stat_result) -> bytes:
+    """What of a file's stat tells that it may have changed: mtime, size, inode and ctime."""
+    return _SIGNATURE.pack(
+        stat.st_mtime_ns & _WHOLE, stat.st_size, stat.st_ino & _WHOLE, stat.st_ctime_ns & _WHOLE
+    )
+
+
+def seconds_and_size(signature: bytes) -> tuple[int, int]:
+    """What a bytecode file says of its source: mtime in whole seconds, and size, of 32 bits each."""
+    changed_ns, size, _, _ = _SIGNATURE.unpack(signature)
+    return changed_ns // 1_000_000_000 & 0xFFFFFFFF, size & 0xFFFFFFFF
+
+
+def is_old_enough(changed_ns: int, looked_ns: int) -> bool:
+    """Whether a file changed so long before somebody looked at it that another change would show in its stat."""
+    return looked_ns - changed_ns > YOUNG_NS
+
+
+class Attic:
+    """The sources that run, and older ones, in an unlinked temporary file."""
+
+    def __init__(self) -> None:
+        import tempfile
+
+        self._file = tempfile.TemporaryFile(prefix="entrepot-live-")  # noqa: SIM115 (closed by close)
+        self._end = 0
+
+    def put(self, source: bytes) -> int:
+        """Store a source and return where it begins."""
+        start = self._end
+        os.pwrite(self._file.fileno(), source, start)
+        self._end = start + len(source)
+        return start
+
+    def get(self, start: int, size: int) -> bytes:
+        """Return a stored source."""
+        return os.pread(self._file.fileno(), size, start)
+
+    def read_all(self) -> bytes:
+        """Return everything, as one text."""
+        return os.pread(self._file.fileno(), self._end, 0)
+
+    def close(self) -> None:
+        """Drop everything."""
+        self._file.close()
+
+
+class Record:
+    """One module. There may be thousands: what most of them lack is not made before it is wanted."""
+
+    __slots__ = (
+        "children",
+        "depth_seen",
+        "effects",
+        "finished",
+        "is_trusted",
+        "journal",
+        "keeps",
+        "module",
+        "name",
+        "namespace",
+        "parsed",
+        "path",
+        "signature",
+        "size",
+        "start",
+    )
+
+    def __init__(self, name: str, path: str, module: ModuleType) -> None:
+        self.name = name
+        self.path = path
+        self.module = module
+        self.namespace = module.__dict__
+        self.start = 0  # of its source in the attic
+        self.size = 0
+        self.signature = b""  # how its file looked when it was read
+        self.is_trusted = False  # a later change shows in the signature
+        self.parsed: Parsed | None = None
+        self.finished = 0  # as which of all modules its import ended
+        self.effects = 0  # what its top level may do to objects of others (`codes.effects_of`)
+        self.journal: list[Entry] | None = None
+        self.keeps = _NOBODY  # names that the running program said to keep
+        self.children: frozenset[str] | set[str] = _NOBODY  # modules first imported while this one ran
+        self.depth_seen = 0  # names of its namespace that have been looked at for containers
+
+    @property
+    def entries(self) -> list[Entry]:
+        """What its top level put into containers."""
+        if self.journal is None:
+            self.journal = []
+        return self.journal
+
+    @entries.setter
+    def entries(self, entries: list[Entry]) -> None:
+        self.journal = entries
+
+    def add_child(self, name: str) -> None:
+        """A module is imported while this one runs."""
+        if isinstance(self.children, set):
+            self.children.add(name)
+        else:
+            self.children = {name}
