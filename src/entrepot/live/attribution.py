@@ -13,13 +13,15 @@ from __future__ import annotations
 import ast
 import opcode
 from collections import deque
-from dataclasses import dataclass, field
 from types import FunctionType, MethodType, ModuleType
-from typing import Any
 
 from entrepot.live.codes import Chain, walk_codes
 from entrepot.live.containers import Entry
 from entrepot.live.statements import Mark, Unit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # How much each agreement or contradiction between a statement and an entry counts.
 EXACT = 14  # the statement names this container and this very entry
@@ -57,34 +59,44 @@ def assign_units(entries: list[Entry], units: list[Unit], namespace: dict[str, A
             entry.unit = NOBODY if unit is None else unit.mark
 
 
-@dataclass
 class _Action:
-    """What a statement says that it puts into a container: expressions for the key (None: none) and the value."""
+    """What a statement says that it puts into a container: expressions for the key (None: none) and the value; `is_one`:
+    exactly one entry each time the statement runs."""
 
-    base: ast.expr
-    key: ast.expr | None = None
-    value: ast.expr | None = None
-    is_one: bool = True  # exactly one entry each time the statement runs
+    __slots__ = ("base", "is_one", "key", "value")
+
+    def __init__(
+        self, base: ast.expr, key: ast.expr | None = None, value: ast.expr | None = None, *, is_one: bool
+    ) -> None:
+        self.base = base
+        self.key = key
+        self.value = value
+        self.is_one = is_one
 
 
-@dataclass
 class _Candidate:
-    """A statement that may have filled one container."""
+    """A statement that may have filled one container: how well it fits each entry, how many entries it surely adds, and
+    whether it may add as many as it likes."""
 
-    unit: Unit
-    fits: list[int]  # for each entry
-    surely: int = 0  # entries that it certainly adds
-    is_open: bool = False  # may add as many as it likes
+    __slots__ = ("fits", "is_open", "surely", "unit")
+
+    def __init__(self, unit: Unit, fits: list[int], surely: int, *, is_open: bool) -> None:
+        self.unit = unit
+        self.fits = fits
+        self.surely = surely
+        self.is_open = is_open
 
 
-@dataclass
 class _Said:
     """What one statement says, read once."""
 
-    actions: list[_Action] = field(default_factory=list)
-    passed: list[ast.expr] = field(default_factory=list)  # arguments of calls whose effect is unknown
-    called: list[ast.expr] = field(default_factory=list)
-    decorators: list[ast.expr] = field(default_factory=list)
+    __slots__ = ("actions", "called", "decorators", "passed")
+
+    def __init__(self) -> None:
+        self.actions: list[_Action] = []
+        self.passed: list[ast.expr] = []  # arguments of calls whose effect is unknown
+        self.called: list[ast.expr] = []
+        self.decorators: list[ast.expr] = []
 
 
 class _Reader:
@@ -152,7 +164,7 @@ class _Reader:
         is_open = is_home or not direct or calls_more or any(not action.is_one for action in direct)
         if not direct and not is_home and self._calls_filler(said.decorators, container):
             surely = 1
-        return _Candidate(unit, fits, surely, is_open)
+        return _Candidate(unit, fits, surely, is_open=is_open)
 
     def _only_reads(self, unit: Unit, said: _Said) -> bool:
         """Whether nothing that the statement calls can fill a container of the program."""
@@ -212,7 +224,7 @@ class _Reader:
                 for target in targets:
                     if isinstance(target, ast.Subscript):
                         is_one = once and not isinstance(node, ast.AugAssign | ast.AnnAssign)
-                        said.actions.append(_Action(target.value, target.slice, node.value, is_one))
+                        said.actions.append(_Action(target.value, target.slice, node.value, is_one=is_one))
                     elif isinstance(node, ast.AugAssign):
                         said.actions.append(_Action(target, None, None, is_one=False))
         for child in ast.iter_child_nodes(node):
@@ -231,7 +243,7 @@ class _Reader:
             if function.attr in _ADDERS and node.args:
                 key = node.args[0] if function.attr in ("setdefault", "__setitem__") else None
                 value = node.args[-1] if key is None or len(node.args) > 1 else None
-                said.actions.append(_Action(base, key, value, once))
+                said.actions.append(_Action(base, key, value, is_one=once))
             elif function.attr in _FILLERS:
                 said.actions.append(_Action(base, None, None, is_one=False))
             if isinstance(self.value_of(base), list | dict | set | deque):

@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import abc
 import ast
-import enum
 import gc
 import sys
 import types
 from collections.abc import Callable
 from types import FunctionType
-from typing import Any
 
 from entrepot.live.functions import adopt, innermost, set_code
 from entrepot.live.undo import UndoLog
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # Made by the interpreter for each class; not part of what a body says.
 _BUILTIN = {"__dict__", "__weakref__"}
@@ -116,7 +118,8 @@ class Merger:
             except TypeError:
                 return self._replace(living, made)
             self.undo.add(f"metaclass of {living.__qualname__}", setattr, living, "__class__", before)
-        if isinstance(made, enum.EnumMeta) and isinstance(living, enum.EnumMeta):
+        enums: Any = getattr(sys.modules.get("enum"), "EnumMeta", ())
+        if isinstance(made, enums) and isinstance(living, enums):
             if not self._set_bases(living, made.__bases__):
                 return self._replace(living, made)
             self._pour_enum(living, made)
@@ -525,6 +528,9 @@ def _bound_by(statement: ast.stmt) -> set[str]:
 
 def names_read(statement_text: str) -> set[str]:
     """Names loaded by a dumped statement (for deciding whether an initialiser reads what changed)."""
-    import re
-
-    return set(re.findall(r"Name\(id='([^']+)', ctx=Load\(\)\)", statement_text))
+    found = set()
+    for part in statement_text.split("Name(id='")[1:]:
+        name, _, rest = part.partition("'")
+        if rest.startswith(", ctx=Load())"):
+            found.add(name)
+    return found

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import opcode
 import sys
+from collections import namedtuple
 from collections.abc import Iterator
 from types import CodeType
-from typing import NamedTuple
 
 Chain = tuple[str, ...]
 
@@ -51,21 +51,29 @@ _OTHER_EFFECTS = frozenset(
 _BUILD_CLASS = _OP["LOAD_BUILD_CLASS"]
 _QUIET = bytes({*range(256)} - _EFFECTS - _OTHER_EFFECTS - {*_UNPACKING, _BUILD_CLASS})
 
+_RETURN_VALUE = _OP["RETURN_VALUE"]
+_MAKERS = {_OP[name] for name in ("MAKE_FUNCTION", "SET_FUNCTION_ATTRIBUTE") if name in _OP}
+_LOCAL_LOADS = {
+    op for name, op in _OP.items() if name in ("LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_DEREF", "LOAD_CLOSURE")
+}
+
 IS_FUNCTION = 0x1  # CO_OPTIMIZED: a function's code, not that of a module or class body
 _INLINE = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
 
 
-class Import(NamedTuple):
+class Import(namedtuple("Import", ("level", "module", "names"))):
     """An import as compiled: `from ..a import b` is level 2, module "a", names ("b",); `import a` has no names."""
 
+    __slots__ = ()
     level: int
     module: str
     names: tuple[str, ...]
 
 
-class Event(NamedTuple):
-    """One thing that code does with names: `what` is load, store, import or code."""
+class Event(namedtuple("Event", ("line", "what", "data"))):
+    """One thing that code does with names: `what` is load, store, import, code or effect."""
 
+    __slots__ = ()
     line: int
     what: str
     data: object
@@ -242,17 +250,23 @@ def same_outside(before: CodeType, after: CodeType) -> bool:
 
 def returned_names(code: CodeType) -> set[str]:
     """Names of the functions inside that this one returns as they are: what they do shows when they are called, not here."""
-    import dis
-
     found: set[str] = set()
-    before, made = None, ""
-    for instruction in dis.get_instructions(code):
-        if isinstance(instruction.argval, CodeType):
-            made = instruction.argval.co_name
-        if instruction.opname.startswith("RETURN") and before is not None:
-            if before.opname.startswith(("LOAD_FAST", "LOAD_DEREF", "LOAD_CLOSURE")):
-                found.add(str(before.argval))
-            elif before.opname in ("MAKE_FUNCTION", "SET_FUNCTION_ATTRIBUTE"):
+    operations, arguments = code.co_code[::2], code.co_code[1::2]
+    names = (
+        *code.co_varnames,
+        *(n for n in code.co_cellvars if n not in code.co_varnames),
+        *code.co_freevars,
+    )
+    made, before = "", 0
+    for place, op in enumerate(operations):
+        if op in _TRANSPARENT:
+            continue
+        if op == _LOAD_CONST and isinstance(value := code.co_consts[arguments[place]], CodeType):
+            made = value.co_name
+        if op == _RETURN_VALUE:
+            if operations[before] in _LOCAL_LOADS and arguments[before] < len(names):
+                found.add(names[arguments[before]])
+            elif operations[before] in _MAKERS:
                 found.add(made)
-        before = instruction
+        before = place
     return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import sys
 from types import CodeType, FunctionType
-from typing import Any
 
 from entrepot.live.codes import walk_codes
 from entrepot.live.functions import (
@@ -25,6 +24,8 @@ from entrepot.live.values import MUTABLE, snapshot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from entrepot.live.update import Update
 
 _MISSING = object()
@@ -163,12 +164,12 @@ class Commit:
         record.signature, record.is_trusted = change.signature, change.is_trusted
         record.parsed = stage.parsed
         table = table_of(stage.parsed.code)
-        log = UndoLog()
-        for function in find_functions([record.namespace]):
+        if stage.may_have_functions():
+            update.live[record.name] = find_functions([record.namespace])
+        for function in update.live[record.name]:
             code = find_in(table, function.__code__)
-            if code is not None and code == function.__code__:
+            if code is not None and code is not function.__code__ and code == function.__code__:
                 function.__code__ = code if code.co_flags == function.__code__.co_flags else function.__code__
-        del log
         _move_lines(stage)
         linecache = sys.modules.get("linecache")
         if linecache is not None:

@@ -14,12 +14,13 @@ import sys
 from collections import OrderedDict, defaultdict, deque
 from operator import is_
 from types import BuiltinFunctionType, FunctionType, ModuleType
-from typing import Any
 
 from entrepot.live.codes import REPLACES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from entrepot.live.record import Record
     from entrepot.live.statements import Mark
 
@@ -191,12 +192,6 @@ class Containers:
                     {} if isinstance(container, dict) else set() if isinstance(container, set) else []
                 )
                 record.entries += find_new(container, nothing, is_own=True)
-
-    def catch_up(self) -> None:
-        """An update begins: take in the modules that wait. What their containers were at first nobody knows."""
-        waiting, self.waiting = self.waiting, []
-        for record in waiting:
-            self.take_in(record.namespace, record.name, is_known=False)
 
     def take_in(self, namespace: dict[str, Any], owner: str, *, is_known: bool) -> None:
         """Register containers without journal; `is_known`: they are now as their statement made them."""

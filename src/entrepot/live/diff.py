@@ -8,7 +8,7 @@ Pure: units in, steps out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 from entrepot.live.codes import same_behaviour
 from entrepot.live.statements import Parsed, Unit
@@ -20,23 +20,30 @@ SIGNATURE = "signature"  # a function whose head differs, decorators apart: take
 RUN = "run"  # run it
 
 
-@dataclass
 class Step:
     """One unit of the new source with its counterpart in the old, if any, and what to do."""
 
-    unit: Unit
-    old: Unit | None
-    action: str
-    has_new_behaviour: bool = False  # CODE: does more than move lines
+    __slots__ = ("action", "has_new_behaviour", "old", "unit")
+
+    def __init__(self, unit: Unit, old: Unit | None, action: str, has_new_behaviour: bool = False) -> None:
+        self.unit = unit
+        self.old = old
+        self.action = action
+        self.has_new_behaviour = has_new_behaviour  # CODE: does more than move lines
 
 
-@dataclass
 class Difference:
-    """The steps for one module, in the order of the new source; `removed` are old units without a counterpart."""
+    """The steps for one module, in the order of the new source; `removed` are old units without a counterpart, `gone`
+    names that nothing binds any more."""
 
-    steps: list[Step]
-    removed: list[Unit] = field(default_factory=list)
-    gone: frozenset[str] = frozenset()  # names that nothing binds any more
+    __slots__ = ("gone", "removed", "steps")
+
+    def __init__(
+        self, steps: list[Step], removed: Sequence[Unit] = (), gone: frozenset[str] = frozenset()
+    ) -> None:
+        self.steps = steps
+        self.removed = removed
+        self.gone = gone
 
 
 def plan_steps(old: Parsed, new: Parsed) -> Difference:

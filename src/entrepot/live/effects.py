@@ -10,11 +10,8 @@ from __future__ import annotations
 import ast
 import atexit
 import os
-import signal
 import sys
 import threading
-import warnings
-from typing import Any
 
 from entrepot.live.attribution import NOBODY
 from entrepot.live.containers import Entry, copy_of, differs, restore
@@ -25,6 +22,8 @@ from entrepot.live.statements import Unit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from entrepot.live.update import Update
 
 _MISSING = object()
@@ -53,6 +52,10 @@ class Effects:
         if self._is_ready:
             return
         self._is_ready = True
+        import signal
+        import warnings
+
+        self._containers.waiting.clear()  # with all others; what their containers were at first nobody knows
         for record in list(self._update.records.values()):
             self._containers.take_in(record.namespace, record.name, is_known=False)
         self._containers.look_again()
@@ -166,6 +169,8 @@ class Effects:
             calls = [node for node in ast.walk(unit.tree) if isinstance(node, ast.Call)]
         except SyntaxError:
             return
+        import signal
+
         namespace = stage.record.namespace
         for call in calls:
             target = ast.unparse(call.func)
@@ -233,6 +238,8 @@ class Effects:
             for name in set(os.environ) - set(self._environment):
                 del os.environ[name]
             os.environ.update(self._environment)
+        if self._signals:
+            import signal
         for number, handler in self._signals.items():
             if handler is not None and signal.getsignal(number) is not handler:
                 signal.signal(number, handler)

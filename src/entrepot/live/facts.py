@@ -7,16 +7,17 @@ through names that function bodies read, by the index, and are checked against t
 
 from __future__ import annotations
 
-import dis
-from dataclasses import dataclass, field
 from types import CodeType, FunctionType, MethodType, ModuleType
-from typing import Any
 
-from entrepot.live.codes import Chain, Import, inner_codes, walk_codes
+from entrepot.live.codes import Chain, Import, inner_codes, returned_names, walk_codes
 from entrepot.live.functions import innermost
 from entrepot.live.index import Index
 from entrepot.live.record import Record
 from entrepot.live.statements import Unit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 VALUE, GONE, BEHAVIOUR, SHAPE = "value", "gone", "behaviour", "shape"
 # Names of modules themselves (appeared, gone) stand under this name.
@@ -25,25 +26,31 @@ MODULE = ""
 _IMPORTERS = ("import_module", "__import__")
 
 
-@dataclass
 class Fact:
     """One change. `attributes` are those of a class that differ; `at_call` says that calling it directly (not what it returned) differs."""
 
-    module: str
-    name: str
-    kind: str
-    attributes: set[str] = field(default_factory=set)
-    at_call: bool = False
-    number: int = 0
+    __slots__ = ("at_call", "attributes", "kind", "module", "name", "number")
+
+    def __init__(
+        self, module: str, name: str, kind: str, attributes: set[str] | None = None, *, at_call: bool = False
+    ) -> None:
+        self.module = module
+        self.name = name
+        self.kind = kind
+        self.attributes = set() if attributes is None else attributes
+        self.at_call = at_call
+        self.number = 0  # in the order of entry
 
 
-@dataclass
 class Reason:
     """Why a statement is concerned."""
 
-    fact: Fact
-    chain: Chain
-    is_value: bool
+    __slots__ = ("chain", "fact", "is_value")
+
+    def __init__(self, fact: Fact, chain: Chain, is_value: bool) -> None:
+        self.fact = fact
+        self.chain = chain
+        self.is_value = is_value
 
 
 class Facts:
@@ -137,29 +144,29 @@ class Facts:
                 name = value.__name__
                 if name == fact.module or fact.module.startswith(name + "."):
                     return True
-        return any(use[0] == module for use in self.index.deferred(tail))
+        return self.index.is_deferred(module, tail)
 
     def candidates(self, fact: Fact) -> set[str]:
         """Return the modules whose top level may be concerned by a fact."""
-        found = set(self.index.loads(fact.name)) if fact.name else set()
-        if fact.kind in (VALUE, GONE):
-            tail = fact.module.rpartition(".")[2]
-            loads, imports = self.index.loads(tail), self.index.imports(tail)
-            found |= (self.index.imports(fact.name) if fact.name else set()) | self.index.stars()
-            if fact.name != MODULE:
-                # Who neither names nor holds the module has the name from somebody else, who will say so.
-                found &= loads | imports | self.index.relative() | self._holders(fact.module) | {fact.module}
-            found |= loads  # `getattr(module, name)`, `vars(module)`
-            for importer in _IMPORTERS:
-                found |= {
-                    m
-                    for m in self.index.loads(importer)
-                    if m in self.records and fact.module in self.records[m].children
-                }
-            if fact.name == MODULE:
-                found |= imports
+        if fact.kind not in (VALUE, GONE):
+            return self.index.loads(fact.name) | self._aliases(fact)
+        tail = fact.module.rpartition(".")[2]
+        if fact.name == MODULE:
+            found = self.index.loads(tail) | self.index.imports(tail)
         else:
-            found |= {m for m in self._aliases(fact)}
+            found = self.index.loads(fact.name) | self.index.imports(fact.name) | self.index.stars()
+            # Who neither names nor holds the module has the name from somebody else, who will say so.
+            known = self._holders(fact.module) | {fact.module}
+            found = {m for m in found if m in known or self.index.is_named(m, tail)}
+            # `getattr(module, name)`, `vars(module)`: by a module that holds it, or a package that it is in.
+            parts = fact.module.split(".")
+            for length in range(1, len(parts) + 1):
+                holders = self._holders(".".join(parts[:length]))
+                found.update(m for m in holders if m not in found and self.index.is_loaded(m, tail))
+        for importer in _IMPORTERS:
+            for module in self.index.loads(importer):
+                if module in self.records and fact.module in self.records[module].children:
+                    found.add(module)
         return found
 
     def _holders(self, module: str) -> set[str]:
@@ -308,15 +315,7 @@ def _calls_inner(code: CodeType, name: str) -> bool:
         for inner in inner_codes(code)
         if any(name in c.co_names for c in (inner, *walk_codes(inner)))
     }
-    if not users:
-        return False
-    before = None
-    for instruction in dis.get_instructions(code):
-        if instruction.opname.startswith("RETURN") and before is not None:
-            if before.opname == "MAKE_FUNCTION" or before.argval in users:
-                return False
-        before = instruction
-    return True
+    return bool(users) and not users & returned_names(code)
 
 
 def _reason(fact: Fact, chain: Chain, position: int) -> Reason:

@@ -12,11 +12,14 @@ import opcode
 import sys
 from collections.abc import Callable, Iterable
 from types import CellType, CodeType, FunctionType
-from typing import Any
 
 from entrepot.live.codes import walk_codes
 from entrepot.live.undo import UndoLog
-from entrepot.live.values import IMMUTABLE
+from entrepot.live.values import is_immutable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _CO_ITERABLE_COROUTINE = 0x100
 _STORES = (opcode.opmap["STORE_DEREF"], opcode.opmap["DELETE_DEREF"])
@@ -215,7 +218,7 @@ def keeps_only_data(function: FunctionType) -> bool:
     ):
         return False
     try:
-        return all(isinstance(cell.cell_contents, IMMUTABLE) for cell in function.__closure__)
+        return all(is_immutable(cell.cell_contents) for cell in function.__closure__)
     except ValueError:
         return False
 

@@ -6,7 +6,10 @@ import atexit
 import builtins
 import threading
 from collections.abc import Callable
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Hooks:

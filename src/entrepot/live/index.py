@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from entrepot.live.tracker import Tracker
 
 _WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
+# How a star import can be written; what only looks like one does no harm.
+_STARS = (b"import *", b"import*", b"import  *", b"import\t*", b"import \\", b"import\\")
 Use = tuple[str, str]  # a module, and the name of a definition at its top level ("": of none)
 
 
@@ -69,6 +71,9 @@ def _parts(names: set[str]) -> set[str]:
     return names
 
 
+_NOTHING = Uses((lambda: None).__code__)  # of a module that is gone
+
+
 class Answer:
     """Who uses one name."""
 
@@ -97,7 +102,7 @@ class Index:
         self._tracker = tracker
         self._uses: dict[str, Uses] = {}
         self._answers: dict[str, Answer] = {}
-        self._stars: tuple[set[str], set[str]] | None = None
+        self._stars: set[str] | None = None
         self._known: set[str] = set()
         self._text = b""
         self._starts: list[int] = []
@@ -147,13 +152,27 @@ class Index:
         """Definitions whose functions use a name."""
         return self._ask(name).deferred
 
+    def is_loaded(self, module: str, name: str) -> bool:
+        """Whether one module's top level loads a name."""
+        return name in self._uses_of(module).loads
+
+    def is_named(self, module: str, name: str) -> bool:
+        """Whether one module's top level loads or imports a name, or an import of it leaves out where from."""
+        uses = self._uses_of(module)
+        return name in uses.loads or name in uses.imports or uses.is_relative
+
+    def is_deferred(self, module: str, name: str) -> bool:
+        """Whether functions of one module use a name."""
+        return any(name in names for _, names in self._uses_of(module).definitions)
+
     def stars(self) -> set[str]:
         """Modules with a star import."""
-        return self._find_stars()[0]
-
-    def relative(self) -> set[str]:
-        """Modules with `from . import name`."""
-        return self._find_stars()[1]
+        if self._stars is None:
+            self._stars = set()
+            self._read()
+            for module in self._find_modules(_STARS):
+                self._note_star(module, self._uses_of(module))
+        return self._stars
 
     def _ask(self, name: str) -> Answer:
         answer = self._answers.get(name)
@@ -166,27 +185,14 @@ class Index:
     def _uses_of(self, module: str) -> Uses:
         uses = self._uses.get(module)
         if uses is None:
-            code = self._tracker.code_of(self._tracker.records[module])
-            uses = self._uses[module] = Uses(code)
+            record = self._tracker.records.get(module)
+            uses = Uses(self._tracker.code_of(record)) if record is not None else _NOTHING
+            self._uses[module] = uses
         return uses
-
-    def _find_stars(self) -> tuple[set[str], set[str]]:
-        if self._stars is None:
-            import re
-
-            self._stars = (set(), set())
-            self._read()
-            found = re.finditer(rb"import[ \t\\\r\n(]*\*|from[ \t\\\r\n]*\.[.\s\\]*import", self._text)
-            for module in dict.fromkeys(self._module_at(hit.start())[0] for hit in found):
-                if module:
-                    self._note_star(module, self._uses_of(module))
-        return self._stars
 
     def _note_star(self, module: str, uses: Uses) -> None:
         if self._stars is not None and uses.has_star:
-            self._stars[0].add(module)
-        if self._stars is not None and uses.is_relative:
-            self._stars[1].add(module)
+            self._stars.add(module)
 
     # -- sources ------------------------------------------------------------------------------------------------
 
@@ -213,14 +219,21 @@ class Index:
         self._read()
         if not name.isascii():
             return list(self._tracker.records)
-        text, wanted, size = self._text, name.encode(), len(name)
-        found, position = [], 0
-        while (position := text.find(wanted, position)) >= 0:
-            after = position + size
-            if (position and text[position - 1] in _WORD) or (after < len(text) and text[after] in _WORD):
-                position = after
-                continue
-            module, position = self._module_at(position)
-            if module:
-                found.append(module)
+        return self._find_modules((name.encode(),), whole=True)
+
+    def _find_modules(self, wanted: tuple[bytes, ...], *, whole: bool = False) -> list[str]:
+        """Modules whose source has one of these texts, as a whole word if asked."""
+        text, found = self._text, []
+        for part in wanted:
+            position, size = 0, len(part)
+            while (position := text.find(part, position)) >= 0:
+                after = position + size
+                if whole and (
+                    (position and text[position - 1] in _WORD) or (after < len(text) and text[after] in _WORD)
+                ):
+                    position = after
+                    continue
+                module, position = self._module_at(position)
+                if module:
+                    found.append(module)
         return found

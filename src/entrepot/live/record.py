@@ -40,29 +40,44 @@ class Attic:
     """The sources that run, and older ones, in an unlinked temporary file."""
 
     def __init__(self) -> None:
-        import tempfile
-
-        self._file = tempfile.TemporaryFile(prefix="entrepot-live-")  # noqa: SIM115 (closed by close)
+        self._file = _open_nameless()
         self._end = 0
 
     def put(self, source: bytes) -> int:
         """Store a source and return where it begins."""
         start = self._end
-        os.pwrite(self._file.fileno(), source, start)
+        os.pwrite(self._file, source, start)
         self._end = start + len(source)
         return start
 
     def get(self, start: int, size: int) -> bytes:
         """Return a stored source."""
-        return os.pread(self._file.fileno(), size, start)
+        return os.pread(self._file, size, start)
 
     def read_all(self) -> bytes:
         """Return everything, as one text."""
-        return os.pread(self._file.fileno(), self._end, 0)
+        return os.pread(self._file, self._end, 0)
 
     def close(self) -> None:
         """Drop everything."""
-        self._file.close()
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    __del__ = close
+
+
+def _open_nameless() -> int:
+    """Open a temporary file that is in no folder."""
+    try:
+        folder = os.environ.get("TMPDIR") or "/tmp"
+        return os.open(folder, os.O_RDWR | os.O_TMPFILE | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except (OSError, AttributeError):  # not on this file system, or not this system
+        import tempfile
+
+        descriptor, path = tempfile.mkstemp(prefix="entrepot-live-")
+        os.unlink(path)
+        return descriptor
 
 
 class Record:

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
-@dataclass(frozen=True)
 class Problem:
     """Why an update was refused: where, and what to do."""
 
-    file: str
-    line: int
-    module: str
-    kind: str  # the exception's class, or "Refused"
-    text: str
+    __slots__ = ("file", "kind", "line", "module", "text")
+
+    def __init__(self, file: str, line: int, module: str, kind: str, text: str) -> None:
+        self.file = file
+        self.line = line
+        self.module = module
+        self.kind = kind  # the exception's class, or "Refused"
+        self.text = text
+
+    def __repr__(self) -> str:
+        return f"Problem({self.file!r}, {self.line!r}, {self.module!r}, {self.kind!r}, {self.text!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Problem) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash((self.file, self.line, self.kind))
 
     @property
     def path(self) -> str:
@@ -29,25 +42,29 @@ class Problem:
         return f"{self.file}:{self.line}: {self.kind}: {self.text}"
 
 
-@dataclass
 class Report:
     """One look for changes, and what came of it. Truth value and `ok`: nothing was refused.
 
     `changed` are files; `ran`, `patched`, `kept` and `refused` are names as `module.name` (or `module:line` for a
-    statement that binds nothing). `left` names effects of a failed attempt that could not be undone.
+    statement that binds nothing). `left` names effects of a failed attempt that could not be undone, `output` is what a
+    refused attempt printed (it was not shown). `seconds` is the time from the call to the end.
     """
 
-    ok: bool = True
-    errors: list[Problem] = field(default_factory=list)
-    changed: list[str] = field(default_factory=list)
-    modules: list[str] = field(default_factory=list)
-    ran: list[str] = field(default_factory=list)
-    patched: list[str] = field(default_factory=list)
-    kept: list[str] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
-    output: str = ""  # what a refused attempt printed; it was not shown
-    seconds: float = 0.0
+    def __init__(self, *, ok: bool = True, errors: Sequence[Problem] = ()) -> None:
+        self.ok = ok
+        self.errors: list[Problem] = list(errors)
+        self.changed: list[str] = []
+        self.modules: list[str] = []
+        self.ran: list[str] = []
+        self.patched: list[str] = []
+        self.kept: list[str] = []
+        self.refused: list[str] = []
+        self.left: list[str] = []
+        self.output = ""
+        self.seconds = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Report {'ok' if self.ok else 'refused'}: {self}>"
 
     def __bool__(self) -> bool:
         return self.ok

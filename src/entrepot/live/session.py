@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import Any
 
 from entrepot.errors import SetupError
 from entrepot.live.codes import effects_of
@@ -23,6 +22,10 @@ from entrepot.live.record import Record
 from entrepot.live.report import Report
 from entrepot.live.tracker import LiveLoader, Tracker
 from entrepot.live.watcher import find_changes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 Callback = Callable[[Report], object]
 
@@ -111,7 +114,6 @@ class Session:
         if changes:
             from entrepot.live.update import Update
 
-            self.containers.catch_up()
             self.index.begin()
             report.changed = changes.files
             names = {c.record.name for c in changes.edited}
@@ -223,6 +225,8 @@ def start(paths: Sequence[str] | None = None) -> None:
     ]
     if current is not None:
         stop()
+    import entrepot.live.update  # noqa: F401  (here, so that the first edit does not wait for it)
+
     current = Session(given)
 
 

@@ -10,11 +10,14 @@ import io
 import sys
 import threading
 from types import FunctionType, ModuleType
-from typing import Any
 
 from entrepot.live.diff import Difference
 from entrepot.live.statements import Parsed
 from entrepot.live.tracker import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _MISSING = object()
 

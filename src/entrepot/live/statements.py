@@ -10,8 +10,6 @@ from __future__ import annotations
 import __future__
 
 import ast
-import re
-from dataclasses import dataclass, field
 from functools import cached_property
 from types import CodeType
 
@@ -27,7 +25,6 @@ from entrepot.live.codes import (
 DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef)
 # What names a statement in the journal: its text, the first name it binds, and which of those alike it is.
 Mark = tuple[str, str, int]
-_KEEP_COMMENT = re.compile(r"#\s*entrepot:\s*keep\b")
 _LISTS_FOLDER = {
     "iter_modules",
     "walk_packages",
@@ -42,7 +39,6 @@ _LISTS_FOLDER = {
 }
 
 
-@dataclass
 class Unit:
     """One top-level statement (or several that share a line).
 
@@ -50,25 +46,33 @@ class Unit:
     are the chains that it reads when it runs.
     """
 
-    first: int
-    last: int
-    text: str
-    kind: str
-    filename: str
-    flags: int
-    name: str = ""
-    binds: frozenset[str] = frozenset()
-    imports: tuple[Import, ...] = ()
-    eager: frozenset[Chain] = frozenset()
-    constants: tuple[object, ...] = ()
-    codes: tuple[CodeType, ...] = ()
-    has_effects: bool = False
-    is_decorated: bool = False
-    is_kept: bool = False
-    lists_folder: bool = False
-    mends_import: bool = False  # a `try` around an import
-    names_late: frozenset[str] = field(default=frozenset())  # read here, bound only further down
-    mark: Mark = ("", "", 0)  # its name in the journal
+    def __init__(self, first: int, last: int, text: str, kind: str, filename: str, flags: int) -> None:
+        self.first = first
+        self.last = last
+        self.text = text
+        self.kind = kind
+        self.filename = filename
+        self.flags = flags
+        self.name = ""
+        self.binds: frozenset[str] = frozenset()
+        self.imports: tuple[Import, ...] = ()
+        self.eager: frozenset[Chain] = frozenset()
+        self.codes: tuple[CodeType, ...] = ()
+        self.has_effects = False
+        self.is_decorated = False
+        self.is_kept = False
+        self.lists_folder = False
+        self.mends_import = False  # a `try` around an import
+        self.names_late: frozenset[str] = frozenset()  # read here, bound only further down
+        self.mark: Mark = ("", "", 0)  # its name in the journal
+
+    @cached_property
+    def constants(self) -> tuple[object, ...]:
+        """The constants in its text."""
+        try:
+            return tuple(n.value for n in ast.walk(self.tree) if isinstance(n, ast.Constant))
+        except SyntaxError:  # a unit that shares lines in an unusual way
+            return ()
 
     @cached_property
     def tree(self) -> ast.Module:
@@ -131,13 +135,13 @@ class _Hollow(ast.NodeTransformer):
         return node
 
 
-@dataclass
 class Parsed:
     """A module's source, compiled and cut into units."""
 
-    units: list[Unit]
-    code: CodeType
-    source: bytes
+    def __init__(self, units: list[Unit], code: CodeType, source: bytes) -> None:
+        self.units = units
+        self.code = code
+        self.source = source
 
     @cached_property
     def binds(self) -> frozenset[str]:
@@ -184,10 +188,12 @@ def parse_source(source: bytes, filename: str, code: CodeType | None = None) -> 
 
 
 def _decode(source: bytes) -> str:
-    import io
-    import tokenize
+    encoding = "utf-8-sig"
+    if b"coding" in b"".join(source.split(b"\n", 2)[:2]):
+        import io
+        import tokenize
 
-    encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
     text = source.decode(encoding)
     return text.replace("\r\n", "\n").replace("\r", "\n").replace("\x0c", " ")
 
@@ -248,10 +254,8 @@ def _fill_facts(units: list[Unit], code: CodeType) -> None:
                 for called in inner_codes(inner) if runs_at_once(inner) else (inner,):
                     eager |= eager_chains(called)
         unit.eager = frozenset(eager)
-        unit.is_kept = bool(_KEEP_COMMENT.search(unit.text)) and unit.kind in ("assign", "other")
+        unit.is_kept = unit.kind in ("assign", "other") and _says_keep(unit.text)
         unit.lists_folder = any(part in _LISTS_FOLDER for chain in eager for part in chain)
-        if unit.has_effects:
-            unit.constants = _constants_of(unit)
         for name in unit.binds:
             bound.setdefault(name, index)
     alike: dict[tuple[str, str], int] = {}
@@ -263,11 +267,13 @@ def _fill_facts(units: list[Unit], code: CodeType) -> None:
             unit.names_late = frozenset(c[0] for c in unit.eager if bound.get(c[0], -1) > index)
 
 
-def _constants_of(unit: Unit) -> tuple[object, ...]:
-    try:
-        return tuple(n.value for n in ast.walk(unit.tree) if isinstance(n, ast.Constant))
-    except SyntaxError:  # a unit that shares lines in an unusual way
-        return ()
+def _says_keep(text: str) -> bool:
+    """Whether a line ends with the comment `# entrepot: keep`."""
+    return "entrepot:" in text and any(
+        comment.strip().startswith("entrepot:") and comment.partition(":")[2].split()[:1] == ["keep"]
+        for line in text.splitlines()
+        for comment in line.split("#")[1:]
+    )
 
 
 def _kept_names(units: list[Unit]) -> frozenset[str]:

@@ -16,7 +16,6 @@ import time
 from importlib._bootstrap import _call_with_frames_removed  # type: ignore[attr-defined]
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
-from typing import Any
 
 from entrepot.live.bytecode import read_bytecode
 from entrepot.live.codes import effects_of
@@ -25,6 +24,7 @@ from entrepot.live.record import Attic, Record, is_old_enough, seconds_and_size,
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from entrepot.live.containers import Containers
 

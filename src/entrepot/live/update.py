@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import heapq
 import sys
-import traceback
 from types import FunctionType, ModuleType
-from typing import Any
 
 from entrepot.live.attribution import assign_units
 from entrepot.live.classes import CannotChange, Merger, body_statements, names_read
@@ -34,6 +32,10 @@ from entrepot.live.statements import Parsed, Unit, parse_source
 from entrepot.live.undo import UndoLog
 from entrepot.live.values import MUTABLE, is_data, is_same, is_untouched
 from entrepot.live.watcher import Change, Changes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _MISSING = object()
 MAX_PASSES = 20  # a module gone through more often than this is in a loop of changes that never settles
@@ -899,7 +901,9 @@ class Update:
         if self.current is not None and self.current[1] is not None:
             file, line, module = self.current[0].path, self.current[1].first, self.current[0].record.name
         by_path = {stage.path: name for name, stage in self.stages.items()}
-        for frame, number in traceback.walk_tb(error.__traceback__):
+        trace = error.__traceback__
+        while trace is not None:
+            frame, number, trace = trace.tb_frame, trace.tb_lineno, trace.tb_next
             path = frame.f_code.co_filename
             if path in by_path or self.tracker.concerns(path):
                 file, line, module = (

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-import datetime
-import decimal
-import enum
-import fractions
-import pathlib
-import re
 import sys
 from collections import OrderedDict, defaultdict, deque
 from types import FunctionType
-from typing import Any
 
-IMMUTABLE = (
-    int, float, complex, str, bytes, bool, type(None), range, decimal.Decimal, fractions.Fraction, datetime.date,
-    datetime.time, datetime.timedelta, datetime.tzinfo, re.Pattern, pathlib.PurePath, enum.Enum, type(...),
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_ALWAYS = (int, float, complex, str, bytes, bool, type(None), range, type(...))
+# Immutable types of modules that the program may not have loaded; then it has no such values either.
+_ELSEWHERE = (
+    ("decimal", "Decimal"), ("fractions", "Fraction"), ("datetime", "date"), ("datetime", "time"), ("datetime", "timedelta"),
+    ("datetime", "tzinfo"), ("re", "Pattern"), ("pathlib", "PurePath"), ("enum", "Enum"), ("uuid", "UUID"),
 )  # fmt: skip
 MUTABLE = (list, dict, set, bytearray, deque, defaultdict, OrderedDict)
+
+
+def immutable_types() -> tuple[type, ...]:
+    """Return the types whose values are immutable data."""
+    found = [getattr(sys.modules[m], name, None) for m, name in _ELSEWHERE if m in sys.modules]
+    return (*_ALWAYS, *(kind for kind in found if isinstance(kind, type)))
+
+
+def is_immutable(value: object) -> bool:
+    """Whether a value is immutable data by its type."""
+    if isinstance(value, _ALWAYS):
+        return True
+    return isinstance(value, immutable_types())
 
 
 def is_data(value: object, depth: int = 0, *, things: bool = False) -> bool:
     """Whether a value is immutable data, or a plain container of data: something that was computed, not a thing with a life.
 
     With `things`, classes and functions of modules count as data: tables name them."""
-    if isinstance(value, IMMUTABLE):
+    if is_immutable(value):
         return True
     if things and (isinstance(value, type) or (callable(value) and _is_named(value))):
         return True
@@ -71,7 +83,7 @@ def is_same(before: object, after: object, depth: int = 0) -> bool:
             )  # type: ignore[call-overload, index, attr-defined]
         if type(before) in (set, frozenset, bytearray):
             return before == after
-        if isinstance(before, IMMUTABLE) and not isinstance(before, enum.Enum):
+        if is_immutable(before) and not hasattr(before, "__objclass__"):  # an enum's members are themselves
             return bool(before == after)
         parameters = getattr(type(before), "__dataclass_params__", None)
         if parameters is not None and parameters.frozen and parameters.eq:

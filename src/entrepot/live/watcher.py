@@ -10,36 +10,44 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import dataclass, field
 from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec, PathFinder
 
 from entrepot.live.record import Record, is_old_enough, signature_of
 from entrepot.live.tracker import Tracker
 
 
-@dataclass
 class Change:
     """A module whose file has other contents now. `path` differs from the record's where the module moved."""
 
-    record: Record
-    source: bytes
-    path: str
-    spec: ModuleSpec | None = None
-    signature: bytes = b""
-    is_trusted: bool = False
+    __slots__ = ("is_trusted", "path", "record", "signature", "source", "spec")
+
+    def __init__(
+        self,
+        record: Record,
+        source: bytes,
+        path: str,
+        spec: ModuleSpec | None = None,
+        signature: bytes = b"",
+        *,
+        is_trusted: bool = False,
+    ) -> None:
+        self.record = record
+        self.source = source
+        self.path = path
+        self.spec = spec
+        self.signature = signature
+        self.is_trusted = is_trusted
 
 
-@dataclass
 class Changes:
     """What a look at the files found."""
 
-    edited: list[Change] = field(default_factory=list)
-    gone: list[Record] = field(default_factory=list)
-    appeared: list[str] = field(
-        default_factory=list
-    )  # modules that an import did not find and would find now
-    folders: list[str] = field(default_factory=list)  # folders whose listing changed
-    extensions: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.edited: list[Change] = []
+        self.gone: list[Record] = []
+        self.appeared: list[str] = []  # modules that an import did not find and would find now
+        self.folders: list[str] = []  # folders whose listing changed
+        self.extensions: list[str] = []
 
     def __bool__(self) -> bool:
         return bool(self.edited or self.gone or self.appeared or self.folders or self.extensions)
@@ -85,7 +93,7 @@ def _look_inside(tracker: Tracker, record: Record, path: str, changes: Changes) 
         record.is_trusted = is_old_enough(max(now.st_ctime_ns, now.st_mtime_ns), before)
         return
     trusted = is_old_enough(max(now.st_ctime_ns, now.st_mtime_ns), before)
-    changes.edited.append(Change(record, source, path, None, signature_of(now), trusted))
+    changes.edited.append(Change(record, source, path, None, signature_of(now), is_trusted=trusted))
 
 
 def _look_elsewhere(record: Record, changes: Changes) -> None:
