@@ -384,7 +384,8 @@ def _fills(value: Any, owner: Any, container: object, depth: int = 0) -> bool:
                     return True
             except ValueError:
                 continue
-        places = [owner, *(owner.__mro__ if isinstance(owner, type) else type(owner).__mro__)]
+        classes: tuple[type, ...] = owner.__mro__ if isinstance(owner, type) else type(owner).__mro__
+        places = [owner, *classes]
         return any(
             getattr(place, "__dict__", {}).get(name) is container for place in places for name in names
         )
@@ -492,7 +493,8 @@ def _origins(roots: tuple[object, ...], namespace: dict[str, Any]) -> tuple[set[
         id(v): n for n, v in namespace.items() if isinstance(v, FunctionType | type) or hasattr(v, "__dict__")
     }
     names: set[str] = set()
-    stack, seen = [(root, 0) for root in roots], set()
+    stack = [(root, 0) for root in roots]
+    seen: set[int] = set()
     while stack and len(seen) < 200:
         value, depth = stack.pop()
         if id(value) in seen or depth > 4 or value is None:

@@ -11,7 +11,7 @@ import _imp
 import marshal
 import os
 import sys
-from importlib._bootstrap_external import MAGIC_NUMBER  # type: ignore[attr-defined]
+from importlib._bootstrap_external import MAGIC_NUMBER
 from types import CodeType
 
 _OPEN = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)

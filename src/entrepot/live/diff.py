@@ -8,7 +8,7 @@ Pure: units in, steps out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from entrepot.live.codes import same_behaviour
 from entrepot.live.statements import Parsed, Unit
@@ -23,13 +23,14 @@ RUN = "run"  # run it
 class Step:
     """One unit of the new source with its counterpart in the old, if any, and what to do."""
 
-    __slots__ = ("action", "has_new_behaviour", "old", "unit")
+    __slots__ = ("action", "has_new_behaviour", "is_moved", "old", "unit")
 
     def __init__(self, unit: Unit, old: Unit | None, action: str, has_new_behaviour: bool = False) -> None:
         self.unit = unit
         self.old = old
         self.action = action
         self.has_new_behaviour = has_new_behaviour  # CODE: does more than move lines
+        self.is_moved = False  # changed places with another binder of its names
 
 
 class Difference:
@@ -46,8 +47,8 @@ class Difference:
         self.gone = gone
 
 
-def plan_steps(old: Parsed, new: Parsed) -> Difference:
-    """Compare two versions of one module."""
+def plan_steps(old: Parsed, new: Parsed, binds_of: Callable[[Unit], frozenset[str]]) -> Difference:
+    """Compare two versions of one module; `binds_of` knows what names a unit binds, those of star imports too."""
     partner = _pair(old.units, new.units)
     steps = [_make_step(unit, partner.get(id(unit))) for unit in new.units]
     taken = {id(step.old) for step in steps if step.old}
@@ -56,13 +57,13 @@ def plan_steps(old: Parsed, new: Parsed) -> Difference:
     for step in steps:
         if step.old:
             lost |= step.old.binds - step.unit.binds
-    moved = _find_moved(steps, old.units)
+    moved = _find_moved(steps, old.units, binds_of)
     for step in steps:
         # A name that lost one of several binders takes the value that the others give it; so does one whose binders changed places.
         if (
             step.action == SAME
             and (step.unit.binds & lost or id(step.unit) in moved)
-            and step.unit.kind not in ("main", "import", "def")
+            and (step.unit.kind not in ("main", "import", "def") or id(step.unit) in moved)
         ) or (step.action != RUN and step.unit.binds & lost and step.unit.kind in ("import", "def")):
             step.action = RUN
         if step.old is not None and step.unit.names_late - step.old.names_late and step.unit.kind != "main":
@@ -152,14 +153,23 @@ def _functions(unit: Unit) -> list:  # type: ignore[type-arg]
     return found
 
 
-def _find_moved(steps: list[Step], old: list[Unit]) -> set[int]:
-    """Return ids of units that bind a name which others bind too, where these changed their order."""
+def _find_moved(
+    steps: list[Step], old: Sequence[Unit], binds_of: Callable[[Unit], frozenset[str]]
+) -> set[int]:
+    """Return ids of units that bind a name which others bind too, where these changed their order: of imports and
+    definitions only the last, whose value it is."""
     place = {id(unit): index for index, unit in enumerate(old)}
+    binders: dict[str, list[Step]] = {}
+    for step in steps:
+        if step.old is not None and step.unit.kind != "main":
+            for name in binds_of(step.unit):
+                binders.setdefault(name, []).append(step)
     moved: set[int] = set()
-    for name in {n for s in steps for n in s.unit.binds}:
-        binders = [s for s in steps if name in s.unit.binds and s.old is not None]
-        if len(binders) > 1:
-            places = [place[id(s.old)] for s in binders]
-            if places != sorted(places):
-                moved |= {id(s.unit) for s in binders}
+    for several in binders.values():
+        places = [place[id(step.old)] for step in several]
+        if len(several) > 1 and places != sorted(places):
+            for step in several:
+                step.is_moved = True
+                if step is several[-1] or step.unit.kind not in ("import", "def"):
+                    moved.add(id(step.unit))
     return moved

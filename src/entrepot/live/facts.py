@@ -198,7 +198,7 @@ class Facts:
         for chain in unit.eager:
             found += self._resolve(module, chain)
         for wanted in unit.imports:
-            found += self._import_reasons(module, unit, wanted)
+            found += self._import_reasons(module, unit.binds, wanted)
         if any(part in _IMPORTERS for chain in unit.eager for part in chain):
             children = self.records[module].children
             found += [
@@ -210,7 +210,7 @@ class Facts:
 
     def _resolve(self, module: str, chain: Chain) -> list[Reason]:
         if chain[0].startswith("@"):
-            return self._import_reasons(module, Import(0, chain[0][1:], chain[1:]))
+            return self._import_reasons(module, frozenset(chain), Import(0, chain[0][1:], chain[1:]))
         found: list[Reason] = []
         fact = self.table.get((module, chain[0]))
         if fact is not None:
@@ -281,7 +281,7 @@ class Facts:
         fact = self.table.get((module or "", qualname.partition(".")[0]))
         return [fact] if fact is not None and fact.kind in (BEHAVIOUR, SHAPE) else []
 
-    def _import_reasons(self, module: str, unit: Unit, wanted: Import) -> list[Reason]:
+    def _import_reasons(self, module: str, binds: frozenset[str], wanted: Import) -> list[Reason]:
         name = absolute(self.records[module], wanted) if not wanted.module.startswith(".") else None
         if name is None:
             return []
@@ -301,9 +301,7 @@ class Facts:
                 fact = self.table.get(key)
                 if fact is not None and fact.kind in (VALUE, GONE):
                     found.append(Reason(fact, (name, part), True))
-                elif (
-                    fact is not None and part not in unit.binds
-                ):  # under another name here, which others may use
+                elif fact is not None and part not in binds:  # under another name here, which others may use
                     found.append(Reason(fact, (name, part), False))
         return found
 

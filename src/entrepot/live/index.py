@@ -12,10 +12,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from types import CodeType
 
-from entrepot.live.codes import Import, eager_chains, read_events, runs_at_once, walk_codes
+from entrepot.live.codes import Event, Import, eager_chains, read_events, runs_at_once, walk_codes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from entrepot.live.tracker import Tracker
 
 _WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
@@ -29,14 +31,14 @@ class Uses:
 
     __slots__ = ("definitions", "has_star", "imports", "is_relative", "loads")
 
-    def __init__(self, code: CodeType) -> None:
+    def __init__(self, events: Iterable[Event]) -> None:
         self.loads: set[str] = set()
         self.imports: set[str] = set()
         self.definitions: list[tuple[str, set[str]]] = []
         self.has_star = False
         self.is_relative = False  # `from . import name`, which does not say the package's name
         pending: list[CodeType] = []
-        for event in read_events(code):
+        for event in events:
             if event.what == "load":
                 self.loads.update(event.data)  # type: ignore[arg-type]
             elif event.what == "import":
@@ -71,7 +73,7 @@ def _parts(names: set[str]) -> set[str]:
     return names
 
 
-_NOTHING = Uses((lambda: None).__code__)  # of a module that is gone
+_NOTHING = Uses(())  # of a module that is gone
 
 
 class Answer:
@@ -104,6 +106,8 @@ class Index:
         self._answers: dict[str, Answer] = {}
         self._stars: set[str] | None = None
         self._known: set[str] = set()
+        self._events: dict[str, tuple[CodeType, list[Event]]] = {}
+        self._renewed: set[str] = set()  # modules whose new source is not among the kept ones yet
         self._text = b""
         self._starts: list[int] = []
         self._places: list[tuple[int, str]] = []
@@ -120,12 +124,15 @@ class Index:
         self._text, self._starts, self._places = b"", [], []
 
     def end(self) -> None:
-        """An update is over: the sources are not needed any longer."""
+        """An update is over: sources and codes are not needed any longer."""
+        self._events.clear()
+        self._renewed.clear()
         self._text, self._starts, self._places = b"", [], []
 
     def add(self, module: str, code: CodeType) -> None:
         """A module has a new version: what it uses comes to what the old one used."""
-        uses = self._uses[module] = Uses(code)
+        uses = self._uses[module] = Uses(read_events(code))
+        self._renewed.add(module)
         self._enter(module, uses)
 
     def forget(self, module: str) -> None:
@@ -178,15 +185,22 @@ class Index:
         answer = self._answers.get(name)
         if answer is None:
             answer = self._answers[name] = Answer()
-            for module in self._mentioning(name):
+            for module in {*self._mentioning(name), *self._renewed}:
                 answer.add(name, module, self._uses_of(module))
         return answer
+
+    def read(self, module: str) -> tuple[CodeType, list[Event]]:
+        """Return the code of a module's present version and what it does, read once in an update."""
+        found = self._events.get(module)
+        if found is None:
+            code = self._tracker.code_of(self._tracker.records[module])
+            found = self._events[module] = (code, list(read_events(code)))
+        return found
 
     def _uses_of(self, module: str) -> Uses:
         uses = self._uses.get(module)
         if uses is None:
-            record = self._tracker.records.get(module)
-            uses = Uses(self._tracker.code_of(record)) if record is not None else _NOTHING
+            uses = Uses(self.read(module)[1]) if module in self._tracker.records else _NOTHING
             self._uses[module] = uses
         return uses
 

@@ -6,6 +6,7 @@ update is running finds an update under way and does nothing.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -117,9 +118,14 @@ class Session:
             self.index.begin()
             report.changed = changes.files
             names = {c.record.name for c in changes.edited}
+            # Syntax trees are many small objects; collecting garbage among those of the program would be half of the work.
+            was_collecting = gc.isenabled()
+            gc.disable()
             try:
                 Update(self, changes, report).run()
             finally:
+                if was_collecting:
+                    gc.enable()
                 self.index.end()
             if report.ok:
                 self._call_hooks(names)

@@ -12,8 +12,8 @@ import threading
 from types import FunctionType, ModuleType
 
 from entrepot.live.diff import Difference
+from entrepot.live.record import Record
 from entrepot.live.statements import Parsed
-from entrepot.live.tracker import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

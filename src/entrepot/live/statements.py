@@ -10,11 +10,13 @@ from __future__ import annotations
 import __future__
 
 import ast
+from collections.abc import Iterable
 from functools import cached_property
 from types import CodeType
 
 from entrepot.live.codes import (
     Chain,
+    Event,
     Import,
     eager_chains,
     inner_codes,
@@ -96,7 +98,8 @@ class Unit:
 
     def compile(self) -> CodeType:
         """Compile the statement by itself."""
-        return self._with_codes(compile(self.tree, self.filename, "exec", self.flags, True))
+        text = "\n" * (self.first - 1) + self.text
+        return self._with_codes(compile(text, self.filename, "exec", self.flags, True))
 
     def compile_bare(self) -> CodeType:
         """Compile a function definition without its decorators."""
@@ -156,8 +159,10 @@ class Parsed:
         )
 
 
-def parse_source(source: bytes, filename: str, code: CodeType | None = None) -> Parsed:
-    """Cut a module into units; `code` is what it compiles to, where that is known.
+def parse_source(
+    source: bytes, filename: str, code: CodeType | None = None, events: Iterable[Event] | None = None
+) -> Parsed:
+    """Cut a module into units; `code` is what it compiles to and `events` what that does, where they are known.
 
     Raises SyntaxError (or ValueError for null bytes) as compile() does."""
     tree = compile(source, filename, "exec", ast.PyCF_ONLY_AST, True)
@@ -183,7 +188,7 @@ def parse_source(source: bytes, filename: str, code: CodeType | None = None) -> 
             units[-1].name = getattr(node, "name", "") if kind in ("def", "class") else ""
             units[-1].is_decorated = bool(getattr(node, "decorator_list", ()))
         units[-1].mends_import |= isinstance(node, ast.Try)
-    _fill_facts(units, code)
+    _fill_facts(units, read_events(code) if events is None else events)
     return Parsed(units, code, source)
 
 
@@ -227,7 +232,7 @@ def _kind_of(node: ast.stmt, is_first: bool) -> str:
     return "other"
 
 
-def _fill_facts(units: list[Unit], code: CodeType) -> None:
+def _fill_facts(units: list[Unit], events: Iterable[Event]) -> None:
     """Share out what the module's code does among the units, by line."""
     by_line: dict[int, Unit] = {}
     facts: dict[int, dict[str, list[object]]] = {}
@@ -235,7 +240,7 @@ def _fill_facts(units: list[Unit], code: CodeType) -> None:
         facts[id(unit)] = {"store": [], "load": [], "import": [], "code": [], "effect": []}
         for line in range(unit.first, unit.last + 1):
             by_line[line] = unit
-    for event in read_events(code):
+    for event in events:
         if event.line in by_line:
             facts[id(by_line[event.line])][event.what].append(event.data)
     bound: dict[str, int] = {}

@@ -149,7 +149,7 @@ class Tracker:
             code = read_bytecode(cached, record.path, *seconds_and_size(record.signature))
             if code is not None:
                 return code
-        return compile(self.source_of(record), record.path, "exec", 0, True)  # type: ignore[no-any-return]
+        return compile(self.source_of(record), record.path, "exec", 0, True)
 
 
 class LiveLoader(SourceFileLoader):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import heapq
 import sys
+from functools import partial
 from types import FunctionType, ModuleType
 
 from entrepot.live.attribution import assign_units
@@ -243,8 +244,8 @@ class Update:
 
     def _parsed_of(self, record: Record) -> Parsed:
         if record.parsed is None:
-            code = self.tracker.code_of(record)
-            record.parsed = parse_source(self.tracker.source_of(record), record.path, code)
+            code, events = self.session.index.read(record.name)
+            record.parsed = parse_source(self.tracker.source_of(record), record.path, code, events)
         return record.parsed
 
     def _stage_of(self, name: str) -> Stage:
@@ -259,7 +260,7 @@ class Update:
             stage = Stage(record, old, plan_nothing(old), is_edited=False)
         else:
             new = self.parsed[name]
-            stage = Stage(record, new, plan_steps(old, new), is_edited=True)
+            stage = Stage(record, new, plan_steps(old, new, partial(self._binds_of, record)), is_edited=True)
             stage.path = change.path
         self.stages[name] = stage
         self.facts.namespaces[name] = stage.staged
@@ -556,7 +557,7 @@ class Update:
             self.facts.add(Fact(name, lost, GONE), before[lost])
         for bound in unit.binds - set(changed):
             self._note_shape(stage, bound)
-        self._run_later_binders(stage, unit, set(changed))
+        self._run_later_binders(stage, unit, {*changed, *(unit.binds if step.is_moved else ())})
 
     def facts_kept(self, stage: Stage) -> frozenset[str]:
         """Names that stay visible whatever the order of statements."""
@@ -593,20 +594,20 @@ class Update:
             elif (
                 seen
                 and step.action == SAME
-                and (step.unit.binds & changed or self._star_names(stage, step.unit) & changed)
+                and self._binds_of(stage.record, step.unit) & changed
                 and step.unit.kind != "main"
                 and id(step.unit) not in stage.ran
             ):
                 self.forced.add((stage.record.name, step.unit.first))
 
-    def _star_names(self, stage: Stage, unit: Unit) -> set[str]:
-        """What the star imports of a statement bring."""
-        found: set[str] = set()
+    def _binds_of(self, record: Record, unit: Unit) -> frozenset[str]:
+        """What a statement binds, with what its star imports bring."""
+        found = unit.binds
         for wanted in unit.imports:
-            name = absolute(stage.record, wanted) if wanted.names == ("*",) else None
+            name = absolute(record, wanted) if wanted.names == ("*",) else None
             if name in self.records:
                 space = self.facts.namespace(name)
-                found.update(space.get("__all__") or (n for n in space if n[:1] != "_"))
+                found = found.union(space.get("__all__") or (n for n in space if n[:1] != "_"))
         return found
 
     def _drop_star_names(self, stage: Stage, module: str | None) -> None:
