@@ -391,7 +391,7 @@ def _fills(value: Any, owner: Any, container: object, depth: int = 0) -> bool:
         )
     if isinstance(value, type):
         for method in ("__init_subclass__", "__init__", "__new__", "__set_name__", "__call__"):
-            for cls in (*value.__mro__, *type(value).__mro__):
+            for cls in (*value.__mro__, *type(value).__mro__):  # type: ignore[misc]
                 made = cls.__dict__.get(method)
                 made = getattr(made, "__func__", made)
                 if isinstance(made, FunctionType) and _fills(made, value, container, depth):

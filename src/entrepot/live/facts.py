@@ -299,6 +299,10 @@ class Facts:
                 continue
             for key in ((name, part), (f"{name}.{part}" if name else part, MODULE)):
                 fact = self.table.get(key)
+                if fact is None and part not in binds and name in self.records:  # handed on by that module
+                    fact = self.by_object.get(id(self.namespace(name).get(part)))
+                    if fact is not None and fact.kind in (VALUE, GONE):
+                        continue
                 if fact is not None and fact.kind in (VALUE, GONE):
                     found.append(Reason(fact, (name, part), True))
                 elif fact is not None and part not in binds:  # under another name here, which others may use
