@@ -97,6 +97,12 @@ class Session:
         self.tracker.stack.append(record)
         self.tracker.end(record, ok=True)
 
+    def follow(self, paths: Sequence[str]) -> None:
+        """Follow the modules under these folders too."""
+        if self.tracker.watch(paths):
+            for name, module in list(sys.modules.items()):
+                self.adopt(name, module)
+
     def refresh(self) -> Report:
         """Look for changes and make them."""
         with self.lock:

@@ -35,9 +35,9 @@ class Tracker:
     """All tracked modules of the process, and the finder that fills it."""
 
     def __init__(self, paths: Sequence[str], containers: Containers) -> None:
-        self.given = tuple(os.path.join(os.path.abspath(path), "") for path in paths)
-        real = tuple(os.path.join(os.path.realpath(path), "") for path in paths)
-        self.roots = tuple(dict.fromkeys((*self.given, *real)))
+        self.given: tuple[str, ...] = ()  # the watched folders
+        self.roots: tuple[str, ...] = ()  # the same, and as they are called without links
+        self.watch(paths)
         self.records: dict[str, Record] = {}
         self.misses: dict[str, set[str]] = {}  # module that was not found -> modules that asked for it
         self.attic = Attic()
@@ -48,6 +48,15 @@ class Tracker:
         self.listings: dict[str, frozenset[str]] = {}
         self.extensions: dict[str, bytes] = {}
         self.modules_seen = 0
+
+    def watch(self, paths: Sequence[str]) -> bool:
+        """Watch these folders too; whether any of them is new."""
+        given = tuple(os.path.join(os.path.abspath(path), "") for path in paths)
+        real = tuple(os.path.join(os.path.realpath(path), "") for path in paths)
+        before = self.roots
+        self.given = tuple(dict.fromkeys((*self.given, *given)))
+        self.roots = tuple(dict.fromkeys((*self.roots, *given, *real)))
+        return self.roots != before
 
     def concerns(self, path: str) -> bool:
         """Whether a file is one of the program's own."""

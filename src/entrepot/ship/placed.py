@@ -278,14 +278,7 @@ def follow(folders: list[str]) -> None:
     if session.current is None:
         session.start(folders)
         return
-    tracker = session.current.tracker
-    new = tuple(os.path.join(os.path.realpath(folder), "") for folder in folders)
-    new = tuple(folder for folder in new if folder not in tracker.paths)
-    if new:
-        tracker.paths += new
-        tracker.given += new
-        for name, module in list(sys.modules.items()):
-            session.current.adopt(name, module)
+    session.current.follow(folders)
 
 
 def find_clashes(tops: dict[str, str], folder: str) -> list[Clash]:
