@@ -68,7 +68,7 @@ def describe(store: str, image: Image) -> dict[str, int | float | str]:
     try:
         with open(os.path.join(store, f"{image.name}.info"), encoding="utf-8") as file:
             modules = int(json.load(file).get("modules", 0))
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         modules = 0
     return {
         "program": image.program,

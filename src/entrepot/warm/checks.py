@@ -107,7 +107,7 @@ def read_info(store: str, name: str) -> dict[str, Any]:
     try:
         with open(os.path.join(store, f"{name}.info"), encoding="utf-8") as file:
             value = json.load(file)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 

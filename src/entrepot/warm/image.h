@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define IMAGE_MAGIC 0x31656761746e65ull
-#define IMAGE_VERSION 5
+#define IMAGE_VERSION 6
 #define PAGE 4096ull
 /* Where nothing of a process is usually: the table, the code and the stack of the restorer. */
 #define WORKSHOP 0x100000000000ull
@@ -30,6 +30,7 @@ struct Area {
 
 struct Head {
     uint64_t magic, version, table_bytes;
+    uint64_t sum; /* of the table, this field as zero: a damaged table would send a process anywhere */
     uint64_t fs, resume, stack, curbrk, tid_offset;
     int64_t rseq_offset;
     uint64_t rseq_size;
@@ -66,4 +67,12 @@ struct Left {
     int entry_at;     /* the place of the program in its arguments */
 };
 #define LEFT ((struct Left *)(WORKSHOP + WORKSHOP_CODE + WORKSHOP_STACK))
+
+/* Each word counts by its place, so that words cannot change places unnoticed; zeros count nothing. */
+static inline uint64_t image_sum(const void *data, uint64_t size, uint64_t offset) {
+    const uint64_t *words = (const uint64_t *)data;
+    uint64_t sum = 0;
+    for (uint64_t index = 0; index < size / 8; index++) sum += words[index] * (2 * (offset / 8 + index) + 0x9e3779b97f4a7c15ull);
+    return sum;
+}
 #endif

@@ -260,12 +260,15 @@ static int dump(struct Work *work, const char *path) {
     for (int index = 0; index < 4; index++) {
         *parts[index].where = at;
         if (write_at(work->out, parts[index].data, parts[index].size, at)) return fail("cannot write the image");
+        head->sum += image_sum(parts[index].data, (parts[index].size + 7) & ~7ull, at); /* the scratch memory behind is zero */
         at = (at + parts[index].size + 63) & ~63ull;
     }
     if (at > 16ull << 20) return fail("the table is too large");
     head->table_bytes = (at + PAGE - 1) & ~(PAGE - 1);
     if (ftruncate(work->out, (off_t)(work->next + TAIL))) return fail("cannot size the image: %s", strerror(errno));
     head->magic = IMAGE_MAGIC; /* last: a file without it is no image */
+    head->sum += image_sum(head, offsetof(struct Head, sum), 0) +
+                 image_sum(&head->sum + 1, sizeof *head - offsetof(struct Head, sum) - 8, offsetof(struct Head, sum) + 8);
     if (write_at(work->out, head, sizeof *head, 0)) return fail("cannot write the image");
     close(work->out);
     close(work->pagemap_fd);

@@ -284,6 +284,9 @@ static void restore(const char *what, char **argv, char **envp) {
     if (call6(SYS_pread64, fd, (long)table, (long)head.table_bytes, 0, 0, 0) != (long)head.table_bytes ||
         call3(SYS_mprotect, (long)shop, WORKSHOP_CODE, PROT_READ | PROT_EXEC))
         goto cold;
+    head.sum = state->left.head->sum;
+    state->left.head->sum = 0;
+    if (image_sum(table, head.table_bytes, 0) != head.sum) goto cold;
     state->files = (struct File *)(table + head.files);
     state->maps = (struct Map *)(table + head.maps);
     state->text = table + head.text;

@@ -64,6 +64,9 @@ def read_image(store: str, name: str) -> Image | None:
         with open(path, "rb") as file:
             fields = os.fsdecode(file.read()).split("\0")
         values = {field[:1]: field[1:] for field in fields[1:] if field[:1] in ("k", "i")}
+        if "/" in values["i"] or not values["i"].endswith(".image"):
+            return None  # damaged: nothing outside of the store is ours to look at, or to remove
+        key = [part for part in values["k"].split("\1") if part]
         image = os.path.join(store, values["i"])
         size = os.stat(image).st_blocks * 512
         made = os.stat(path).st_mtime
@@ -74,7 +77,6 @@ def read_image(store: str, name: str) -> Image | None:
         used, count = max(made, hits.st_mtime), hits.st_size
     except OSError:
         used, count = made, 0
-    key = [part for part in values["k"].split("\1") if part]
     kind = key[2] if len(key) > 2 else "?"
     program = "(any program)" if kind == "base" else " ".join(key[3:])
     return Image(name, program, kind, key[0] if key else "?", image, size, made, used, count)

@@ -99,7 +99,7 @@ def read_knowledge(path: str) -> Knowledge:
             return Knowledge()
         origins = {name: (str(where), int(when)) for name, (where, when) in data["origins"].items()}
         return Knowledge(**{**data, "late": tuple(data["late"]), "origins": origins})
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return Knowledge()
 
 

@@ -44,5 +44,5 @@ def read_record(path: str) -> Record | None:
             env_set=tuple((name, value) for name, value in record.env_set),
             modules=tuple(record.modules),
         )
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None

@@ -126,7 +126,7 @@ def read_info(path: str) -> tuple[float | None, frozenset[str]]:
             info = json.load(file)
         seconds = info.get("seconds")
         return (float(seconds) if seconds is not None else None), frozenset(info.get("waiting", ()))
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return None, frozenset()
 
 

@@ -197,6 +197,58 @@ def parse_message(data: bytes) -> object:
         Garbled: the bytes are not one.
     """
     try:
+        check_plain(data)
         return marshal.loads(data)
-    except (ValueError, EOFError, TypeError, MemoryError, OverflowError):
+    except (ValueError, EOFError, TypeError, MemoryError, OverflowError, IndexError):
         raise Garbled(what="message") from None
+
+
+_FIXED = {b"N": 0, b"T": 0, b"F": 0, b"i": 4, b"g": 8}
+_SIZED = (b"s", b"u", b"t")
+_COUNTED = (b"(", b"[", b"<", b">")
+_DICTIONARY, _END = b"{", b"0"
+
+
+def check_plain(data: bytes) -> None:
+    """Go through marshalled bytes (version 2): plain types only, none of them larger than the bytes that are there.
+
+    marshal makes room for what a size says before it looks for it: five bytes could ask for gigabytes.
+
+    Raises:
+        ValueError: it is anything else.
+        IndexError: it ends too early.
+    """
+    at, left = 0, [1]  # how many items are missing in each open container; -1: until its end is marked
+    while left:
+        if left[-1] == 0:
+            left.pop()
+            continue
+        kind = data[at : at + 1]
+        at += 1
+        if kind == _END and left[-1] == -1:
+            left.pop()
+            continue
+        if left[-1] > 0:
+            left[-1] -= 1
+        if kind in _FIXED:
+            at += _FIXED[kind]
+        elif kind == b"l":
+            at += 4 + 2 * abs(int.from_bytes(data[at : at + 4], "little", signed=True))
+        elif kind in _SIZED or kind in _COUNTED:
+            size = int.from_bytes(data[at : at + 4], "little")
+            at += 4
+            if size > len(data) - at or len(left) > _MAX_DEPTH:
+                raise ValueError(kind)
+            if kind in _COUNTED:
+                left.append(size)
+            else:
+                at += size
+        elif kind == _DICTIONARY and len(left) <= _MAX_DEPTH:
+            left.append(-1)
+        else:
+            raise ValueError(kind)
+        if at > len(data):
+            raise IndexError(at)
+
+
+_MAX_DEPTH = 50
