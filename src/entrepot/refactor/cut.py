@@ -16,9 +16,11 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from entrepot.errors import Refused
 from entrepot.program.symbols import AT_CALL, AT_IMPORT, BINDING, DECLARE, LOAD, NEVER, Occurrence
+from entrepot.refactor.doings import Doings
 from entrepot.refactor.effects import Effects
 from entrepot.refactor.exports import Exports, read_namespace
 from entrepot.refactor.project import Project
@@ -83,6 +85,11 @@ class Cut:
     exported: list[str] = field(default_factory=list)  # names of `__all__`
     perhaps: set[str] = field(default_factory=set)  # names that only some runs bind
     unbound: set[str] = field(default_factory=set)  # names that this Python never gets to bind
+
+    @cached_property
+    def doings(self) -> Doings:
+        """What each statement does while the module is initialised."""
+        return Doings(self.file, self.statements)
 
     @property
     def name(self) -> str:
@@ -297,6 +304,7 @@ def _check_whole(cut: Cut, wanted: dict[str, str]) -> None:
                     f"move {name} along: --to {key}={name}",
                 )
             wanted[name] = key
+            cut.targets[key].names.append(name)
 
 
 def _follow(cut: Cut, wanted: dict[str, str]) -> None:

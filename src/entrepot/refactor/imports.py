@@ -129,6 +129,14 @@ def remove_aliases(
                 rewriter.delete(start_from, end)
 
 
+def mark_as_meant(rewriter: Rewriter, node: ast.stmt) -> None:
+    """Tell linters that an import without a use is meant, unless its line says something already."""
+    file = rewriter.file
+    end = file.lines.end_of(node)
+    if not file.data[end : file.line_end(end - 1)].strip():
+        rewriter.insert(end, "  # noqa: F401")
+
+
 def delete_statement(
     rewriter: Rewriter, node: ast.stmt, body: Sequence[ast.stmt], replacement: str = ""
 ) -> None:

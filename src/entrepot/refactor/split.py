@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from entrepot.errors import Refused
 from entrepot.refactor.changes import Edit, FileChange, Note
 from entrepot.refactor.checks import check_moved, check_result
-from entrepot.refactor.cross import Decision, decide
+from entrepot.refactor.cross import decide
 from entrepot.refactor.cut import STAY, make_cut
+from entrepot.refactor.decision import Decision
 from entrepot.refactor.project import Project
 from entrepot.refactor.splitting import write_texts
 from entrepot.refactor.users import rewrite_users

@@ -7,18 +7,21 @@ blank lines they had above them. Only references that cross the cut are edited.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Sequence
 
 from entrepot.errors import Refused
-from entrepot.program.symbols import IMPORT, LOAD
+from entrepot.program.symbols import IMPORT, LOAD, Occurrence
 from entrepot.refactor.changes import Note
-from entrepot.refactor.cross import Decision, Imports
 from entrepot.refactor.cut import STAY, Cut, Target
+from entrepot.refactor.decision import Decision, Imports
+from entrepot.refactor.effects import Effects
 from entrepot.refactor.imports import (
     alias_text,
     find_import_place,
     insert_imports,
     make_relative,
+    mark_as_meant,
     remove_aliases,
     render_from,
 )
@@ -33,6 +36,7 @@ from entrepot.refactor.statements import (
     skip_blank_lines,
 )
 from entrepot.refactor.text import Rewriter, SourceFile, has_coding_line
+from entrepot.refactor.uses import Attribute, FileUses, is_shadowed
 
 NOQA = "  # noqa: F401"
 
@@ -66,8 +70,6 @@ def _drop_declaration(rewriter: Rewriter, start: int, node: ast.AST) -> None:
     gone: set[int] = rewriter.__dict__.setdefault("undeclared", {}).setdefault(begin, set())
     gone.add(start)
     rewriter.edits = [e for e in rewriter.edits if e[0] != begin or e[1] < end]
-    import re
-
     words = list(re.finditer(rb"[A-Za-z_\x80-\xff][\w\x80-\xff]*", file.data[begin:end]))[1:]
     left = [w.group().decode() for w in words if begin + w.start() not in gone]
     if left:
@@ -166,6 +168,9 @@ def _write_source(decision: Decision, rewriter: Rewriter) -> None:
     eol = file.eol.decode()
     for at, lines in places.items():
         text = eol.join(lines) + eol
+        here = next((s for s in cut.statements if s.start == at), None)
+        if here is not None and here.is_definition and cut.place[here.index] == STAY:
+            text += eol * count_blank_lines_above(file, at)
         missing = eol if at and not file.data[:at].endswith((b"\n", b"\r")) else ""
         rewriter.insert(at, missing + text)
     _write_types(decision, STAY, imports, rewriter)
@@ -382,7 +387,7 @@ def find_unused_imports(cut: Cut) -> list[tuple[ast.stmt, list[ast.alias]]]:
             if STAY not in used.get(name, [STAY])
             and name not in cut.exported
             and name not in taken
-            and name.encode() not in starred
+            and not re.search(rb"(?<!\w)%s(?!\w)" % re.escape(name.encode()), starred)
             and not (cut.reexport and not cut.file.path)
         ]
         node = statement.node
@@ -591,12 +596,12 @@ def _write_into(
     bound = file.names.module.bindings - own
     have = _check_clashes(decision, target, file, imports, bound)
     _check_future(cut, target, file)
-    plain, typed = render_copied(decision, target, have=have)
+    repeated, typed = render_copied(decision, target, have=have)
     siblings = [
         line for b in _all_keys(cut, target.key) for line in _lines_for(decision, target.key, b, imports)
     ]
     typed += _type_lines(decision, target.key, imports)
-    lines = [line for line in [*plain, *siblings] if line]
+    lines = [line for line in [*repeated, *siblings] if line]
     if typed:
         if "TYPE_CHECKING" not in bound:
             lines.append("from typing import TYPE_CHECKING")
@@ -608,14 +613,15 @@ def _write_into(
     eol = file.eol
     statements = list_statements(file)
     names = set(target.names)
-    first_use = min(
-        (
-            o.statement
-            for o in file.names.occurrences
-            if o.name in names and o.home is file.names.module and o.when == "import" and o.kind == LOAD
-        ),
-        default=None,
-    )
+    by_module = [
+        a.occurrence for u in cut.uses if u.file is file for a in u.attributes
+        if cut.owner.get(a.name) == target.key and a.occurrence.when == "import"
+    ]  # fmt: skip
+    plain = [
+        o for o in file.names.occurrences
+        if o.name in names and o.home is file.names.module and o.when == "import" and o.kind == LOAD
+    ]  # fmt: skip
+    first_use = min((o.statement for o in [*by_module, *plain]), default=None)
     guard = next((s.index for s in statements if is_main_guard(s.node)), None)
     place = min((i for i in (first_use, guard) if i is not None), default=None)
     if place is not None:
@@ -657,10 +663,65 @@ def _take_back_uses(decision: Decision, target: Target, rewriter: Rewriter) -> s
             own.add(taken.alias.name)
         for node, aliases, body in gone.values():
             remove_aliases(rewriter, node, aliases, body=body)
-        for attribute in uses.attributes:
-            if cut.owner.get(attribute.name) == target.key:
-                rewriter.replace(attribute.occurrence.start, attribute.end, attribute.name)
+        back = [a for a in uses.attributes if cut.owner.get(a.name) == target.key]
+        for attribute in back:
+            _check_own_use(decision, target, attribute)
+            rewriter.replace(attribute.occurrence.start, attribute.end, attribute.name)
+        _check_own_strings(decision, target, uses)
+        drop_unused_modules(decision, target, rewriter, uses, [a.occurrence for a in back])
     return own
+
+
+def _check_own_use(decision: Decision, target: Target, attribute: Attribute) -> None:
+    """Raise Refused where `source.name` cannot become `name` in the module that it moves to."""
+    cut, file = decision.cut, target.file
+    assert file is not None
+    occurrence = attribute.occurrence
+    if attribute.is_rebinding and occurrence.scope is not file.names.module:
+        raise Refused(
+            f"{attribute.name} is bound here through its module, and would become a local",
+            cut.project.show(target.path), file.line_of(occurrence.start),
+            f"let {cut.name} bind it in a function of its own first",
+        )  # fmt: skip
+    if is_shadowed(occurrence, attribute.name, file.names.module):
+        raise Refused(
+            f"{attribute.name} is a variable here", cut.project.show(target.path),
+            file.line_of(occurrence.start), "rename the variable first",
+        )  # fmt: skip
+
+
+def _check_own_strings(decision: Decision, target: Target, uses: FileUses) -> None:
+    """Raise Refused where the target asks by string for what comes to it."""
+    cut = decision.cut
+    for string in uses.strings:
+        if cut.owner.get(string.name) == target.key and string.module is not None and not cut.reexport:
+            raise Refused(
+                f"{string.name} is asked for by a string in the module that it moves to",
+                cut.project.show(target.path), string.line, "write the name itself first, or use --reexport",
+            )  # fmt: skip
+
+
+def drop_unused_modules(
+    decision: Decision, target: Target, rewriter: Rewriter, uses: FileUses, gone: Sequence[Occurrence]
+) -> None:
+    """Remove the target's plain imports of the source when all their uses are gone."""
+    cut, file = decision.cut, uses.file
+    effects = Effects(cut.statements)
+    is_loud = any(effects.is_loud(s.node) for s in cut.statements if cut.place[s.index] == STAY)
+    own = decision.of(target.key)
+    stays = any(cut.owner.get(f.alias.name) != target.key for f in uses.from_imports)
+    is_needed = (is_loud or target.key in decision.ordered) and not (
+        stays or STAY in own.names or STAY in own.modules
+    )
+    for imported in uses.module_imports:
+        name, home = imported.occurrence.name, imported.occurrence.home
+        others = [o for o in file.names.called(name) if o.home is home and o is not imported.occurrence]
+        if not others or not all(o in gone for o in others):
+            continue
+        if is_needed:
+            mark_as_meant(rewriter, imported.node)
+        else:
+            remove_aliases(rewriter, imported.node, [imported.alias], body=imported.body)
 
 
 def _check_clashes(

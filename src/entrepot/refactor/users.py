@@ -13,14 +13,16 @@ import re
 
 from entrepot.errors import Refused
 from entrepot.program.symbols import BINDING
+from entrepot.refactor.arrows import reach
 from entrepot.refactor.changes import Note
-from entrepot.refactor.cross import Decision, reach
 from entrepot.refactor.cut import STAY
+from entrepot.refactor.decision import Decision
 from entrepot.refactor.effects import Effects
 from entrepot.refactor.imports import (
     Spelling,
     alias_text,
     delete_statement,
+    mark_as_meant,
     remove_aliases,
     render_from,
     spell,
@@ -156,9 +158,10 @@ class _Follower:
             self.rewriter.insert(line_end, missing + "".join(f"{indent}{line}{eol}" for line in lines))
 
     def must_keep_running(self, node: ast.stmt) -> bool:
-        """Whether the old module does something that is seen, and nothing else here would import it."""
+        """Whether the old module does something that is seen, and nothing else here would import it first."""
         effects = Effects(self.cut.statements)
-        if not any(effects.is_loud(s.node) for s in self.cut.statements if self.cut.place[s.index] == STAY):
+        is_loud = any(effects.is_loud(s.node) for s in self.cut.statements if self.cut.place[s.index] == STAY)
+        if not is_loud and not self.decision.ordered:
             return False
         others = [m for m in self.uses.module_imports if m.node is not node]
         left = [
@@ -329,6 +332,7 @@ class _Follower:
             if not count or len(uses) > count or len(siblings) > 1 or self.is_taken(imported.occurrence.name):
                 continue
             if self.must_keep_running(imported.node):
+                mark_as_meant(self.rewriter, imported.node)
                 continue
             others = [
                 o

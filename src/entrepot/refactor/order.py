@@ -1,0 +1,160 @@
+"""In what order things happen: where each new module is imported, so that nothing is seen to change.
+
+Statements that print, read or write, and statements of which one changes a name that the other
+reads, must keep their order; each such line of statements is a `_Chain`. A new module runs as one
+block, where the file imports it: usually at the file's other imports, else where the code stood.
+The order that results is then played through, and must keep every chain; else the cut is refused.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from entrepot.program.symbols import AT_IMPORT
+from entrepot.refactor.arrows import Arrows, needed_with
+from entrepot.refactor.cut import STAY, Cut
+from entrepot.refactor.decision import Decision
+from entrepot.refactor.effects import Effects
+from entrepot.refactor.imports import find_import_place
+
+
+@dataclass
+class _Chain:
+    """Statements in order, and those of them that no other of the chain may pass. `name`: because of it."""
+
+    name: str | None
+    members: list[int]
+    changing: set[int]
+
+    def pairs(self) -> Iterator[tuple[int, int]]:
+        """Yield the pairs that must keep their order."""
+        for number, one in enumerate(self.members):
+            for two in self.members[number + 1 :]:
+                if one in self.changing or two in self.changing:
+                    yield one, two
+
+
+def find_order(cut: Cut, decision: Decision, arrows: Arrows) -> None:
+    """Say where in the source each target is imported. Raises Refused where no place keeps the order."""
+    chains = _find_chains(cut)
+    for key in cut.targets:
+        _find_place(cut, decision, arrows, key, chains)
+    if not cut.force:
+        _check_order(cut, chains, _play(cut, decision, arrows, STAY))
+    for key in cut.targets:
+        played = _play(cut, decision, arrows, key)
+        if any(not _is_kept(cut, chain, played) for chain in chains):
+            decision.ordered.add(key)  # whoever imports it must import the file first
+
+
+def _find_chains(cut: Cut) -> list[_Chain]:
+    """Return the chains that the cut goes through."""
+    effects = Effects(cut.statements)
+    loud = [s.index for s in cut.statements if effects.is_loud(s.node)]
+    chains = [_Chain(None, loud, set(loud))]
+    doings = cut.doings
+    for name in sorted(doings.steps):
+        changing = {s.index for s in cut.statements if name in doings.whole[s.index].changes | s.binds}
+        reading = {s.index for s in cut.statements if name in doings.whole[s.index].reads}
+        chains.append(_Chain(name, sorted(changing | reading), changing))
+    return [chain for chain in chains if len({cut.place[i] for i in chain.members}) > 1]
+
+
+def _find_place(cut: Cut, decision: Decision, arrows: Arrows, key: str, chains: Iterable[_Chain]) -> None:
+    """Decide where the file imports one target."""
+    mine: set[int] = set()
+    lower, upper = -1, math.inf  # it runs behind the one statement and before the other
+    for chain in chains:
+        for one, two in chain.pairs():
+            if cut.place[one] == STAY and cut.place[two] == key:
+                lower = max(lower, one)
+                mine.add(two)
+            elif cut.place[one] == key and cut.place[two] == STAY:
+                upper = min(upper, two)
+                mine.add(one)
+        if chain.name is None:
+            mine.update(i for i in chain.members if cut.place[i] == key)
+    used = [
+        c.occurrence.statement for c in cut.crossings if c.a == STAY and c.b == key and c.when == AT_IMPORT
+    ]
+    first_use = min(used, default=len(cut.statements))
+    default = decision.default[key] = find_import_place(cut.file, first_use)
+    needs = [c.name for c in cut.crossings if c.a == key and c.b == STAY and c.when == AT_IMPORT]
+    lowest = max((s.index for s in cut.statements for n in needs if n in s.binds), default=-1)
+    has_back = (key, STAY) in arrows.hard
+    place: int | None = None
+    if mine:
+        stood = min((i for i in mine if i > lower), default=lower + 1)
+        if lower > default or upper <= default or (has_back and lowest >= default):
+            place = stood
+        if not arrows.is_top(STAY, key) and not arrows.goes_first:
+            if not any(c.a == STAY and c.b == key for c in cut.crossings) or has_back:
+                place = stood if has_back else place
+                decision.in_place.append(key)
+    elif has_back and arrows.goes_first and lowest >= default:
+        place = lowest + 1
+    if place is None:
+        return
+    if place <= lowest or place > first_use:
+        raise cut.refuse(
+            f"{key} would be needed before what it needs itself",
+            cut.statements[min(first_use, len(cut.statements) - 1)].node,
+            f"move along: --to {key}={','.join(sorted(needed_with(cut, needs)))}" if needs else None,
+        )
+    at_end = place >= len(cut.statements)
+    decision.position[key] = len(cut.file.data) if at_end else cut.statements[place].start
+
+
+def _play(cut: Cut, decision: Decision, arrows: Arrows, first: str) -> dict[int, int]:
+    """Return when each statement runs after the cut, when `first` is the module that is imported first."""
+    done: dict[int, int] = {}
+    started: set[str] = set()
+    imports: dict[int, list[str]] = {}
+    for key in cut.targets:
+        if key in decision.position:
+            at = decision.position[key]
+            place = next((s.index for s in cut.statements if s.start >= at), len(cut.statements))
+            imports.setdefault(place, []).append(key)
+        elif arrows.is_top(STAY, key) or key in decision.in_place:
+            imports.setdefault(decision.default[key] + 1, []).append(key)
+
+    def run(key: str) -> None:
+        if key in started:
+            return
+        started.add(key)
+        if key != STAY:
+            for other in (STAY, *cut.targets):
+                if arrows.is_top(key, other):
+                    run(other)
+        for index in range(len(cut.statements) + 1):
+            if key == STAY:
+                for other in imports.get(index, ()):
+                    run(other)
+            if index < len(cut.statements) and cut.place[index] == key:
+                done[index] = len(done)
+
+    for key in (first, STAY, *cut.targets):
+        run(key)
+    return done
+
+
+def _is_kept(cut: Cut, chain: _Chain, played: dict[int, int]) -> bool:
+    return all(played[one] < played[two] for one, two in chain.pairs() if cut.place[one] != cut.place[two])
+
+
+def _check_order(cut: Cut, chains: Iterable[_Chain], played: dict[int, int]) -> None:
+    for chain in chains:
+        for one, two in chain.pairs():
+            if cut.place[one] == cut.place[two] or played[one] < played[two]:
+                continue
+            moved, other = (two, one) if cut.place[two] != STAY else (one, two)
+            why = (
+                "this statement runs between" if chain.name is None else f"this changes or reads {chain.name}"
+            )
+            raise cut.refuse(
+                f"what moves would no longer run in its old order: {why}",
+                cut.statements[other].node,
+                f"move it along, or leave line {cut.statements[moved].line} behind",
+            )
