@@ -204,7 +204,7 @@ def fetch(library: Library, folder: Path) -> Path:
     found = [p for p in archives.iterdir() if p.name.lower().startswith(pattern)]
     if not found:
         subprocess.run(
-            [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "--no-build-isolation",
+            [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", library.name,
              f"{library.name}=={library.version}", "-d", str(archives)],
             check=True, capture_output=True, timeout=120,
         )  # fmt: skip

@@ -402,6 +402,8 @@ class _Walker:
                 count = len(self.names.occurrences)
                 self.visit(part.value)
                 if is_self_documenting(self.lines, part.value):
+                    span = (self.lines.start_of(part.value), self.lines.end_of(part.value))
+                    self.names.printed.append(span)
                     for found in self.names.occurrences[count:]:
                         found.is_self_documenting = True
                 if isinstance(part.format_spec, ast.JoinedStr):

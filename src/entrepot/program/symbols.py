@@ -116,7 +116,8 @@ class Names:
     """All occurrences of one module, in the order they were met, with the module's own scope.
 
     Also what the same walk meets and who follows names asks for next: the import statements, the
-    calls, the subscripts, and the string literals that are no annotations.
+    calls, the subscripts, the string literals that are no annotations, and where in f-strings there
+    are expressions that print their own text.
     """
 
     __slots__ = (
@@ -126,6 +127,7 @@ class Names:
         "imports",
         "module",
         "occurrences",
+        "printed",
         "star_imports",
         "strings",
         "subscripts",
@@ -140,6 +142,7 @@ class Names:
         self.calls: list[ast.Call] = []
         self.subscripts: list[ast.Subscript] = []
         self.strings: list[ast.Constant] = []
+        self.printed: list[tuple[int, int]] = []
         self._by_name: dict[str, list[Occurrence]] = {}
 
     def called(self, name: str) -> list[Occurrence]:

@@ -18,6 +18,7 @@ from entrepot.program.symbols import AT_CALL, AT_IMPORT, NEVER
 from entrepot.refactor.arrows import Arrows
 from entrepot.refactor.cut import STAY, Crossing, Cut, is_declaration
 from entrepot.refactor.decision import Decision
+from entrepot.refactor.fstrings import keep_printed_text
 from entrepot.refactor.imports import Spelling, uses_relative
 from entrepot.refactor.order import find_order
 from entrepot.refactor.script import check_script
@@ -89,12 +90,7 @@ def _write(cut: Cut, decision: Decision, graph: Arrows, crossing: Crossing) -> N
             )
         _check_rebound(cut, crossing)
     as_module = must_be_module or (cut.style == "module" and b != STAY)
-    if crossing.occurrence.is_self_documenting and as_module:
-        if must_be_module:
-            raise cut.refuse(
-                f"{name} can only be reached through its module, and this f-string prints its own text",
-                cut.file.line_of(crossing.occurrence.start),
-            )
+    if crossing.occurrence.is_self_documenting and as_module and not must_be_module:
         as_module = False
     at_top = graph.is_top(a, b) or (graph.goes_first and b == STAY)
     if b == STAY and (graph.goes_first or a in decision.position):
@@ -117,7 +113,8 @@ def _write(cut: Cut, decision: Decision, graph: Arrows, crossing: Crossing) -> N
         _, names, modules = imports.local.setdefault(id(outer), (outer, {}, []))
         # Called while a module is initialised, it could be before the name is there that it may not need.
         is_early = (crossing.occurrence.statement, _name_of_outer(crossing)) in cut.doings.run
-        if as_module or (is_early and not crossing.occurrence.is_self_documenting):
+        is_early |= b != STAY and cut.targets[b].file is not None
+        if as_module or is_early:
             _use_module(decision, crossing, modules)
         else:
             _add(names, b, name)
@@ -127,18 +124,17 @@ def _write(cut: Cut, decision: Decision, graph: Arrows, crossing: Crossing) -> N
             f"{cut.label(a)} needs {name} while it is initialised, before {cut.label(b)} is there",
             cut.file.line_of(crossing.occurrence.start),
         )
-    if crossing.occurrence.is_self_documenting:
-        raise cut.refuse("this f-string prints its own text", cut.file.line_of(crossing.occurrence.start))
     _use_module(decision, crossing, imports.bottom)
 
 
 def _is_bound_by_then(cut: Cut, decision: Decision, crossing: Crossing) -> bool:
     """Whether a package's `__init__` has bound a name when it imports the module that needs it."""
-    if not any(c.a == STAY and c.b == crossing.a for c in cut.crossings) and not cut.reexport:
+    place = decision.position.get(crossing.a)
+    is_used = any(c.a == STAY and c.b == crossing.a for c in cut.crossings)
+    if place is None and not is_used and not cut.reexport:
         if not set(cut.targets[crossing.a].names) & set(cut.exported):
             return True
     binders = [s for s in cut.statements if crossing.name in s.binds]
-    place = decision.position.get(crossing.a)
     if place is None:
         default = decision.default.get(crossing.a, -1)
         return bool(binders) and all(s.index <= default for s in binders)
@@ -182,6 +178,15 @@ def _use_module(decision: Decision, crossing: Crossing, modules: list[str]) -> N
     decision.edits.append(
         (crossing.a, occurrence.start, occurrence.end, f"{spelling.expression}.{crossing.name}")
     )
+    if occurrence.is_self_documenting:
+        kept = keep_printed_text(cut.file, occurrence.start)
+        if kept is None:
+            raise cut.refuse(
+                f"{crossing.name} can only be reached through its module, and this f-string prints its own text",
+                cut.file.line_of(occurrence.start),
+                "write the text into the string first",
+            )
+        decision.edits += [(crossing.a, start, end, new.decode()) for start, end, new in kept]
 
 
 def is_same_import(cut: Cut, spelling: Spelling) -> bool:

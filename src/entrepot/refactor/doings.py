@@ -23,18 +23,28 @@ _CHANGING = frozenset(
     "append add update extend insert pop popitem remove clear discard setdefault sort reverse appendleft "
     "extendleft register write writelines __setitem__ __delitem__ setattr delattr next".split()
 )
+# What calls none of the functions that it is given, or only much later.
+_KEEPING = frozenset(
+    "partial partialmethod property staticmethod classmethod wraps update_wrapper lru_cache cache cached_property "
+    "singledispatch TypeVar NewType cast isinstance issubclass getattr hasattr type id super".split()
+)
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _Unit = tuple[int, str]  # a statement and the function in it; "" for what runs with the statement
 
 
 @dataclass
 class Doing:
-    """What runs as one: the names it reads and changes, the attributes it asks for, whether it calls."""
+    """What runs as one: the names it reads and changes, the attributes it asks for, whether it calls.
+
+    `derives`: it makes a class from others, which runs their `__init_subclass__`.
+    """
 
     reads: set[str] = field(default_factory=set)
     changes: set[str] = field(default_factory=set)
     attributes: set[str] = field(default_factory=set)
+    kept: set[str] = field(default_factory=set)  # read only to be handed to something that does not call
     calls: bool = False
+    derives: bool = False
 
 
 class Doings:
@@ -96,14 +106,18 @@ class Doings:
             for part in body:
                 self._walk(part, index, inside, changed)
             return
-        if isinstance(node, ast.ClassDef) and (node.decorator_list or node.keywords or node.bases):
-            unit.calls = True  # a decorator, a metaclass, `__init_subclass__`
+        if isinstance(node, ast.ClassDef):
+            unit.calls |= bool(node.decorator_list or node.keywords)
+            unit.derives |= bool(node.bases)
         elif isinstance(node, ast.Call):
             unit.calls = True
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             if name in _CHANGING:
                 target = node.func if isinstance(node.func, ast.Attribute) else (node.args or [node.func])[0]
                 changed.add(id(_root_of(target)))
+            elif name in _KEEPING:
+                given = [*node.args, *(keyword.value for keyword in node.keywords)]
+                unit.kept |= {part.id for part in given if isinstance(part, ast.Name)}
         elif isinstance(node, ast.Attribute):
             unit.attributes.add(node.attr)
         if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
@@ -134,14 +148,14 @@ class Doings:
         if is_main_guard(statement.node):
             return Doing()
         own = self._unit((statement.index, ""))
-        whole = Doing(set(own.reads), set(own.changes) - self.imported, set(own.attributes), own.calls)
-        if not own.calls:
+        whole = Doing(set(own.reads), own.changes - self.imported, set(own.attributes), calls=own.calls)
+        if not own.calls and not own.derives:
             return whole
         seen: set[_Unit] = {(statement.index, "")}
         size = -1
         while size != len(seen):
             size = len(seen)
-            reached = {i for name in whole.reads for i in self.binders.get(name, ())}
+            reached = {i for name in whole.reads - own.kept for i in self.binders.get(name, ())}
             for index in sorted(reached):
                 for function, unit in self._functions_of(index).items():
                     if (index, function) not in seen and self._is_run(index, function, whole):
@@ -160,8 +174,10 @@ class Doings:
         node = self.statements[index].node
         if isinstance(node, ast.ClassDef):
             # Of a class: what makes instances, what is asked for by name, and its bases.
+            if not whole.calls:
+                return function == "__init_subclass__" or not function
             return function in RUN_AT_CREATION or function in whole.attributes or not function
-        return bool(function)
+        return bool(function) and whole.calls
 
 
 def _root_of(node: ast.AST) -> ast.AST:

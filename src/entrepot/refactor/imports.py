@@ -82,51 +82,43 @@ def remove_aliases(
 
     `body` is the list of statements it stands in: an emptied block gets `pass`.
     """
-    file = rewriter.file
     going = set(map(id, gone))
     left = [alias for alias in node.names if id(alias) not in going]
     if not left:
         delete_statement(rewriter, node, body)
         return
-    for number, alias in enumerate(node.names):
-        if id(alias) not in going:
-            continue
-        start, end = file.lines.start_of(alias), file.lines.end_of(alias)
-        follows = [a for a in node.names[number + 1 :] if id(a) not in going]
-        data = file.data
-        if follows:
-            # Take the comma and what separates it from the next name; on a line of its own, the line.
-            stop = file.lines.start_of(node.names[number + 1])
-            line_start = file.line_start(start)
-            comma_line_end = file.line_end(data.index(b",", end))
-            if not data[line_start:start].strip() and comma_line_end <= stop:
-                rewriter.delete(line_start, comma_line_end)
-            else:
-                rewriter.delete(start, stop)
-        else:
-            before = node.names[number - 1]
-            kept = [a for a in node.names[:number] if id(a) not in going]
-            if id(before) in going and kept:
-                before = kept[-1]
-                start_from = file.lines.end_of(before)
-                # the names between were deleted up to this one's start: take only what is left
-                start_from = start
-            else:
-                start_from = file.lines.end_of(before)
-            line_start = file.line_start(start)
-            if (
-                not data[line_start:start].strip()
-                and file.line_start(file.lines.start_of(before)) != line_start
-            ):
-                stop = end
-                rest = file.line_end(end)
-                tail = data[end:rest].strip()
-                if not tail.lstrip(b", \t") or tail.lstrip(b", \t").startswith(b"#"):
-                    rewriter.delete(line_start, rest)
-                    continue
-                rewriter.delete(start_from, stop)
-            else:
-                rewriter.delete(start_from, end)
+    last = node.names.index(left[-1])
+    for number, alias in enumerate(node.names[:last]):
+        if id(alias) in going:
+            _remove_alias(rewriter, alias, node.names[number + 1])
+    if node.names[last + 1 :]:
+        _remove_last_aliases(rewriter, left[-1], node.names[last + 1 :])
+
+
+def _remove_alias(rewriter: Rewriter, alias: ast.alias, following: ast.alias) -> None:
+    """Remove a name with its comma and what separates it from the next; on a line of its own, the line."""
+    file = rewriter.file
+    start, end = file.lines.start_of(alias), file.lines.end_of(alias)
+    stop = file.lines.start_of(following)
+    line_start = file.line_start(start)
+    comma_line_end = file.line_end(file.data.index(b",", end))
+    if not file.data[line_start:start].strip() and comma_line_end <= stop:
+        rewriter.delete(line_start, comma_line_end)
+    else:
+        rewriter.delete(start, stop)
+
+
+def _remove_last_aliases(rewriter: Rewriter, kept: ast.alias, gone: Sequence[ast.alias]) -> None:
+    """Remove the names at the end of a list: their lines, or the text behind the last name that stays."""
+    file = rewriter.file
+    start, end = file.lines.start_of(gone[0]), file.lines.end_of(gone[-1])
+    line_start, line_end = file.line_start(start), file.line_end(end)
+    tail = file.data[end:line_end].strip().lstrip(b", \t")
+    own_lines = not file.data[line_start:start].strip() and line_start >= file.lines.end_of(kept)
+    if own_lines and (not tail or tail.startswith(b"#")):
+        rewriter.delete(line_start, line_end)
+    else:
+        rewriter.delete(file.lines.end_of(kept), end)
 
 
 def mark_as_meant(rewriter: Rewriter, node: ast.stmt) -> None:

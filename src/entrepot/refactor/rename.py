@@ -20,6 +20,7 @@ from entrepot.program.symbols import IMPORT, LOAD
 from entrepot.refactor.changes import Edit, FileChange, Note
 from entrepot.refactor.checks import check_result
 from entrepot.refactor.cut import find_exported
+from entrepot.refactor.fstrings import keep_printed_text
 from entrepot.refactor.project import Project
 from entrepot.refactor.shape import check_same_shape, is_plainly_same
 from entrepot.refactor.text import Rewriter, SourceFile
@@ -126,13 +127,18 @@ class _Renaming:
                     continue
                 self.replace_name(file, occurrence.start, occurrence.end)
                 if occurrence.is_self_documenting:
-                    self.notes.append(
-                        Note(
-                            "this f-string prints its own text, and with it the new name",
-                            self.project.show(file.path),
-                            file.line_of(occurrence.start),
-                        )
-                    )
+                    self.keep_printed(file, occurrence.start)
+
+    def keep_printed(self, file: SourceFile, offset: int) -> None:
+        """Let an f-string that prints its own text go on printing the old one."""
+        kept = keep_printed_text(file, offset)
+        if kept is None:
+            raise Refused(
+                "this f-string prints its own text", self.project.show(file.path), file.line_of(offset),
+                "write the text into the string first",
+            )  # fmt: skip
+        for start, end, new in kept:
+            self.rewriter(file).replace(start, end, new)
 
     def is_other_import(self, file: SourceFile, alias: ast.AST) -> bool:
         """Whether an import binds the name but takes it from somewhere that keeps its own."""
@@ -271,6 +277,8 @@ class _Renaming:
             if attribute.name == self.old:
                 _, start, end = attribute.occurrence.chain[attribute.index]
                 self.replace_name(file, start, end)
+                if attribute.occurrence.is_self_documenting:
+                    self.keep_printed(file, start)
         for string in uses.strings:
             if string.name == self.old:
                 self.rewriter(file).replace(string.name_start, string.name_end, self.new)

@@ -15,6 +15,7 @@ from entrepot.errors import Refused
 from entrepot.program.inner_code import find_string_body
 from entrepot.refactor.changes import Edit, FileChange, Note
 from entrepot.refactor.checks import check_result
+from entrepot.refactor.fstrings import keep_printed_text
 from entrepot.refactor.project import Project
 from entrepot.refactor.rename import check_new_name
 from entrepot.refactor.shape import check_same_shape
@@ -163,10 +164,7 @@ class _Work:
             ):
                 self.rewriter(file).replace(occurrence.start, occurrence.end, self.new)
                 if occurrence.is_self_documenting:
-                    line = file.line_of(occurrence.start)
-                    self.notes.append(
-                        Note("this f-string prints its own text", self.project.show(file.path), line)
-                    )
+                    self.keep_printed(file, occurrence.start)
         for inner in ast.walk(node):
             if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and not inner.args:
                 if inner.func.id in ("locals", "vars") and not self.force:
@@ -174,6 +172,17 @@ class _Work:
                         f"{inner.func.id}() shows the parameter's name", self.project.show(file.path), inner.lineno,
                         "use --force if that does not matter",
                     )  # fmt: skip
+
+    def keep_printed(self, file: SourceFile, offset: int) -> None:
+        """Let an f-string that prints its own text go on printing the old one."""
+        kept = keep_printed_text(file, offset)
+        if kept is None:
+            raise Refused(
+                "this f-string prints its own text", self.project.show(file.path), file.line_of(offset),
+                "write the text into the string first",
+            )  # fmt: skip
+        for start, end, new in kept:
+            self.rewriter(file).replace(start, end, new)
 
     # -- calls of a function ---------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from entrepot.errors import Refused
-from entrepot.program.symbols import IMPORT, LOAD, Occurrence
+from entrepot.program.symbols import AT_IMPORT, IMPORT, LOAD, Occurrence
 from entrepot.refactor.changes import Note
 from entrepot.refactor.cut import STAY, Cut, Target
 from entrepot.refactor.decision import Decision, Imports
@@ -612,16 +612,7 @@ def _write_into(
         text = text.replace(cut.file.eol, file.eol)
     eol = file.eol
     statements = list_statements(file)
-    names = set(target.names)
-    by_module = [
-        a.occurrence for u in cut.uses if u.file is file for a in u.attributes
-        if cut.owner.get(a.name) == target.key and a.occurrence.when == "import"
-    ]  # fmt: skip
-    plain = [
-        o for o in file.names.occurrences
-        if o.name in names and o.home is file.names.module and o.when == "import" and o.kind == LOAD
-    ]  # fmt: skip
-    first_use = min((o.statement for o in [*by_module, *plain]), default=None)
+    first_use = _find_first_use(cut, file, set(target.names))
     guard = next((s.index for s in statements if is_main_guard(s.node)), None)
     place = min((i for i in (first_use, guard) if i is not None), default=None)
     if place is not None:
@@ -641,6 +632,26 @@ def _write_into(
         )
         rewriter.insert(len(file.data), eol * 2 + tail.encode().replace(b"\n", eol))
     return file.encode(rewriter.result())
+
+
+def _find_first_use(cut: Cut, file: SourceFile, names: set[str]) -> int | None:
+    """Return the statement of a target that first needs what comes to it, or runs code of the source."""
+    module = file.names.module
+    found = {
+        o.statement
+        for name in names
+        for o in file.names.called(name)
+        if o.home is module and o.kind == LOAD and o.when == AT_IMPORT
+    }
+    for uses in cut.uses:
+        if uses.file is file:
+            found |= {a.occurrence.statement for a in uses.attributes if a.occurrence.when == AT_IMPORT}
+            for taken in uses.from_imports:
+                bound = file.names.called(taken.occurrence.name)
+                found |= {
+                    o.statement for o in bound if o.home is module and o.kind == LOAD and o.when == AT_IMPORT
+                }
+    return min(found, default=None)
 
 
 def _take_back_uses(decision: Decision, target: Target, rewriter: Rewriter) -> set[str]:

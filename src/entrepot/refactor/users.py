@@ -18,6 +18,7 @@ from entrepot.refactor.changes import Note
 from entrepot.refactor.cut import STAY
 from entrepot.refactor.decision import Decision
 from entrepot.refactor.effects import Effects
+from entrepot.refactor.fstrings import keep_printed_text
 from entrepot.refactor.imports import (
     Spelling,
     alias_text,
@@ -230,6 +231,15 @@ class _Follower:
         occurrence = attribute.occurrence
         expression = self.bring_module(attribute.importer, key, occurrence)
         self.rewriter.replace(occurrence.start, attribute.end, f"{expression}.{attribute.name}")
+        if occurrence.is_self_documenting:
+            kept = keep_printed_text(self.file, occurrence.start)
+            if kept is None:
+                raise Refused(
+                    "this f-string prints its own text", self.cut.project.show(self.file.path),
+                    self.file.line_of(occurrence.start), "write the text into the string first, or use --reexport",
+                )  # fmt: skip
+            for start, end, new in kept:
+                self.rewriter.replace(start, end, new)
 
     def bring_module(self, importer: ModuleImport | None, key: str, occurrence: object) -> str:
         """Make sure a module is imported beside the old one; return the expression for it."""
