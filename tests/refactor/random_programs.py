@@ -28,8 +28,10 @@ Files = dict[str, str]
 class Maker:
     """Writes one module, statement by statement; `names` are those that later code may use."""
 
-    def __init__(self, choice: random.Random, prefix: str) -> None:
+    def __init__(self, choice: random.Random, prefix: str, *, is_rich: bool = False) -> None:
         self.choice = choice
+        self.is_rich = is_rich
+        self.later: list[str] = []  # functions that come at the end
         self.prefix = prefix
         self.functions: list[str] = []  # of one number, giving a number
         self.classes: list[str] = []  # made without arguments, with .value() and .size
@@ -37,12 +39,13 @@ class Maker:
         self.counters: list[str] = []  # rebound with `global`
         self.lists: list[str] = []
         self.decorators: list[str] = []
+        self.taken: list[str] = []  # names that are another module's
         self.count = 0
         self.blocks: list[str] = []
 
     @property
     def names(self) -> list[str]:
-        return [
+        found = [
             *self.functions,
             *self.classes,
             *self.constants,
@@ -50,6 +53,10 @@ class Maker:
             *self.lists,
             *self.decorators,
         ]
+        return [name for name in found if name not in self.taken]
+
+    def own(self, names: list[str]) -> list[str]:
+        return [name for name in names if name not in self.taken]
 
     def fresh(self, word: str) -> str:
         self.count += 1
@@ -128,8 +135,8 @@ class Maker:
                 "total = x", "def grow():", "    nonlocal total", f"    total += {number()}", "    return total",
                 "grow()", "return grow()",
             ]  # fmt: skip
-        if pick == 4 and self.constants:
-            shadow = self.choice.choice(self.constants)
+        if pick == 4 and self.own(self.constants):
+            shadow = self.choice.choice(self.own(self.constants))
             return [f"{shadow} = x  # a local of that name", f"return {shadow} * 2"]
         if pick == 5:
             return [f"if (n := {number()}) > 2:", "    return n", f"return {number()}"]
@@ -172,8 +179,8 @@ class Maker:
             lines += ["", "    @staticmethod", "    def other(x):", f"        return {self.number()}"]
         elif pick == 1:
             lines += ["", "    @property", "    def seen(self):", f"        return {self.number()}"]
-        elif pick == 2 and self.constants:
-            own = self.choice.choice(self.constants)
+        elif pick == 2 and self.own(self.constants):
+            own = self.choice.choice(self.own(self.constants))
             lines += [f"    {own} = {own}", f"    twice = {own} * 2"]
         elif pick == 3:
             lines += ["", f'    def same(self, other: "{name}") -> "{name}":', f"        return {name}()"]
@@ -212,14 +219,140 @@ class Maker:
     def change(self) -> None:
         """Something that goes on making what is there."""
         pick = self.choice.randrange(4)
-        if pick == 0 and self.functions:
+        if pick == 0 and self.functions and not self.is_rich:
             self.add(f"{self.choice.choice(self.functions)}.mark = {self.number()}")
         elif pick == 1 and self.lists:
             self.add(f"{self.choice.choice(self.lists)}.append({self.number()})")
         elif pick == 2 and self.classes:
             self.add(f"{self.choice.choice(self.classes)}.size = {self.number()}")
-        elif pick == 3 and self.constants:
-            self.add(f"{self.choice.choice(self.constants)} += {self.number()}")
+        elif pick == 3 and self.own(self.constants):
+            self.add(f"{self.choice.choice(self.own(self.constants))} += {self.number()}")
+
+    # -- rarer statements: each adds what it makes to the names -----------------------------
+
+    def guarded(self) -> None:
+        """Something bound in one of several ways."""
+        name = self.fresh("f")
+        pick = self.choice.randrange(4)
+        if pick == 0:
+            self.add(
+                f"try:\n    from nowhere import {name}\nexcept ImportError:\n    def {name}(x):\n"
+                f"        return x + {self.number()}"
+            )
+        elif pick == 1:
+            self.add(
+                f"if sys.version_info >= (3, 8):\n    def {name}(x):\n        return {self.number()}\nelse:\n"
+                f"    def {name}(x):\n        return 0"
+            )
+        elif pick == 2:
+            self.add(f"{name} = lambda x, y={self.number()}: x + {self.number()}")
+        else:
+            self.add(f"{name} = functools.partial(max, {self.number()})")
+        self.functions.append(name)
+
+    def factory(self) -> None:
+        make, name = self.fresh("m"), self.fresh("f")
+        self.add(f"def {make}(n):\n    def made(x):\n        return x + n + {self.number()}\n    return made")
+        self.add(f"{name} = {make}({self.number()})")
+        self.functions.append(name)
+
+    def typed(self) -> None:
+        name = self.fresh("f")
+        kind = self.choice.choice(self.classes or ["int"])
+        pick = self.choice.randrange(4)
+        if pick == 0:
+            self.add(
+                f"@typing.overload\ndef {name}(x: int) -> int: ...\n@typing.overload\ndef {name}(x: str) -> str: ...\n"
+                f"def {name}(x):\n    return x + {self.number()}"
+            )
+        elif pick == 1:
+            self.add(
+                f'def {name}(x: "typing.Optional[{kind}]" = None) -> "list[{kind}]":\n    y: {kind!r} = x\n'
+                f"    return {self.number()}"
+            )
+        elif pick == 2:
+            self.add(
+                f'def {name}(x: typing.Union[int, {kind}]) -> typing.List["{kind}"]:\n    return {self.number()}'
+            )
+        else:
+            self.add(
+                f"@functools.lru_cache(maxsize=None)\ndef {name}(x, /, *, k={self.number()}):\n    return x + k"
+            )
+        self.functions.append(name)
+
+    def record(self) -> None:
+        name = self.fresh("C")
+        pick = self.choice.randrange(4)
+        if pick == 0:
+            self.add(
+                f"@dataclasses.dataclass\nclass {name}:\n    size: int = {self.number()}\n"
+                f"    more: list = dataclasses.field(default_factory=list)\n\n    def value(self):\n        return self.size"
+            )
+        elif pick == 1:
+            self.add(
+                f"class {name}(Exception):\n    size: int = {self.number()}\n\n"
+                f"    def value(self):\n        return {self.number()}"
+            )
+        elif pick == 2:
+            self.add(
+                f"class {name}:\n    size = {self.number()}\n    parts = [k + 1 for k in range(size % 5)]\n"
+                f"    table = {{k: {self.number()} for k in parts}}\n\n    class Inner:\n        deep = {self.number()}\n\n"
+                f"    def value(self):\n        return self.Inner.deep + len({name}.table)"
+            )
+        else:
+            self.add(
+                f"class {name}:\n    size = {self.number()}\n    __hidden = {self.number()}\n\n    def value(self):\n"
+                f"        return self.__hidden + type(self).size + len(pickle.dumps(0))"
+            )
+        self.classes.append(name)
+
+    def registry(self) -> None:
+        table, enter, name = self.fresh("l"), self.fresh("d"), self.fresh("f")
+        self.add(f"{table} = {{}}")
+        self.add(f"def {enter}(function):\n    {table}[len({table})] = function\n    return function")
+        self.add(f"@{enter}\ndef {name}(x):\n    return len({table}) + x")
+        self.decorators.append(enter)
+        self.functions.append(name)
+
+    def shared_line(self) -> None:
+        one, two = self.fresh("c"), self.fresh("c")
+        self.add(f"{one} = {self.number()}; {two} = {self.number()}  # the {one}")
+        self.constants += [one, two]
+
+    def looped(self) -> None:
+        name = self.fresh("c")
+        pick = self.choice.randrange(3)
+        if pick == 0:
+            self.add(f"{name} = 0\nfor {name}i in range(3):\n    {name} += {name}i\ndel {name}i")
+        elif pick == 1:
+            self.add(f"if ({name} := {self.number()}) > 100:\n    print('large')")
+        else:
+            self.add(f"with contextlib.suppress(ValueError):\n    {name} = {self.number()}")
+        self.constants.append(name)
+
+    def text_holder(self) -> None:
+        name = self.fresh("f")
+        inner = self.number(2)
+        self.add(
+            f"def {name}(x):\n    r'''Give text.\n\n    >>> {name}(1) > 0\n    True\n    '''\n"
+            f"    return len(f\"{{x:{{{inner}}}}} {{f'{{{inner}}}'}} {{{{}}}} {{{inner}!r:>4}}\") + {inner}"
+        )
+        self.functions.append(name)
+
+    def running(self) -> None:
+        """Generators and coroutines."""
+        name, helper = self.fresh("f"), self.fresh("g")
+        if self.choice.random() < 0.5:
+            self.add(f"def {helper}(n):\n    for k in range(n % 4):\n        yield k + {self.number()}")
+            self.add(f"def {name}(x):\n    return sum({helper}(x)) + len([*{helper}(2)])")
+        else:
+            self.add(f"async def {helper}(n):\n    return n + {self.number()}")
+            self.add(f"def {name}(x):\n    return next({helper}(x).__await__(), 3)")
+            self.blocks[-1] = (
+                f"def {name}(x):\n    try:\n        {helper}(x).send(None)\n    except StopIteration as end:\n"
+                f"        return end.value"
+            )
+        self.functions.append(name)
 
     def add(self, text: str) -> None:
         self.blocks.append(text)
@@ -229,8 +362,9 @@ class Maker:
         kinds += [self.counter, self.list_, self.decorator, self.change, self.change]
         if self.choice.random() < 0.4:
             kinds.append(self.loud)
-        # Names of functions that come later, for references that only a call would follow.
-        self.later = []
+        if self.is_rich:
+            kinds += [self.guarded, self.factory, self.typed, self.record, self.registry, self.shared_line]
+            kinds += [self.looped, self.text_holder, self.running]
         for number in range(size):
             if self.choice.random() < 0.15 and number < size - 2:
                 name = f"{self.prefix}late{number}"
@@ -241,17 +375,30 @@ class Maker:
             self.functions.append(name)
 
 
+RICH = "import contextlib\nimport dataclasses\nimport functools\nimport pickle\nimport sys\nimport typing"
+
+
 def make_program(seed: int) -> Files:
-    """Return the files of a program whose `main.py` runs."""
+    """Return the files of a program whose `main.py` runs. Odd seeds use more of the language."""
     choice = random.Random(seed)
+    is_rich = seed % 2 == 1
+    if is_rich and choice.random() < 0.3:
+        return make_script(choice)
     in_package = choice.random() < 0.3
-    lib = Maker(choice, "a")
-    lib.fill(choice.randrange(4, 12))
+    lib = Maker(choice, "a", is_rich=is_rich)
+    files: Files = {}
     head = []
+    if is_rich:
+        head.append(
+            RICH if choice.random() < 0.7 else "import " + RICH.replace("import ", "").replace("\n", ", ")
+        )
+        if choice.random() < 0.4:
+            head.append(add_base(choice, lib, files, in_package))
+    lib.fill(choice.randrange(4, 12))
     if choice.random() < 0.3:
-        head.append('"""The library."""')
+        head.insert(0, '"""The library."""')
     if choice.random() < 0.15:
-        head.append("from __future__ import annotations")
+        head.insert(1 if head and head[0].startswith('"') else 0, "from __future__ import annotations")
     if choice.random() < 0.5:
         head.append(
             choice.choice(
@@ -272,12 +419,17 @@ def make_program(seed: int) -> Files:
         lib.add(f"def {name}(x):\n    return x + {used}")
         lib.functions.append(name)
     tail = []
+    if is_rich and choice.random() < 0.15:
+        tail.append(
+            'def __getattr__(name):\n    if name == "lazy":\n        return 5\n    raise AttributeError(name)'
+        )
     if choice.random() < 0.2:
         listed = choice.sample(lib.names, max(1, len(lib.names) // 2))
         tail.append(f"__all__ = {listed!r}")
+        if is_rich and choice.random() < 0.5:
+            tail[-1] = f"__all__ = {listed[:1]!r}\n__all__ += {listed[1:]!r}\n__all__.extend(())"
     if choice.random() < 0.3 and lib.functions:
         tail.append(f'if __name__ == "__main__":\n    print({choice.choice(lib.functions)}(1))')
-    files: Files = {}
     where = "pkg/" if in_package else ""
     module = "pkg.alib" if in_package else "alib"
     text = join(choice, [*head, *lib.blocks, *tail])
@@ -296,6 +448,41 @@ def make_program(seed: int) -> Files:
     return files
 
 
+def add_base(choice: random.Random, lib: Maker, files: Files, in_package: bool) -> str:
+    """Write a module that the library itself imports; return the import."""
+    base = Maker(choice, "e")
+    base.fill(choice.randrange(1, 4))
+    files["pkg/elib.py" if in_package else "elib.py"] = join(choice, base.blocks)
+    name = "pkg.elib" if in_package else "elib"
+    pick = choice.randrange(3)
+    prefix = f"{name}." if pick == 2 else ""
+    lib.functions += [prefix + n for n in base.functions]
+    lib.constants += [prefix + n for n in base.constants]
+    lib.taken = [*lib.functions, *lib.constants]
+    if pick == 0 and lib.taken:
+        return f"from {'.elib' if in_package else name} import {', '.join(lib.taken)}"
+    return f"from {name} import *" if pick == 1 else f"import {name}"
+
+
+def make_script(choice: random.Random) -> Files:
+    """Return a program that is one script, in the usual forms."""
+    lib = Maker(choice, "a", is_rich=True)
+    lib.fill(choice.randrange(4, 12))
+    body = [f"print({name!r}, {shown(lib, name, name)})" for name in lib.names if choice.random() < 0.8] or [
+        "pass"
+    ]
+    inside = "\n".join("    " + line for line in body)
+    tail = choice.choice(
+        [
+            ["\n".join(body)],
+            [f"def main():\n{inside}", 'if __name__ == "__main__":\n    main()'],
+            [f'if __name__ == "__main__":\n{inside}'],
+        ]
+    )
+    text = join(choice, ["#!/usr/bin/env python3\n# A script.", RICH, *lib.blocks, *tail])
+    return {"main.py": text.replace("    ", "\t") if choice.random() < 0.1 else text}
+
+
 def join(choice: random.Random, blocks: list[str]) -> str:
     pieces = [blocks[0]] if blocks else []
     for before, block in itertools.pairwise(blocks):
@@ -309,7 +496,7 @@ def make_user(choice: random.Random, lib: Maker, module: str, prefix: str, in_pa
     """Return a module that uses the library in one of the forms."""
     public = sorted(set(lib.names))
     taken = choice.sample(public, min(len(public), choice.randrange(1, 5)))
-    form = choice.randrange(7)
+    form = choice.randrange(9 if lib.is_rich else 7)
     lines: list[str] = []
     spelled = dict.fromkeys(taken, "")
     package, _, last = module.rpartition(".")
@@ -331,13 +518,22 @@ def make_user(choice: random.Random, lib: Maker, module: str, prefix: str, in_pa
     elif form == 5:
         lines.append(f"from {module} import {taken[0]} as one")
         spelled = {taken[0]: "one"}
-    else:
+    elif form == 6:
         lines.append(f"import {module}")
         spelled = {name: f'getattr({module}, "{name}")' for name in taken}
+    elif form == 7:
+        lines.append(f"try:\n    import {module} as lib\nexcept ImportError:\n    lib = None")
+        spelled = {name: f"lib.{name}" for name in taken}
+    else:
+        lines += [f"import {module}", "from unittest import mock"]
+        spelled = {name: f"{module}.{name}" for name in taken}
     lines.append("")
     lines.append(f"def {prefix}show():")
     for name, expression in spelled.items():
         lines.append(f"    print({shown(lib, name, expression)})")
+        if form == 8 and name in lib.functions:
+            lines.append(f'    with mock.patch("{module}.{name}", lambda *_: 77):')
+            lines += [f"        print({shown(lib, n, e)})" for n, e in spelled.items()]
     if form in (2, 3, 4) and lib.counters and choice.random() < 0.4:
         root = {2: module, 3: "lib", 4: last}[form]
         lines.append(f"    {root}.{choice.choice(lib.counters)} = 40")
@@ -391,8 +587,8 @@ def make_main(choice: random.Random, lib: Maker, module: str, user_module: str, 
 def make_command(seed: int, files: Files) -> tuple[str, str]:
     """Return the kind of a command, and the command."""
     choice = random.Random(f"{seed} command")
-    path = next(name for name in files if name.endswith("alib.py"))
-    module = "pkg.alib" if path.startswith("pkg/") else "alib"
+    path = next((name for name in files if name.endswith("alib.py")), "main.py")
+    module = path[: -len(".py")].replace("/", ".")
     text = files[path]
     names = sorted(set(re.findall(r"(?m)^(?:def |class )?(a\w+)", text)))
     pick = choice.random()

@@ -21,7 +21,12 @@ from entrepot.refactor.statements import is_main_guard
 
 
 class Arrows:
-    """Arrows between the modules of a cut: hard ones first, then those that fit at the top."""
+    """Arrows between the modules of a cut: hard ones first, then those that fit at the top.
+
+    `late` are the targets that the file needs while it is initialised, but only in a function that is
+    called then (at which statement), and that need the file themselves: the file is then half done, which is
+    enough if it is the first to be imported.
+    """
 
     def __init__(self, cut: Cut) -> None:
         self.cut = cut
@@ -31,10 +36,17 @@ class Arrows:
             if crossing.when == AT_IMPORT and not is_declaration(crossing):
                 line = cut.file.line_of(crossing.occurrence.start)
                 self.hard.setdefault((crossing.a, crossing.b), []).append((crossing.name, line))
-        for edge, name, line in _find_late(cut):
-            self.hard.setdefault(edge, []).append((name, line))
         self.top: set[tuple[str, str]] = set(self._existing())
+        self.late: dict[str, int] = {}
+        found = list(_find_late(cut))
         for edge in self.hard:
+            if not self._is_ordered(edge):
+                self.top.add(edge)
+        for edge, name, index in found:
+            if self._can_wait(edge, index):
+                self.late.setdefault(edge[1], index)
+                continue
+            self.hard.setdefault(edge, []).append((name, cut.statements[index].line))
             if not self._is_ordered(edge):
                 self.top.add(edge)
         self._check_acyclic()
@@ -51,6 +63,15 @@ class Arrows:
         for edge in soft:
             if edge not in self.top and not self.reaches(edge[1], edge[0]) and not self._is_ordered(edge):
                 self.top.add(edge)
+
+    def _can_wait(self, edge: tuple[str, str], index: int) -> bool:
+        """Whether what a call in the file needs of a target can be imported by that call, not before it."""
+        a, b = edge
+        if a != STAY or edge in self.top or self.goes_first or not self.reaches(b, STAY):
+            return False
+        needed = {c.name for c in self.cut.crossings if c.b == STAY and c.when == AT_IMPORT}
+        bound = [s.index for s in self.cut.statements if s.binds & needed]
+        return max(bound, default=-1) < index
 
     def _is_ordered(self, edge: tuple[str, str]) -> bool:
         """Whether an arrow back into a package's own `__init__` is a matter of order, not a cycle."""
@@ -194,11 +215,11 @@ def _takes_more_than_moves(cut: Cut, path: str) -> bool:
 
 
 def _find_late(cut: Cut) -> Iterable[tuple[tuple[str, str], str, int]]:
-    """Yield what functions called while a module is initialised will need by then."""
+    """Yield what functions called while a module is initialised will need by then: arrow, name, statement."""
     doings = cut.doings
     for statement in cut.statements:
         place, doing = cut.place[statement.index], doings.whole[statement.index]
         for name in sorted((doing.reads | doing.changes) - doings.own(statement.index)):
             owner = cut.owner.get(name, STAY)
             if owner != place and not is_copied(cut, name):
-                yield (place, owner), name, statement.line
+                yield (place, owner), name, statement.index

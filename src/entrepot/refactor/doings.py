@@ -42,9 +42,18 @@ class Doing:
     reads: set[str] = field(default_factory=set)
     changes: set[str] = field(default_factory=set)
     attributes: set[str] = field(default_factory=set)
-    kept: set[str] = field(default_factory=set)  # read only to be handed to something that does not call
+    follows: set[str] = field(default_factory=set)  # read in a way that could call it
     calls: bool = False
     derives: bool = False
+
+
+@dataclass
+class _Marks:
+    """Name nodes (by id) that stand in certain positions."""
+
+    changed: set[int] = field(default_factory=set)  # what is changed in place
+    called: set[int] = field(default_factory=set)  # `name()`, `name.part()`
+    quiet: set[int] = field(default_factory=set)  # nothing can run because of this mention
 
 
 class Doings:
@@ -60,12 +69,12 @@ class Doings:
         self.units: dict[int, dict[str, Doing]] = {}
         self.binders: dict[str, list[int]] = {}
         self.imported = {name for s in statements if s.is_import for name in s.binds}
-        changed: set[int] = set()
+        marks = _Marks()
         for statement in statements:
             for name in statement.binds:
                 self.binders.setdefault(name, []).append(statement.index)
-            self._walk(statement.node, statement.index, "", changed)
-        self._read_names(changed)
+            self._walk(statement.node, statement.index, "", marks)
+        self._read_names(marks)
         self.run: set[_Unit] = set()
         self.whole = [self._follow(statement) for statement in statements]
         counted: dict[str, int] = {}
@@ -90,42 +99,48 @@ class Doings:
     def _unit(self, key: _Unit) -> Doing:
         return self.units.setdefault(key[0], {}).setdefault(key[1], Doing())
 
-    def _walk(self, node: ast.AST, index: int, function: str, changed: set[int]) -> None:
+    def _walk(self, node: ast.AST, index: int, function: str, marks: _Marks) -> None:
         """Note calls, attributes, and the roots of what is changed in place, unit by unit."""
         unit = self._unit((index, function))
         if isinstance(node, _FUNCTIONS):
             for decorator in getattr(node, "decorator_list", ()):
                 unit.calls = True
-                self._walk(decorator, index, function, changed)
+                self._walk(decorator, index, function, marks)
             for default in [*node.args.defaults, *node.args.kw_defaults]:
                 if default is not None:
-                    self._walk(default, index, function, changed)
+                    self._walk(default, index, function, marks)
             # A lambda is taken to run with what makes it.
             inside = function or getattr(node, "name", "")
             body = node.body if isinstance(node.body, list) else [node.body]
             for part in body:
-                self._walk(part, index, inside, changed)
+                self._walk(part, index, inside, marks)
             return
         if isinstance(node, ast.ClassDef):
             unit.calls |= bool(node.decorator_list or node.keywords)
             unit.derives |= bool(node.bases)
+            marks.quiet.update(map(id, node.bases))
+        elif isinstance(node, ast.ExceptHandler):
+            marks.quiet.add(id(node.type))
         elif isinstance(node, ast.Call):
             unit.calls = True
+            marks.called.add(id(_root_of(node.func)))
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             if name in _CHANGING:
                 target = node.func if isinstance(node.func, ast.Attribute) else (node.args or [node.func])[0]
-                changed.add(id(_root_of(target)))
+                marks.changed.add(id(_root_of(target)))
             elif name in _KEEPING:
-                given = [*node.args, *(keyword.value for keyword in node.keywords)]
-                unit.kept |= {part.id for part in given if isinstance(part, ast.Name)}
+                marks.quiet.update(id(k.value) for k in node.keywords)
+                marks.quiet.update(map(id, node.args))
         elif isinstance(node, ast.Attribute):
             unit.attributes.add(node.attr)
+            if id(_root_of(node)) not in marks.called:
+                marks.quiet.add(id(_root_of(node)))  # asking a class or function for something runs nothing
         if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
-            changed.add(id(_root_of(node)))
+            marks.changed.add(id(_root_of(node)))
         for child in ast.iter_child_nodes(node):
-            self._walk(child, index, function, changed)
+            self._walk(child, index, function, marks)
 
-    def _read_names(self, changed: set[int]) -> None:
+    def _read_names(self, marks: _Marks) -> None:
         module = self.file.names.module
         for o in self.file.names.occurrences:
             if o.home is not module or o.kind in (IMPORT, DECLARE) or o.when not in (AT_IMPORT, AT_CALL):
@@ -134,7 +149,9 @@ class Doings:
             unit = self._unit((o.statement, function))
             if o.kind == LOAD:
                 unit.reads.add(o.name)
-            if id(o.node) in changed or o.kind in (STORE, DELETE):
+                if id(o.node) not in marks.quiet:
+                    unit.follows.add(o.name)
+            if id(o.node) in marks.changed or o.kind in (STORE, DELETE):
                 unit.changes.add(o.name)
             if isinstance(o.node, ast.Name) and o.kind == STORE:
                 parent = self.statements[o.statement].node
@@ -148,19 +165,22 @@ class Doings:
         if is_main_guard(statement.node):
             return Doing()
         own = self._unit((statement.index, ""))
-        whole = Doing(set(own.reads), own.changes - self.imported, set(own.attributes), calls=own.calls)
+        changes = own.changes - self.imported
+        whole = Doing(set(own.reads), changes, set(own.attributes), set(own.follows), own.calls)
         if not own.calls and not own.derives:
             return whole
         seen: set[_Unit] = {(statement.index, "")}
         size = -1
         while size != len(seen):
             size = len(seen)
-            reached = {i for name in whole.reads - own.kept for i in self.binders.get(name, ())}
+            names = whole.follows if own.calls else own.reads
+            reached = {i for name in names for i in self.binders.get(name, ())}
             for index in sorted(reached):
                 for function, unit in self._functions_of(index).items():
                     if (index, function) not in seen and self._is_run(index, function, whole):
                         seen.add((index, function))
                         whole.reads |= unit.reads
+                        whole.follows |= unit.follows
                         whole.changes |= unit.changes - self.imported
                         whole.attributes |= unit.attributes
         self.run |= seen

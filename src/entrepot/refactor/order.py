@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from entrepot.program.symbols import AT_IMPORT
 from entrepot.refactor.arrows import Arrows, needed_with
+from entrepot.refactor.changes import Note
 from entrepot.refactor.cut import STAY, Cut
 from entrepot.refactor.decision import Decision
 from entrepot.refactor.effects import Effects
@@ -43,10 +44,17 @@ def find_order(cut: Cut, decision: Decision, arrows: Arrows) -> None:
         _find_place(cut, decision, arrows, key, chains)
     if not cut.force:
         _check_order(cut, chains, _play(cut, decision, arrows, STAY))
+    decision.ordered.update(arrows.late)
     for key in cut.targets:
         played = _play(cut, decision, arrows, key)
         if any(not _is_kept(cut, chain, played) for chain in chains):
             decision.ordered.add(key)  # whoever imports it must import the file first
+    for key in sorted(decision.ordered):
+        decision.notes.append(
+            Note(
+                f"import {cut.name} before {key}: the two modules need each other while they are initialised"
+            )
+        )
 
 
 def _find_chains(cut: Cut) -> list[_Chain]:
@@ -119,6 +127,8 @@ def _play(cut: Cut, decision: Decision, arrows: Arrows, first: str) -> dict[int,
             imports.setdefault(place, []).append(key)
         elif arrows.is_top(STAY, key) or key in decision.in_place:
             imports.setdefault(decision.default[key] + 1, []).append(key)
+        elif key in arrows.late:
+            imports.setdefault(arrows.late[key], []).append(key)
 
     def run(key: str) -> None:
         if key in started:
