@@ -22,6 +22,7 @@ from entrepot.refactor.fstrings import keep_printed_text
 from entrepot.refactor.imports import Spelling, uses_relative
 from entrepot.refactor.order import find_order
 from entrepot.refactor.script import check_script
+from entrepot.refactor.starred import copy_starred
 from entrepot.refactor.text import SourceFile
 from entrepot.refactor.uses import is_shadowed
 
@@ -47,6 +48,7 @@ def decide(cut: Cut) -> Decision:
     decision.is_relative = uses_relative(
         cut.file, cut.project.package_of(cut.path), others=_readable(siblings)
     )
+    copy_starred(cut)
     graph = Arrows(cut)
     check_script(cut, decision)
     find_order(cut, decision, graph)

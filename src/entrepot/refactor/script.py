@@ -23,9 +23,10 @@ def check_script(cut: Cut, decision: Decision) -> None:
     effects = Effects(cut.statements)
     is_loud = any(effects.is_loud(s.node) for s in cut.statements if cut.place[s.index] == STAY)
     in_package = bool(cut.project.package_of(cut.path))
-    is_library = is_imported or cut.reexport or bool(cut.exported) or in_package or _is_packaged(cut)
-    if base != "__main__.py" and is_library:
-        decision.is_main_shared = has_guard
+    is_imported = is_imported or in_package or _is_packaged(cut)
+    if base != "__main__.py" and (is_imported or cut.reexport or cut.exported):
+        # What nothing is seen to import, and does something by itself, may be run as well.
+        decision.is_main_shared = has_guard or (is_loud and not is_imported)
         return
     if not has_guard and not is_loud and base != "__main__.py":
         return

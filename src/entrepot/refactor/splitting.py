@@ -553,10 +553,13 @@ def _copy_import_lines(
     cut = decision.cut
     aliases = [a for a in node.names if (a.asname or a.name.split(".")[0]) in wanted]
     eol = cut.file.eol.decode()
+    if node.names[0].name == "*":
+        aliases = [ast.alias(name) for name in sorted(wanted)]  # what is needed of a star, by name
     if not aliases:
         return []
     here, there = cut.project.package_of(cut.path), decision.package(target.key)
-    if len(aliases) == len(node.names) and not indent and (here == there or not getattr(node, "level", 0)):
+    is_whole = len(aliases) == len(node.names) and node.names[0].name != "*"
+    if is_whole and not indent and (here == there or not getattr(node, "level", 0)):
         start, end = cut.file.lines.start_of(node), cut.file.lines.end_of(node)
         rest = cut.file.data[end : cut.file.line_end(end - 1)]
         if rest.strip().startswith(b"#"):
