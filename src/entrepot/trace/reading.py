@@ -12,10 +12,10 @@ between `at` and `left` of its end, nothing of the program ran.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from entrepot.trace.journal.resident import unpack
+from entrepot.trace.journal.resident import WIDTHS, unpack
 from entrepot.trace.records import Effect, Failure, Module, Record, Statement
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
@@ -49,7 +49,7 @@ class _OpenModule:
 
 
 class _Reader:
-    """Takes events in order. Has a method for each letter but S, which are most and have their own loop."""
+    """Takes events in order. Has a method for each letter."""
 
     def __init__(self) -> None:
         self.start = 0.0
@@ -66,6 +66,7 @@ class _Reader:
         self.effects: list[Effect] = []
         self.threads: dict[int, list[_OpenModule]] = {}
         self.is_complete = False
+        self.untold = 0
         self.failure: Failure | None = None
 
     def open_modules(self, thread: int) -> list[_OpenModule]:
@@ -79,15 +80,15 @@ class _Reader:
             found = self.threads[thread] = [nothing]
         return found
 
-    def read(self, events: Iterable[Sequence[Any]]) -> None:
-        """Take some events."""
-        takers = {letter: getattr(self, f"read_{letter}") for letter in "ACBFEXDOUHTZ"}
-        takers["!"] = self.read_error
-        for event in events:
-            if event[0] == "S":
-                self.read_S(*event[1:])
-            else:
-                takers[event[0]](*event[1:])
+    def read(self, events: Sequence[Any]) -> None:
+        """Take some events, flat."""
+        takers = {letter: getattr(self, f"read_{letter}", self.read_error) for letter in WIDTHS}
+        at, end = 0, len(events)
+        while at < end:
+            letter = events[at]
+            following = at + WIDTHS[letter]
+            takers[letter](*events[at + 1 : following])
+            at = following
 
     def read_A(self, thread: int, at: float, python: str, preloaded: tuple[str, ...]) -> None:
         self.__init__()  # type: ignore[misc]
@@ -117,11 +118,13 @@ class _Reader:
             form = "star" if names == ("*",) else "relative" if level else "from"
         else:
             form, names = "__import__", tuple([str(item) for item in names])
+        if type(name) is not str or type(importer) is not str or type(level) is not int:
+            # A program may call `__import__` with anything, and be anything's.
+            name, importer, level = str(name), str(importer or "?"), 0
         if level:
             name = "." * level + name
             form = form if form == "star" else "relative"
         function = "" if qualname == "<module>" else qualname
-        importer = importer or "?"
         self.statements.append(
             Statement(
                 number,
@@ -315,6 +318,9 @@ class _Reader:
     def read_T(self, thread: int, *fields: Any) -> None:
         self.failure = Failure(*fields)
 
+    def read_R(self, thread: int, number: int) -> None:
+        self.untold += number
+
     def read_Z(self, thread: int) -> None:
         self.is_complete = True
 
@@ -352,4 +358,5 @@ def read_record(data: bytes, command: Sequence[str], status: int, wall_s: float)
         effects=tuple(reader.effects),
         failure=reader.failure,
         is_complete=reader.is_complete,
+        untold=reader.untold,
     )

@@ -121,6 +121,8 @@ class Record(NamedTuple):
     (negative: the signal that ended it); preloaded: modules that were there before the program.
     failure: the exception that nobody caught, if that ended it.
     is_complete: False where the program ended without letting the trace end (`os._exit`, a signal).
+    untold: how many more statements there were, answered from the cache, of those that a program executed
+    so often (hundreds of thousands in all) that the rest was only counted.
     """
 
     command: tuple[str, ...]
@@ -133,6 +135,7 @@ class Record(NamedTuple):
     effects: tuple[Effect, ...] = ()
     failure: Failure | None = None
     is_complete: bool = True
+    untold: int = 0
     version: int = VERSION
 
     def to_json(self, *, indent: int | None = None) -> str:

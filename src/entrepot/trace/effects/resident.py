@@ -109,7 +109,7 @@ class EffectWatcher:
         place = self._find_place(module or "__main__")
         count = self._counts[kind, *place] = self._counts.get((kind, *place), 0) + 1
         if count <= _ENOUGH:
-            self.observer.journal.events.append(
+            self.observer.journal.events.extend(
                 ("D", get_ident(), perf_counter(), kind, what, module or "__main__", *place)
             )
 
@@ -213,7 +213,7 @@ def watch_warnings(watcher: EffectWatcher) -> None:
     genuine = warnings._showwarnmsg_impl
 
     def show(message: "Any") -> None:
-        watcher.observer.journal.events.append(
+        watcher.observer.journal.events.extend(
             (
                 "U",
                 get_ident(),

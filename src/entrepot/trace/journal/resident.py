@@ -1,8 +1,12 @@
 """What a traced program writes down: events, in chunks, in a file that the parent process holds.
 
-An event is a tuple: a letter, the thread, and what belongs to that letter. Times are in seconds of
-`time.perf_counter`, CPU times of `time.process_time`, memory in pages, a caller is None (the statement
-before in this thread), () (whoever asked for the module around it) or (form, importer, file, line, function).
+An event is a letter, the thread, and what belongs to that letter, one after the other in one flat list (WIDTHS
+says how many to take). Flat, because the interpreter counts tuples: thousands of them would move the
+collections of garbage into other modules than without a trace, and with them tens of milliseconds.
+
+Times are in seconds of `time.perf_counter`, CPU times of `time.process_time`, memory in pages, a caller is None
+(the statement before in this thread), () (whoever asked for the module around it) or (form, importer, file,
+line, function).
 
     A thread at python preloaded                            the program begins; what was before is nobody's
     S thread at line file function importer name names level    an import statement begins
@@ -17,11 +21,12 @@ before in this thread), () (whoever asked for the module around it) or (form, im
     U thread at category text file line                     a warning was shown
     H thread module name source file line                   a function found in another module than its own
     T thread kind text wanted module known places           the exception that ended the program
+    R thread number                                         so many repeated statements were not written down
     Z thread                                                the trace ends as it should
 
 Between `entered` and `at` of B, and between `at` and `left` of E and X, time went into watching.
 
-A chunk is a head (HEAD: a mark, its length, a hash) and a marshalled list of events: a piece of something
+A chunk is a head (a mark, its length, a hash) and a marshalled list of events: a piece of something
 else in the file, or half a chunk, does not pass for one.
 
 Only what a bare interpreter has loaded is imported.
@@ -36,23 +41,33 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+# How many fields an event has, its letter among them.
+WIDTHS = {
+    **{"A": 5, "S": 10, "!": 5, "C": 5, "B": 8, "F": 3, "E": 12, "X": 9},
+    **{"D": 9, "O": 8, "U": 7, "H": 7, "T": 8, "R": 3, "Z": 2},
+}
+FLUSH_AT = 40_000  # fields: whoever adds an event looks whether it is time
+
 _MARK = b"\x9eJ"
 _HEAD_BYTES = len(_MARK) + 4 + 8
 _MARSHAL_VERSION = 4  # every Python from 3.4 on reads it
-FLUSH_AT = 4000  # events: whoever adds one looks whether it is time
 _KEY = 0x656E7472
+_PLENTY = 2_000_000  # fields after which statements that are executed again and again are only counted
+_ENOUGH = 100  # times that each of them is written down then
 
 
 class Journal:
     """Events on their way to the file."""
 
-    __slots__ = ("_file", "_identity", "events")
+    __slots__ = ("_file", "_identity", "_seen", "_total", "events")
 
     def __init__(self, file: int) -> None:
         """`file` is the descriptor to write to."""
-        self.events: list[tuple[Any, ...]] = []
+        self.events: list[Any] = []
         self._file = file
         self._identity = _identify(file)
+        self._total = 0
+        self._seen: dict[tuple[object, object], int] = {}
 
     def flush(self) -> None:
         """Hand what has been written down to the file."""
@@ -65,7 +80,8 @@ class Journal:
             # The program has closed descriptors that it does not know, and this one may be its own by now.
             self._file = -1
             return
-        chunk = memoryview(pack(events))
+        self._total += len(events)
+        chunk = memoryview(pack(self._thin_out(events) if self._total > _PLENTY else events))
         while chunk:
             try:
                 chunk = chunk[posix.write(self._file, chunk) :]
@@ -77,21 +93,36 @@ class Journal:
         self.events.clear()
         self._file = -1
 
+    def _thin_out(self, events: "list[Any]") -> "list[Any]":
+        """Leave out statements that have been executed often enough, and to which nothing belongs."""
+        kept: list[Any] = []
+        left_out = at = 0
+        while at < len(events):
+            following = at + WIDTHS[events[at]]
+            if events[at] == "S" and events[following : following + 1] in ([], ["S"]):
+                place = (events[at + 4], events[at + 3])
+                self._seen[place] = self._seen.get(place, 0) + 1
+                if self._seen[place] > _ENOUGH:
+                    left_out += 1
+                    at = following
+                    continue
+            kept += events[at:following]
+            at = following
+        return [*kept, "R", 0, left_out] if left_out else kept
 
-def pack(events: "list[tuple[Any, ...]]") -> bytes:
+
+def pack(events: "list[Any]") -> bytes:
     """Return events as a chunk."""
     try:
         data = marshal.dumps(events, _MARSHAL_VERSION)
     except ValueError:
         # A program may put anything where names of modules are expected.
-        data = marshal.dumps(
-            [tuple([_plain(field) for field in event]) for event in events], _MARSHAL_VERSION
-        )
+        data = marshal.dumps([_plain(field) for field in events], _MARSHAL_VERSION)
     return _MARK + len(data).to_bytes(4, "little") + _imp.source_hash(_KEY, data) + data
 
 
-def unpack(data: bytes) -> "Iterator[list[tuple[Any, ...]]]":
-    """Yield the events of each whole chunk; what is none is passed over."""
+def unpack(data: bytes) -> "Iterator[list[Any]]":
+    """Yield the events of each whole chunk, flat as they were; what is no chunk is passed over."""
     at = data.find(_MARK)
     while at >= 0:
         begin = at + _HEAD_BYTES

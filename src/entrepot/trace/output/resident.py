@@ -102,7 +102,7 @@ class OutputWatcher:
         count = self._counts[place[1:]] = self._counts.get(place[1:], 0) + 1
         if count <= _ENOUGH:
             journal = self._watcher.observer.journal
-            journal.events.append(("O", get_ident(), perf_counter(), number, text[:_LONGEST], *place))
+            journal.events.extend(("O", get_ident(), perf_counter(), number, text[:_LONGEST], *place))
 
     def _mark_begin(self, number: int, stream: "Any", place: "tuple[str, str, int]") -> None:
         # In the stream itself, so that order is kept: whose, the text, and the end of it.

@@ -88,7 +88,7 @@ class StatementObserver(Observer):
     def _watch_statements(self) -> None:
         real, getframe, now = builtins.__import__, sys._getframe, perf_counter
         journal, events = self.journal, self.journal.events
-        append = events.append
+        add = events.extend
 
         def watched(
             cls: type,  # noqa: ARG001
@@ -105,7 +105,7 @@ class StatementObserver(Observer):
                 return real(name, globals, locals, fromlist, level)
             code = frame.f_code
             at = now()
-            append(
+            add(
                 (
                     "S",
                     get_ident(),
@@ -124,7 +124,7 @@ class StatementObserver(Observer):
             try:
                 return real(name, globals, locals, fromlist, level)
             except BaseException as error:
-                append(("!", get_ident(), at, type(error).__name__, _say(error)))
+                add(("!", get_ident(), at, type(error).__name__, _say(error)))
                 # The interpreter has cut its own frames out already; this one is left.
                 traceback = error.__traceback__
                 while traceback is not None and traceback.tb_frame.f_code is ours:
@@ -147,7 +147,7 @@ class StatementObserver(Observer):
         getframe, now, cpu, pages = sys._getframe, perf_counter, process_time, self._pages
         journal, stacks, modules, finish = self.journal, self.stacks, sys.modules, self._finish
         events, statement_code = journal.events, self._statement_code
-        append = events.append
+        add = events.extend
 
         def _find_and_load(name: str, import_: "Any") -> "Any":
             entered = now()
@@ -157,25 +157,25 @@ class StatementObserver(Observer):
                 caller = self._find_caller()
             if name in modules:
                 if caller:
-                    append(("C", thread, entered, name, caller))
+                    add(("C", thread, entered, name, caller))
                 return real(name, import_)
             try:
                 stack = stacks[thread]
             except KeyError:
                 stack = stacks[thread] = []
             stack.append(name)
-            append(("B", thread, entered, now(), cpu(), pages(), name, caller))
+            add(("B", thread, entered, now(), cpu(), pages(), name, caller))
             try:
                 module = real(name, import_)
             except BaseException as error:
                 at, used = now(), cpu()
                 stack.pop()
-                append(("X", thread, at, now(), used, pages(), name, type(error).__name__, _say(error)))
+                add(("X", thread, at, now(), used, pages(), name, type(error).__name__, _say(error)))
                 raise
             at, used = now(), cpu()
             told = finish(name)
             stack.pop()
-            append(("E", thread, at, now(), used, pages(), name, *told))
+            add(("E", thread, at, now(), used, pages(), name, *told))
             if not stack or len(events) > FLUSH_AT:
                 journal.flush()
             return module
@@ -239,12 +239,12 @@ class StatementObserver(Observer):
     # ---- searches
 
     def _watch_searches(self) -> None:
-        append, code_of = self.journal.events.append, self.code_of
+        add, code_of = self.journal.events.extend, self.code_of
         finder = _frozen_importlib_external.FileFinder
         genuine_find_spec = finder.__dict__["find_spec"]
 
         def find_spec(self: "Any", fullname: str, target: "Any" = None) -> "Any":
-            append(("F", get_ident(), self.path))
+            add(("F", get_ident(), self.path))
             return genuine_find_spec(self, fullname, target)
 
         loader = _frozen_importlib_external.SourceFileLoader

@@ -43,19 +43,19 @@ def start(log: int, token: str, details: str) -> None:
     def begin() -> None:
         """Forget what the interpreter itself did to make the program's path, and to start us."""
         observer.reset_registers()
-        journal.events[:] = [
-            ("A", get_ident(), perf_counter(), sys.version.partition(" ")[0], _facts.list_modules())
-        ]
+        python = sys.version.partition(" ")[0]
+        journal.events[:] = ["A", get_ident(), perf_counter(), python, _facts.list_modules()]
 
     def finish() -> None:
         """Note what can only be seen at the end."""
         watcher.busy = True
         thread = get_ident()
-        journal.events.extend([("H", thread, *patch) for patch in _facts.find_patches()])
+        for patch in _facts.find_patches():
+            journal.events.extend(("H", thread, *patch))
         error = getattr(sys, "last_value", None)
         if error is not None:
-            journal.events.append(("T", thread, *_facts.describe_error(error)))
-        journal.events.append(("Z", thread))
+            journal.events.extend(("T", thread, *_facts.describe_error(error)))
+        journal.events.extend(("Z", thread))
         journal.flush()
         watcher.busy = False
 
