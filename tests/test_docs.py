@@ -19,6 +19,7 @@ import os
 import re
 import shutil
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,7 @@ def make_cli_page() -> str:
         if hasattr(command, "main_argv"):
             lines += ["```text", command.HELP.rstrip(), "```", ""]
         else:
+            lines += ["```text", textwrap.dedent(command.EXAMPLES).rstrip(), "```", ""]
             lines += make_option_table(cli.make_parser(name))
     return "\n".join(lines)
 

@@ -3,12 +3,13 @@
 Each command is a module of `entrepot.commands` with
 
     SUMMARY: str                                     one line for `entrepot --help`
+    EXAMPLES: str                                    a few lines to type, with what they do
     add_arguments(parser: ArgumentParser) -> None    its options
     main(args: Namespace) -> int                     do it, return the exit status
 
 and one line in `COMMANDS`. A command that takes options only before a program
 (`run`, `watch`: everything after the program is the program's) has `main_argv(argv)`
-instead of the last two. Only the module of the command that was asked for is imported.
+and HELP, its help as text, instead of the last three. Only the module of the command that was asked for is imported.
 
 Exit statuses: 0 fine, 1 findings or a refusal, 2 wrong usage.
 """
@@ -16,8 +17,10 @@ Exit statuses: 0 fine, 1 findings or a refusal, 2 wrong usage.
 from __future__ import annotations
 
 import importlib
+import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from entrepot import __version__
@@ -47,6 +50,7 @@ COMMANDS = {
     "names": "entrepot.commands.names",
     "explain": "entrepot.commands.explain",
     "studio": "entrepot.commands.studio",
+    "completion": "entrepot.commands.completion",
 }
 
 
@@ -55,16 +59,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     if argv and argv[0] in COMMANDS:
         command = importlib.import_module(COMMANDS[argv[0]])
-        try:
-            if hasattr(command, "main_argv"):
-                return int(command.main_argv(argv[1:]))
-            return int(command.main(make_parser(argv[0]).parse_args(argv[1:])))
-        except EntrepotError as error:
-            print(f"entrepot: {error}", file=sys.stderr)
-            return error.exit_status
+        if hasattr(command, "main_argv"):
+            # What interrupts it, or closes its output, is the program's to handle.
+            return _report_errors(lambda: command.main_argv(argv[1:]))
+        return _end_quietly(lambda: command.main(make_parser(argv[0]).parse_args(argv[1:])))
     make_main_parser().parse_args(argv)
     make_main_parser().print_help()
     return 0 if not argv else 2
+
+
+def _report_errors(command: Callable[[], int]) -> int:
+    try:
+        return int(command())
+    except EntrepotError as error:
+        print(f"entrepot: {error}", file=sys.stderr)
+        return error.exit_status
+
+
+def _end_quietly(command: Callable[[], int]) -> int:
+    """Run a command that is all ours; a closed pipe or Ctrl-C ends it as it ends other tools."""
+    try:
+        status = _report_errors(command)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Nobody reads on (`entrepot graph | head`). Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return 128 + signal.SIGINT
 
 
 def make_parser(name: str) -> argparse.ArgumentParser:
@@ -72,7 +96,12 @@ def make_parser(name: str) -> argparse.ArgumentParser:
     import argparse  # only now: commands that parse for themselves are spared it
 
     command = importlib.import_module(COMMANDS[name])
-    parser = argparse.ArgumentParser(prog=f"entrepot {name}", description=command.SUMMARY)
+    parser = argparse.ArgumentParser(
+        prog=f"entrepot {name}",
+        description=f"{command.SUMMARY[0].upper()}{command.SUMMARY[1:]}.",
+        epilog=f"examples:\n{command.EXAMPLES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     command.add_arguments(parser)
     return parser
 

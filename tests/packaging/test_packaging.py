@@ -185,7 +185,9 @@ def test_it_works_from_a_read_only_site_packages(install: Callable[[str], Path],
     folder = install("native")
     for path in [folder.parent, *folder.parent.rglob("*")]:
         if not path.is_symlink():
-            path.chmod(0o555 if path.is_dir() or (os.access(path, os.X_OK) and path.suffix != ".py") else 0o444)
+            path.chmod(
+                0o555 if path.is_dir() or (os.access(path, os.X_OK) and path.suffix != ".py") else 0o444
+            )
     open_for_all(tmp_path)
     nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
     for _ in range(2):

@@ -12,6 +12,10 @@ from entrepot.commands.graph import add_program_arguments, read_program
 from entrepot.survey.affected import find_affected, list_changed_files
 
 SUMMARY = "which modules and tests a change can touch"
+EXAMPLES = """\
+  entrepot affected --since main              what a branch can touch
+  pytest $(entrepot affected --since main --tests)
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

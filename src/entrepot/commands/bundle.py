@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from entrepot.trace.records import Record
 
 SUMMARY = "make one file of a program and the modules it reaches, to run elsewhere"
+EXAMPLES = """\
+  entrepot bundle main.py -o app.pyz          then: python app.pyz
+  entrepot bundle -m shop -o shop.pyz --include all --python 3.11 3.12
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

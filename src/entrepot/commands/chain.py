@@ -14,6 +14,10 @@ from entrepot.program.graph import find_chains
 from entrepot.survey.view import get_number
 
 SUMMARY = "why one module imports another: all shortest chains, with lines"
+EXAMPLES = """\
+  entrepot chain shop.cart shop.stock         why does the one need the other?
+  entrepot chain shop.cart shop.stock src --when eager
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -26,6 +26,11 @@ from entrepot.survey.policy import (
 from entrepot.survey.report import render_github, render_json, render_sarif, render_text
 
 SUMMARY = "what is wrong with the modules of a program"
+EXAMPLES = """\
+  entrepot check                              everything below this folder
+  entrepot check src --select EP1 --fix       mend what can be mended
+  entrepot check --write-baseline             from now on, tell only what is new
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,6 +7,10 @@ import argparse
 from entrepot.refactor.command_line import add_edit_arguments, carry_out
 
 SUMMARY = "replace star imports by the names they bring"
+EXAMPLES = """\
+  entrepot expand main.py --dry-run
+  entrepot expand src
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

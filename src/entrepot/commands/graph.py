@@ -17,6 +17,11 @@ from entrepot.survey.render import render_arrows_json, render_dot, render_json, 
 from entrepot.survey.view import get_number, make_view
 
 SUMMARY = "who imports whom, and when"
+EXAMPLES = """\
+  entrepot graph                              who imports whom below this folder
+  entrepot graph main.py --format html -o graph.html
+  entrepot graph src --focus shop.cart --depth 2
+"""
 _DRAW = {"text": render_text, "mermaid": render_mermaid, "dot": render_dot, "json": render_json}
 
 

@@ -7,6 +7,10 @@ import argparse
 from entrepot.refactor.command_line import offer
 
 SUMMARY = "join a script and the modules it needs into one file that runs alone"
+EXAMPLES = """\
+  entrepot join main.py -o one.py
+  python -I -S one.py
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

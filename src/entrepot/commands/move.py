@@ -10,6 +10,10 @@ from entrepot.refactor.command_line import add_edit_arguments, carry_out
 from entrepot.refactor.project import Project
 
 SUMMARY = "move definitions to another module, new or existing"
+EXAMPLES = """\
+  entrepot move shop.cart:Basket,total shop.basket --dry-run
+  entrepot move shop.cart:Basket shop.basket --reexport
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,10 @@ import sys
 from dataclasses import asdict
 
 SUMMARY = "list a module's namespace, or show how a dotted name is looked up"
+EXAMPLES = """\
+  entrepot names json                         what is in the namespace of json?
+  entrepot names json.decoder.JSONDecoder     how is that found, step by step?
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

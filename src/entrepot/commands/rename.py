@@ -7,6 +7,11 @@ import argparse
 from entrepot.refactor.command_line import add_edit_arguments, carry_out
 
 SUMMARY = "rename a definition, a parameter, a module or a package everywhere"
+EXAMPLES = """\
+  entrepot rename shop.cart:Basket Cart       a definition
+  entrepot rename 'shop.cart:total(price)' cost   a parameter
+  entrepot rename shop.cart shop.trolley      a module: its file moves too
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

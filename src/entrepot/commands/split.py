@@ -9,6 +9,11 @@ from entrepot.refactor.command_line import add_edit_arguments, carry_out, make_p
 from entrepot.refactor.project import Project
 
 SUMMARY = "move definitions of a file into modules beside it"
+EXAMPLES = """\
+  entrepot split main.py --suggest            which definitions belong together?
+  entrepot split main.py --to arcade=get_score,add_points --to inventory=Inventory
+  entrepot undo                               as if it had not been
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,6 +10,10 @@ import webbrowser
 from entrepot.errors import ProgramError, SetupError
 
 SUMMARY = "a page to write, run and see a program"
+EXAMPLES = """\
+  entrepot studio                             on the program of this folder
+  entrepot studio lesson --no-browser
+"""
 
 
 class NotInstalledError(SetupError):

@@ -7,6 +7,10 @@ import argparse
 from entrepot.refactor.command_line import find_given_root
 
 SUMMARY = "take the last edit of this project back, byte for byte"
+EXAMPLES = """\
+  entrepot undo --list
+  entrepot undo
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,10 @@ from entrepot.warm.images import Image, find_images, forget, get_keeper, list_fo
 from entrepot.warm.lookup import find_store
 
 SUMMARY = "show, forget or end what is kept ready for runs"
+EXAMPLES = """\
+  entrepot warm status          what is kept ready, for which programs, in how much memory
+  entrepot warm stop            end it all; the next run starts anew
+"""
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -13,6 +13,10 @@ from entrepot.warm.lookup import Entry, find_entries, find_store, guess_entries
 from entrepot.warm.why import Answer, find_answer
 
 SUMMARY = "say why the last run of a program was warm or cold"
+EXAMPLES = """\
+  entrepot why main.py          was the last run of main.py warm, and if not, why not?
+  entrepot why -m pytest        the same for a module
+"""
 
 
 class NoProgramError(ProgramError):
