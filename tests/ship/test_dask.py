@@ -34,6 +34,7 @@ def edit(name, text):
 def on_all(client, function, *arguments):
     return sorted(set(map(json.dumps, client.run(function, *arguments).values())))
 """
+SOURCE = Path(__file__).resolve().parents[2] / "src"
 CALC = "RATE = 2\ndef times(x):\n    return x * RATE\n"
 
 
@@ -326,6 +327,118 @@ if __name__ == "__main__":
         cluster.start_crowd(name, 8)
 
     assert read_told(cluster.run_client(script)) == [[32, ["2"]], [True, 33, ["6"]]]
+
+
+def test_registering_again_is_an_edit(cluster, draw):
+    """A new client with edited files brings running workers up to date; two programs live side by side."""
+    script = draw({
+        "client.py": HEAD + """
+def answer():
+    import calc
+    return calc.times(1)
+def other():
+    import second
+    return second.value
+if __name__ == "__main__":
+    with Client(sys.argv[1]) as client:
+        client.wait_for_workers(1)
+        if "again" in sys.argv:
+            edit("calc.py", "RATE = 6\\ndef times(x):\\n    return x * RATE\\n")
+        client.register_plugin(Modules("main.py"))
+        if "again" in sys.argv:
+            client.register_plugin(Modules("second.py"))
+            tell(on_all(client, other))
+        tell(on_all(client, answer))
+""",
+        "main.py": "import calc\n", "calc.py": CALC, "second.py": "value = 'second'\n",
+    }, "client") / "client.py"  # fmt: skip
+    cluster.start_scheduler()
+    cluster.start_worker("one")
+
+    assert read_told(cluster.run_client(script)) == [["2"]]
+    assert read_told(cluster.run_client(script, "again")) == [['"second"'], ["6"]]
+
+
+def test_registering_what_a_worker_cannot_take_raises(cluster, draw):
+    """Where a running worker refuses what is registered, `register_plugin` says which one and why."""
+    script = draw({
+        "client.py": HEAD + """
+def answer():
+    import calc
+    return calc.RATE
+if __name__ == "__main__":
+    with Client(sys.argv[1]) as client:
+        client.wait_for_workers(1)
+        client.register_plugin(Modules("main.py"))
+        tell(on_all(client, answer))
+        edit("calc.py", "RATE = (\\n")
+        try:
+            client.register_plugin(Modules("main.py"))
+        except Exception as error:
+            tell([type(error).__name__, "calc.py:1: SyntaxError" in str(error)])
+        tell(on_all(client, answer))
+""",
+        "main.py": "import calc\n", "calc.py": CALC,
+    }, "client") / "client.py"  # fmt: skip
+    cluster.start_scheduler()
+    cluster.start_worker("one")
+
+    assert read_told(cluster.run_client(script)) == [["2"], ["NotTakenError", True], ["2"]]
+
+
+def test_a_worker_with_another_python_gets_the_source(cluster, draw, need, tmp_path):
+    """Bytecode of the client's Python does not reach a worker that has another; its modules and edits do."""
+    from entrepot.ship.bytecode import find_interpreter
+
+    other = "3.12" if sys.version_info[:2] != (3, 12) else "3.11"
+    python = find_interpreter(other)
+    need(python, f"Python {other}")
+    made = tmp_path / "other"
+    subprocess.run([python, "-m", "venv", made], check=True)
+    pip = [
+        made / "bin" / "python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "distributed",
+    ]
+    subprocess.run(pip, check=True, capture_output=True)
+    script = draw({
+        "client.py": HEAD + """
+if __name__ == "__main__":
+    with Client(sys.argv[1]) as client:
+        client.wait_for_workers(2)
+        import calc
+        modules = Modules("main.py")
+        client.register_plugin(modules)
+        report = modules.status()
+        tell(len({one.python for one in report.running.values()}))
+        workers = list(client.scheduler_info()["workers"])
+        tell([client.submit(calc.look, workers=[worker], pure=False).result() for worker in sorted(workers)])
+        edit("calc.py", "RATE = 6\\n" + open("calc.py").read().partition("\\n")[2])
+        tell(modules.refresh().ok)
+        tell([client.submit(calc.look, workers=[worker], pure=False).result()[0] for worker in sorted(workers)])
+""",
+        "main.py": "import calc\n",
+        "calc.py": """
+            RATE = 2
+            import os, sys
+
+            def look():
+                tag = os.path.basename(__spec__.cached).split(".")[1] == sys.implementation.cache_tag
+                return [RATE, tag, sys.version_info[:2] == CLIENT]
+        """.replace("CLIENT", repr(sys.version_info[:2])),
+    }, "client") / "client.py"  # fmt: skip
+    cluster.start_scheduler()
+    cluster.start_worker("same")
+    cluster.start_worker("other", python=str(made / "bin" / "python"), env={"PYTHONPATH": str(SOURCE)})
+    told = read_told(cluster.run_client(script))
+
+    assert told[0] == 2
+    assert sorted(told[1]) == [[2, True, False], [2, True, True]]
+    assert told[2:] == [True, [6, 6]]
 
 
 @pytest.fixture

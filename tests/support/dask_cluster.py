@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,8 +54,9 @@ class Cluster:
         raise TimeoutError(f"{file}\n{self.read_log('scheduler')}")
 
     def start_worker(
-        self, name: str, *, host: int = 0, python: str = sys.executable, nanny: bool = False, count: int = 1
-    ) -> None:
+        self, name: str, *, host: int = 0, python: str = sys.executable, nanny: bool = False, count: int = 1,
+        env: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
         """Start a worker command (with `count` workers in processes of their own)."""
         arguments = [
             self.address,
@@ -71,29 +72,36 @@ class Cluster:
         arguments += ["--local-directory", str(self.folder / name), "--death-timeout", "40"]
         if self.hosts:
             arguments += ["--host", self.hosts[host][1]]
-        self._start(name, ["-m", "distributed.cli.dask_worker", *arguments], host, python)
+        self._start(name, ["-m", "distributed.cli.dask_worker", *arguments], host, python, env)
 
     def start_crowd(self, name: str, count: int) -> None:
         """Start many workers in one process."""
         self._start(name, ["-c", CROWD, self.address, str(count)], 0)
 
-    def _start(self, name: str, module: list[str], host: int, python: str = sys.executable) -> None:
+    def _start(
+        self,
+        name: str,
+        module: list[str],
+        host: int,
+        python: str = sys.executable,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         where = self.folder / name
         where.mkdir(mode=0o700, exist_ok=True)
         with open(where / "log", "wb") as log:
             self.processes[name] = subprocess.Popen(
                 [*self._on_host(host), python, *module],
-                cwd=where, env=self._make_environment(name), stdout=log, stderr=log, start_new_session=True,
+                cwd=where, env=self._make_environment(name, env), stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
 
     def _on_host(self, host: int) -> list[str]:
         return ["ip", "netns", "exec", self.hosts[host][0]] if self.hosts else []
 
-    def _make_environment(self, name: str) -> dict[str, str]:
+    def _make_environment(self, name: str, more: Mapping[str, str] | None = None) -> dict[str, str]:
         # A home for each: what one was sent does not help another.
         return make_environment({
             "HOME": str(self.folder / name), "XDG_CACHE_HOME": None, "PYTHONPATH": None,
-            "ENTREPOT_MODULES": str(self.folder / f"{name}.store"), "OPENBLAS_NUM_THREADS": "1",
+            "ENTREPOT_MODULES": str(self.folder / f"{name}.store"), "OPENBLAS_NUM_THREADS": "1", **(more or {}),
         })  # fmt: skip
 
     def run_client(self, script: Path, *arguments: str, host: int = 0, timeout_s: float = 90) -> Outcome:

@@ -160,6 +160,7 @@ class Shelf(SchedulerPlugin):
         self.process = process
         self.roots = roots
         self.scheduler: Any = None
+        self.turn = asyncio.Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Shelf, (self.name, self.manifest, self.packed, self.process, self.roots))
@@ -223,11 +224,15 @@ class Shelf(SchedulerPlugin):
 
     async def publish(self, manifest: dict[str, Any], blobs: dict[str, bytes]) -> dict[str, dict[str, Any]]:
         """Make a state the one that every process should run, and return what each runs then."""
+        async with self.turn:  # of two clients that publish at once one is the later, everywhere
+            return await self._publish(Manifest.from_plain(manifest), blobs)
+
+    async def _publish(self, manifest: Manifest, blobs: dict[str, bytes]) -> dict[str, dict[str, Any]]:
         before = self.manifest
         self.packed.update(blobs)
-        self.manifest = Manifest.from_plain(manifest)
+        self.manifest = manifest
         own = await self._take_here()
-        answers = await self._ask_all(action="take", manifest=manifest)
+        answers = await self._ask_all(action="take", manifest=manifest.to_plain())
         # A worker that is just being placed may still ask for the state before.
         used = {digest for one in (before, self.manifest) for digest in one.list_for(one.key).values()}
         self.packed = {digest: data for digest, data in self.packed.items() if digest in used}
@@ -236,9 +241,7 @@ class Shelf(SchedulerPlugin):
     async def status(self) -> dict[str, dict[str, Any]]:
         """Return what each process runs."""
         is_own = self.process == _PROCESS
-        own = (
-            Running("scheduler", self.manifest.version, "same") if is_own else self._place().describe("same")
-        )
+        own = Running("scheduler", self.manifest.version, "same") if is_own else self._place().look()
         return {"scheduler": own.to_plain(), **await self._ask_all(action="status")}
 
     async def _ask_all(self, **message: Any) -> dict[str, dict[str, Any]]:
@@ -312,7 +315,7 @@ class WorkerModules(WorkerPlugin):
             if action == "take" and manifest is not None:
                 running = await self._take(Manifest.from_plain(manifest))
             else:
-                running = self._place().describe("same")
+                running = self._place().look()
         return running.to_plain()
 
     async def _ask(self, **message: Any) -> Any:

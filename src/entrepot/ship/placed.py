@@ -63,6 +63,7 @@ class Placed:
         self.manifest: Manifest | None = None
         self.held: dict[str, str] = {}  # path -> hash of each file in the folder
         self.clashes: tuple[Clash, ...] = ()
+        self.last: Running | None = None
 
     @property
     def version(self) -> str:
@@ -80,21 +81,28 @@ class Placed:
     def take(self, manifest: Manifest, blobs: dict[str, bytes], roots: Sequence[str] = ()) -> Running:
         """Make a state the one that runs here, or change nothing. roots: the sender's own folders."""
         with self.lock:
-            if not self.folder:
-                return self._follow_sender(manifest, roots)
-            if self.version == manifest.version:
-                return self.describe("same")
-            keep(blobs)
-            is_first = self.manifest is None
-            try:
-                before = self._write(manifest, blobs)
-            except OSError as error:
-                return self.describe("failed", problems=(str(error),))
-            if is_first:
-                self.manifest = manifest
-                self._begin()
-                return self.describe("placed")
-            return self._reload(manifest, before)
+            self.last = self._take(manifest, blobs) if self.folder else self._follow_sender(manifest, roots)
+            return self.last
+
+    def look(self) -> Running:
+        """Return what runs here, and what became of the last state that was sent. Changes nothing."""
+        if self.last is not None and self.last.problems:
+            return self.last
+        return self.describe("same")
+
+    def _take(self, manifest: Manifest, blobs: dict[str, bytes]) -> Running:
+        if self.version == manifest.version:
+            return self.describe("same")
+        keep(blobs)
+        try:
+            before = self._write(manifest, blobs)
+        except OSError as error:
+            return self.describe("failed", problems=(str(error),))
+        if self.manifest is None:
+            self.manifest = manifest
+            self._begin()
+            return self.describe("placed")
+        return self._reload(manifest, before)
 
     def describe(
         self,
@@ -102,12 +110,11 @@ class Placed:
         *,
         changed: Sequence[str] = (),
         problems: Sequence[str] = (),
-        received_bytes: int = 0,
     ) -> Running:
         """Return what runs here."""
         version = ".".join(map(str, sys.version_info[:3]))
         return Running(
-            "", self.version, state, tuple(changed), tuple(problems), self.clashes, received_bytes, version
+            "", self.version, state, tuple(changed), tuple(problems), self.clashes, 0, version
         )  # fmt: skip
 
     def leave(self) -> None:
