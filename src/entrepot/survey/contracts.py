@@ -25,6 +25,7 @@ from typing import Any
 from entrepot.errors import ProgramError
 from entrepot.program.conditions import TYPING, WHENS
 from entrepot.program.model import Program
+from entrepot.survey.settings import read_settings
 
 
 class ContractError(ProgramError):
@@ -78,8 +79,8 @@ def read_contracts(folder: str) -> tuple[list[Contract], list[Interface]]:
     path = os.path.join(folder, "pyproject.toml")
     if os.path.isfile(path):
         tool = _load_toml(path).get("tool", {})
-        for section in (tool.get("importlinter", {}), tool.get("entrepot", {})):
-            common = {key: value for key, value in section.items() if key != "contracts"}
+        for section in (tool.get("importlinter", {}), read_settings(folder)):
+            common = {key: value for key, value in section.items() if key not in ("contracts", "check")}
             for item in section.get("contracts", []):
                 if not isinstance(item, dict) or "type" not in item:
                     raise ContractError(path=path, reason="a contract needs a type")

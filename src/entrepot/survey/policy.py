@@ -24,7 +24,6 @@ import fnmatch
 import json
 import os
 import re
-import tomllib
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +31,7 @@ from typing import Any
 from entrepot.errors import ProgramError
 from entrepot.survey.findings import CODES, NOTE, Finding
 from entrepot.survey.local import Facts
+from entrepot.survey.settings import read_settings
 from entrepot.trace.atomic_write import write_text
 
 BASELINE_NAME = "entrepot-baseline.json"
@@ -71,28 +71,17 @@ class Told:
 
 
 def read_policy(folder: str) -> Policy:
-    """Read the configuration of a folder. Raises PolicyError."""
+    """Read the configuration of a folder. Raises PolicyError, SettingsError."""
     policy = Policy(folder)
     path = os.path.join(folder, "pyproject.toml")
-    if os.path.isfile(path):
-        try:
-            with open(path, "rb") as file:
-                data = tomllib.load(file)
-        except (OSError, ValueError) as error:
-            raise PolicyError(path=path, reason=str(error)) from error
-        section: dict[str, Any] = data.get("tool", {}).get("entrepot", {}).get("check", {})
-        for name in ("select", "ignore", "exclude"):
-            value = section.get(name, [])
-            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-                raise PolicyError(path=path, reason=f"tool.entrepot.check.{name} must be a list of strings")
-            setattr(policy, name, list(value))
-        check_codes([*policy.select, *policy.ignore], path)
-        for item in section.get("suppress", []):
-            if not item.get("reason") or not item.get("path") or not item.get("codes"):
-                raise PolicyError(path=path, reason="each suppress needs path, codes and reason")
-            check_codes(item["codes"], path)
-            policy.suppress.append((item["path"], list(item["codes"])))
-        policy.baseline = section.get("baseline", "")
+    section: dict[str, Any] = read_settings(folder).get("check", {})
+    for name in ("select", "ignore", "exclude"):
+        setattr(policy, name, list(section.get(name, [])))
+    check_codes([*policy.select, *policy.ignore], path)
+    for item in section.get("suppress", []):
+        check_codes(item["codes"], path)
+        policy.suppress.append((item["path"], list(item["codes"])))
+    policy.baseline = section.get("baseline", "")
     if not policy.baseline and os.path.isfile(os.path.join(folder, BASELINE_NAME)):
         policy.baseline = BASELINE_NAME
     return policy
