@@ -2,7 +2,8 @@
 
 Which names: in a package (its `__init__` and its modules, tests apart) all of them, so that
 its namespace stays what it is. In a script or a module at top level those that the file uses,
-lists in `__all__`, or that another file of the project takes from it.
+lists in `__all__`, or that another file of the project takes from it; all again where it looks at its
+names as such (`globals()`).
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def expand_file(
             notes.append(Note(f"stays: {error.reason}", shown, node.lineno))
             continue
         brought.append((node, names, perhaps))
-    is_whole = _keeps_namespace(project, file)
+    is_whole = _keeps_namespace(project, file) or _reads_all_names(file)
     wanted = None if is_whole else _find_wanted(project, file, [n for _, a, b in brought for n in [*a, *b]])
     for number, (node, names, perhaps) in enumerate(brought):
         _expand_one(
@@ -190,6 +191,18 @@ def _keeps_namespace(project: Project, file: SourceFile) -> bool:
     return not (
         name.startswith("test_") or name in ("__main__.py", "conftest.py") or name.endswith("_test.py")
     )
+
+
+def _reads_all_names(file: SourceFile) -> bool:
+    """Whether the file looks at its own names as such: which of them it uses cannot be told then."""
+    for node in ast.walk(file.tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            is_bare = not node.args and not node.keywords
+            if node.func.id in ("globals", "eval", "exec") or (
+                is_bare and node.func.id in ("locals", "vars", "dir")
+            ):
+                return True
+    return False
 
 
 def _find_wanted(project: Project, file: SourceFile, names: Iterable[str]) -> set[str]:
