@@ -437,10 +437,15 @@ def _same_slots_hint(body: FunctionType, living: type) -> bool:
 
 
 def _layout(cls: type) -> str:
-    slots = cls.__dict__.get("__slots__")
-    if slots is None:
+    if cls.__dictoffset__:
         return "attributes in a dictionary"
-    return f"slots {', '.join([slots] if isinstance(slots, str) else slots) or '(none)'}"
+    slots = [
+        k
+        for c in reversed(cls.__mro__)
+        for k, v in c.__dict__.items()
+        if type(v).__name__ == "member_descriptor"
+    ]
+    return f"slots {', '.join(slots) or '(none)'}"
 
 
 def _same_layout(a: type, b: type) -> bool:

@@ -239,13 +239,13 @@ def same_outside(before: CodeType, after: CodeType) -> bool:
         and [c for c in map(repr, before.co_consts) if "<code object" not in c]
         == [c for c in map(repr, after.co_consts) if "<code object" not in c]
         and not any(runs_at_once(code) for code in inner_after)
-        and {
-            new.co_name
-            for old, new in zip(inner_before, inner_after, strict=False)
-            if not same_behaviour(old, new)
-        }
-        <= returned_names(after)
+        and (not after.co_flags & IS_FUNCTION or _changed_inner(before, after) <= returned_names(after))
     )
+
+
+def _changed_inner(before: CodeType, after: CodeType) -> set[str]:
+    pairs = zip(inner_codes(before), inner_codes(after), strict=False)
+    return {new.co_name for old, new in pairs if not same_behaviour(old, new)}
 
 
 def returned_names(code: CodeType) -> set[str]:

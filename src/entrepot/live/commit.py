@@ -198,12 +198,12 @@ def _clear_class_caches(cls: type, fact: Any, update: Update) -> None:
     from entrepot.live.classes import _all_subclasses, find_instances
     from entrepot.live.codes import all_chains
 
-    names = {n for (m, n) in update.facts.table if m == fact.module}
+    names = {n for (m, n) in update.facts.table if (m, n) != (fact.module, fact.name)}
     for key, value in list(cls.__dict__.items()):
         function = innermost(value)
         code = getattr(function, "__code__", None)
         used = {part for chain in all_chains(code) for part in chain} if code is not None else set()
-        if not (key in fact.attributes or used & (names - {cls.__name__}) or used & fact.attributes):
+        if not (key in fact.attributes or used & names or used & fact.attributes):
             continue
         for cache in caches_around(value):
             cache.cache_clear()

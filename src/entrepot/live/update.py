@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 _MISSING = object()
+# Methods that have their say when an instance is made, and when a class is: of a base or a metaclass.
+_MAKING = {"__init__", "__new__", "__post_init__"}
+_CLASS_MAKING = {"__init_subclass__", "__new__", "__init__", "__prepare__", "__set_name__"}
 MAX_PASSES = 20  # a module gone through more often than this is in a loop of changes that never settles
 
 
@@ -435,6 +438,8 @@ class Update:
     def _follow_class(self, stage: Stage, unit: Unit, reasons: list[Reason]) -> str:
         living = stage.staged.get(unit.name)
         for reason in reasons:
+            if self._makes_classes(stage, reason):
+                return RUN
             if reason.fact.kind == SHAPE and (unit.is_decorated or not _is_simple(living)):
                 return RUN
             if unit.is_decorated and reason.fact.at_call and _in_header(unit, [reason]):
@@ -447,6 +452,17 @@ class Update:
             ):
                 return RUN
         return SAME
+
+    def _makes_classes(self, stage: Stage, reason: Reason) -> bool:
+        """Whether what changed had its say when a class that names it in its head was made."""
+        if reason.fact.kind not in (BEHAVIOUR, SHAPE) or not reason.fact.attributes & _CLASS_MAKING:
+            return False
+        value: Any = stage.staged.get(reason.chain[0])
+        for part in reason.chain[1:]:
+            value = getattr(value, "__dict__", {}).get(part)
+        if not isinstance(value, type):
+            return "__set_name__" in reason.fact.attributes
+        return issubclass(value, type) or bool(reason.fact.attributes & {"__init_subclass__", "__set_name__"})
 
     def _follow_statement(self, stage: Stage, unit: Unit) -> str:
         """The code behind a statement's value changed: make it again if it is plain data that nobody has touched."""
@@ -553,6 +569,7 @@ class Update:
                 self.facts.add(Fact(name, bound, VALUE), old, new)
                 continue
             self._settle(stage, unit, bound, old, new)
+        self._run_other_binders(stage, unit, set(before) - set(staged))
         for lost in set(before) - set(staged):
             self.facts.add(Fact(name, lost, GONE), before[lost])
         for bound in unit.binds - set(changed):
@@ -582,6 +599,16 @@ class Update:
                         self.current = here
         self.runs += 1
         stage.last_run[id(unit)] = self.runs
+
+    def _run_other_binders(self, stage: Stage, unit: Unit, lost: set[str]) -> None:
+        """Names that a star import brings no longer may come from an earlier statement, which they had hidden."""
+        for step in stage.difference.steps if lost else ():
+            if step.unit is unit:
+                return
+            if self._binds_of(stage.record, step.unit) & lost and step.unit.kind != "main":
+                here, self.current = self.current, (stage, step.unit)
+                self._run(stage, step, [])
+                self.current = here
 
     def _run_later_binders(self, stage: Stage, unit: Unit, changed: set[str]) -> None:
         """A name that a later, unchanged statement binds too gets its value from there, as in a fresh start."""
@@ -730,6 +757,7 @@ class Update:
             not same_outside(b, a) for b, a in zip(step.old.codes, unit.codes, strict=False)
         ) or len(step.old.codes) != len(unit.codes)
         attributes = {a.co_name for b, a in pair_codes(step.old, unit) if not same_behaviour(b, a)}
+        at_call |= unit.kind == "class" and bool(attributes & _MAKING)
         for bound in unit.binds:
             self.facts.add(
                 Fact(name, bound, BEHAVIOUR, attributes=attributes, at_call=at_call), stage.staged.get(bound)
@@ -831,13 +859,18 @@ class Update:
             return real(body, name, *bases, **keywords)
         new = body_statements(unit.tree, qualname)
         old = body_statements(self._step.old.tree, qualname) if self._step.old is not None else {}
-        unchanged = {
-            attribute
-            for attribute, texts in new.items()
-            if old.get(attribute) == texts
-            and not any(names_read(text) & self._affected for text in texts)
-            and texts[0].startswith(("Assign", "AnnAssign"))
+        values = {a for a, texts in new.items() if texts[0].startswith(("Assign", "AnnAssign"))}
+        renewed = {
+            a
+            for a, texts in new.items()
+            if (old.get(a) != texts and (a in values or a not in old))
+            or any(names_read(text) & self._affected for text in texts if a in values)
         }
+        while derived := {
+            a for a in values - renewed if any(names_read(text) & renewed for text in new[a])
+        }:  # computed from an attribute that is not as it was
+            renewed |= derived
+        unchanged = values - renewed
         if "__eq__" in new and isinstance(living.__dict__.get("__hash__"), FunctionType):
             unchanged.discard("__hash__")
         known = set(old) if old else set(new)
