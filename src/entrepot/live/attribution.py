@@ -340,8 +340,11 @@ class _Reader:
             handed = {ast.dump(node) for node in said.passed}
             if handed and any(self.value_of(node) is container for node in said.passed):
                 return True
-        if self._calls_filler([*said.decorators, *said.called], container):
+        called = [*said.decorators, *said.called]
+        if self._calls_filler(called, container):
             return True
+        if called and all(isinstance(self.value_of(_callee(node)), FunctionType) for node in called):
+            return False  # all that it calls is known, and fills something else
         owners = (self.namespace.get(chain[0]) for chain in unit.eager)
         return any(
             not isinstance(owner, ModuleType)
@@ -351,11 +354,15 @@ class _Reader:
 
     def _calls_filler(self, called: list[ast.expr], container: object) -> bool:
         for node in called:
-            value = self.value_of(node.func if isinstance(node, ast.Call) else node)
+            value = self.value_of(_callee(node))
             owner = self.value_of(node.value) if isinstance(node, ast.Attribute) else value
             if value is not _MISSING and _fills(value, owner, container):
                 return True
         return False
+
+
+def _callee(node: ast.expr) -> ast.expr:
+    return node.func if isinstance(node, ast.Call) else node
 
 
 def _fills(value: Any, owner: Any, container: object, depth: int = 0) -> bool:
@@ -376,6 +383,10 @@ def _fills(value: Any, owner: Any, container: object, depth: int = 0) -> bool:
                 return True
             if depth < 2 and isinstance(found, FunctionType) and _fills(found, found, container, depth + 1):
                 return True
+            method = getattr(type(owner), name, None) if found is None and depth < 2 else None
+            if isinstance(method, FunctionType) and method is not value:
+                if _fills(method, owner, container, depth + 1):
+                    return True
         if not adds:
             return False
         for cell in value.__closure__ or ():

@@ -24,6 +24,7 @@ _LOAD_GLOBAL = _OP["LOAD_GLOBAL"]
 _ATTRIBUTES = {_OP[name] for name in ("LOAD_ATTR", "LOAD_METHOD") if name in _OP}
 _SHIFTED_ATTRIBUTE = sys.version_info >= (3, 12)  # from 3.12 the lowest bit of LOAD_ATTR says "method"
 _STORES = {_OP["STORE_NAME"], _OP["STORE_GLOBAL"]}
+_DELETES = {_OP["DELETE_NAME"], _OP["DELETE_GLOBAL"]}
 _IMPORT_NAME, _IMPORT_FROM = _OP["IMPORT_NAME"], _OP["IMPORT_FROM"]
 _LOAD_CONST, _EXTENDED = _OP["LOAD_CONST"], _OP["EXTENDED_ARG"]
 _CONSTS = {_LOAD_CONST} | ({_OP["RETURN_CONST"]} if "RETURN_CONST" in _OP else set())
@@ -115,6 +116,9 @@ def read_events(code: CodeType) -> Iterator[Event]:
         elif op == _LOAD_GLOBAL:
             chain = [names[arg >> 1]]
         elif op in _STORES:
+            yield Event(line, "store", names[arg])
+        elif op in _DELETES:  # needs the name and says what becomes of it
+            yield Event(line, "load", (names[arg],))
             yield Event(line, "store", names[arg])
         elif op == _IMPORT_NAME:
             level, wanted = recent[-2], recent[-1]

@@ -148,9 +148,11 @@ class Facts:
 
     def candidates(self, fact: Fact) -> set[str]:
         """Return the modules whose top level may be concerned by a fact."""
+        tail = fact.module.rpartition(".")[2]
+        if fact.name == "__getattr__":
+            return self.index.loads(tail) | self.index.imports(tail) | self._holders(fact.module)
         if fact.kind not in (VALUE, GONE):
             return self.index.loads(fact.name) | self._aliases(fact)
-        tail = fact.module.rpartition(".")[2]
         if fact.name == MODULE:
             found = self.index.loads(tail) | self.index.imports(tail)
         else:
@@ -231,6 +233,8 @@ class Facts:
             fact = self.table.get((name, chain[position]))
             if fact is not None:
                 found.append(_reason(fact, chain, position + 1))
+            elif made := self._dynamic(name, chain[position]):
+                found.append(Reason(made, chain, True))
             value = self.namespace(name).get(chain[position])
             position += 1
         found += [
@@ -305,9 +309,16 @@ class Facts:
                         continue
                 if fact is not None and fact.kind in (VALUE, GONE):
                     found.append(Reason(fact, (name, part), True))
+                elif fact is None and key[0] == name and (made := self._dynamic(name, part)):
+                    found.append(Reason(made, (name, part), True))
                 elif fact is not None and part not in binds:  # under another name here, which others may use
                     found.append(Reason(fact, (name, part), False))
         return found
+
+    def _dynamic(self, module: str, name: str) -> Fact | None:
+        """The fact of a module's `__getattr__` (PEP 562), where that is who gives the name."""
+        fact = self.table.get((module, "__getattr__"))
+        return fact if fact is not None and name not in self.namespace(module) else None
 
 
 def _calls_inner(code: CodeType, name: str) -> bool:

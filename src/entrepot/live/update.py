@@ -569,11 +569,15 @@ class Update:
                 self.facts.add(Fact(name, bound, VALUE), old, new)
                 continue
             self._settle(stage, unit, bound, old, new)
-        self._run_other_binders(stage, unit, set(before) - set(staged))
-        for lost in set(before) - set(staged):
+        self._run_other_binders(stage, unit, before.keys() - staged.keys() - unit.binds)
+        for lost in before.keys() & stage.before.keys() - staged.keys():
             self.facts.add(Fact(name, lost, GONE), before[lost])
         for bound in unit.binds - set(changed):
             self._note_shape(stage, bound)
+        for bound in unit.binds if reasons and unit.kind == "assign" else ():
+            value = staged.get(bound)
+            if value is before.get(bound) and not is_data(value):  # the same things, which do something else
+                self.facts.add(Fact(name, bound, BEHAVIOUR, at_call=True), value)
         self._run_later_binders(stage, unit, {*changed, *(unit.binds if step.is_moved else ())})
 
     def facts_kept(self, stage: Stage) -> frozenset[str]:
@@ -585,9 +589,10 @@ class Update:
 
     def _run_earlier_binders(self, stage: Stage, unit: Unit) -> None:
         """A statement that goes on from its names' values (`total += RATE`) starts from what the statements before it give."""
-        own = unit.binds & {chain[0] for chain in unit.eager}
+        read = {chain[0] for chain in unit.eager}
+        own = (unit.binds & read) | {n for n in read if n not in stage.staged and n in stage.parsed.binds}
         last = stage.last_run.get(id(unit), 0)
-        if own and unit.kind in ("assign", "other"):
+        if own and unit.kind not in ("import", "main"):
             for step in stage.difference.steps:
                 earlier = step.unit
                 if earlier is unit:
