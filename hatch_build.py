@@ -24,13 +24,18 @@ from build_native import build, read_version
 
 NATIVE = ("warm/_image.so", "warm/_restore.so", "warm/_client", "trace/_observe.so")
 
+# What the studio offers to begin with.
+EXAMPLES = ("arcade", "mygame")
+
 
 class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
     """Called by hatchling for every wheel, editable ones included."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Add the native parts, or the Python script, to the wheel."""
-        del version
+        if version != "editable":  # an editable one finds them in the repository
+            for name in EXAMPLES:
+                build_data["force_include"][os.path.join(self.root, "examples", name)] = f"entrepot/studio/examples/{name}"
         script = os.path.join(self.root, "tools", "entrepot")
         if build(self.root, read_version(self.root)):
             build_data["pure_python"] = False

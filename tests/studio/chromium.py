@@ -205,7 +205,12 @@ class Chromium:
     def type(self, text: str) -> None:
         """Type a text where the focus is, key by key."""
         for character in text:
-            self.press("Enter" if character == "\n" else character)
+            if character == "\n":
+                self.press("Enter")
+            elif character.isalnum():
+                self.press(character)
+            else:
+                self.call("Input.dispatchKeyEvent", type="char", text=character)
 
     def insert(self, text: str) -> None:
         """Put a text in where the focus is, as a paste does."""

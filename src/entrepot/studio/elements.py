@@ -47,6 +47,26 @@ class Terminal(Part, component=_STATIC / "terminal.js", esm=_TERMINAL):
     """The terminal of one run."""
 
 
+class Picture(Part, component=_STATIC / "picture.js"):
+    """What runs, the module cache, and the namespaces."""
+
+
+class Story(Part, component=_STATIC / "story.js"):
+    """A long list of sentences, one of them current."""
+
+
+class Graph(Part, component=_STATIC / "graph.js"):
+    """Modules and their arrows."""
+
+
+class Difference(Part, component=_STATIC / "difference.js"):
+    """A unified diff."""
+
+
+class Board(Part, component=_STATIC / "board.js"):
+    """Definitions in columns."""
+
+
 def make_button(
     text: str = "",
     *,

@@ -13,11 +13,19 @@ from typing import Any, Protocol
 from nicegui import Client, background_tasks, ui
 
 from entrepot.errors import EntrepotError
+from entrepot.studio import questions
+from entrepot.studio.analyst import Analyst
+from entrepot.studio.checks import Checks
 from entrepot.studio.elements import make_button, style_sheet
 from entrepot.studio.programs import KINDS, parse_arguments
-from entrepot.studio.run_board import RunBoard
+from entrepot.studio.run_board import RunBoard, Shown
 from entrepot.studio.studio import Studio
 from entrepot.studio.view_code import CodeView
+from entrepot.studio.view_findings import FindingsView
+from entrepot.studio.view_graph import GraphView
+from entrepot.studio.view_names import NamesView
+from entrepot.studio.view_organise import OrganiseView
+from entrepot.studio.view_steps import StepsView
 
 BUSY_AFTER_S = 0.4
 
@@ -41,15 +49,22 @@ class View(Protocol):
 # Key -> label, icon, what it is for.
 VIEWS = {
     "code": ("Code", "code", "Write and run"),
+    "steps": ("Steps", "stairs", "The imports of a run, step by step"),
+    "names": ("Names", "manage_search", "Which namespace a name lives in"),
+    "graph": ("Graph", "hub", "Who imports whom"),
+    "findings": ("Findings", "rule", "What is wrong with the modules"),
+    "organise": ("Organise", "view_week", "Split, move, rename"),
 }
 
 
 class StudioPage:
     """The page in one browser tab."""
 
-    def __init__(self, studio: Studio, board: RunBoard) -> None:
+    def __init__(self, studio: Studio, board: RunBoard, analyst: Analyst, checks: Checks) -> None:
         self.studio = studio
         self.board = board
+        self.analyst = analyst
+        self.checks = checks
         self.owner = ""
         self.client: Client = ui.context.client
         self.views: dict[str, View] = {}
@@ -63,7 +78,15 @@ class StudioPage:
         ui.query("html").props("lang=en")
         self.dark = ui.dark_mode({"light": False, "dark": True}.get(self.studio.session.theme))
         self.code = CodeView(self)
-        self.views = {"code": self.code}
+        self.steps = StepsView(self)
+        self.names = NamesView(self)
+        self.graph = GraphView(self)
+        self.findings = FindingsView(self)
+        self.organise = OrganiseView(self)
+        self.views = {
+            "code": self.code, "steps": self.steps, "names": self.names, "graph": self.graph,
+            "findings": self.findings, "organise": self.organise,
+        }  # fmt: skip
         with ui.element("div").classes("studio"):
             self._build_header()
             with ui.element("div").classes("body"):
@@ -75,17 +98,23 @@ class StudioPage:
                         )
             self._build_status()
         self._build_keys()
+        self._draw_status()
         self.show(self.studio.session.view if self.studio.session.view in self.views else "code")
         self.studio.pages.append(self)
+        self.checks.on_change.append(self.findings_changed)
+        self.studio.listeners.append(self.sources_changed)
         self.client.on_delete(self._leave)
         await self.client.connected(timeout=30)
         self.owner = self.client.tab_id or self.client.id
         self.board.arrive(self.owner)
         self.code.attach_runs()
+        await self.refresh_undo()
 
     def _leave(self) -> None:
         if self in self.studio.pages:
             self.studio.pages.remove(self)
+            self.checks.on_change.remove(self.findings_changed)
+            self.studio.listeners.remove(self.sources_changed)
         if self.owner:
             self.board.leave(self.owner)
 
@@ -119,6 +148,10 @@ class StudioPage:
                     "Stop", icon="stop", tip="Stop the program", act=self._stop, css="stop"
                 )
             ui.element("div").classes("space")
+            self.undo_button = make_button(
+                "Undo", icon="undo", tip="Take the last edit back", act=lambda: self.later(self._undo())
+            )
+            self.undo_button.classes("quiet")
             make_button(icon="contrast", label="Light or dark", act=self._turn_theme, css="quiet")
         self.refresh_entries()
 
@@ -127,8 +160,10 @@ class StudioPage:
         with ui.element("nav").classes("rail").props('aria-label="Views"'):
             for key in self.views:
                 label, icon, tip = VIEWS[key]
-                button = make_button(label, icon=icon, tip=tip, act=lambda key=key: self.show(key))
+                button = make_button(label, icon=icon, act=lambda key=key: self.show(key))
                 button.props("stack")
+                with button:
+                    ui.tooltip(tip).props('anchor="center right" self="center left"')
                 self._rail[key] = button
 
     def _build_status(self) -> None:
@@ -233,8 +268,10 @@ class StudioPage:
         finally:
             dialog.delete()
 
-    def run(self, kind: str, entry: str | None = None) -> None:
-        """Save what was typed and run the program."""
+    def run(
+        self, kind: str, entry: str | None = None, *, then: Callable[[Shown], None] | None = None
+    ) -> None:
+        """Save what was typed and run the program; `then` gets the run when it has ended."""
         entry = entry or self.studio.session.entry
         if not entry:
             self.say("There is nothing to run yet: make a main.py first.")
@@ -245,6 +282,7 @@ class StudioPage:
             self.studio.tell_files()
             arguments = parse_arguments(self.studio.session.arguments)
             shown = self.board.start(self.owner, kind, entry, arguments, size=self.code.terminal_size)
+            shown.then = then
             self.show("code")
             self.code.show_run(shown)
 
@@ -253,6 +291,24 @@ class StudioPage:
         if shown is not None and shown.run.is_running:
             async with self.busy("Stopping…"):
                 await shown.run.stop()
+
+    async def refresh_undo(self) -> None:
+        """Offer to take back the last edit, if there is one."""
+        try:
+            title = await self.analyst.ask(questions.find_last_edit, self.studio.workspace.root)
+        except (EntrepotError, OSError):
+            title = ""
+        self.undo_button.set_visibility(bool(title))
+
+    async def _undo(self) -> None:
+        async with self.busy("Taking the last edit back…"):
+            title = await self.analyst.ask(questions.undo, self.studio.workspace.root)
+        self.studio.look_now()
+        self.studio.tell_files()
+        self.say(f"Taken back: {title}", kind="good")
+        await self.refresh_undo()
+        if self.studio.session.view == "organise":
+            self.organise.shown()
 
     def _choose_entry(self, event: Any) -> None:
         value = str(event.value or "").strip()
@@ -293,5 +349,33 @@ class StudioPage:
             for key in self._built:
                 self.views[key].document_changed(name, by=by)
 
+    def findings_changed(self) -> None:
+        """What is wrong is another list now."""
+        with self.client:
+            self._draw_status()
+            self.code.findings_changed()
+            if "findings" in self._built:
+                self.findings.findings_changed()
 
-Task = Callable[[], Awaitable[None]]
+    def sources_changed(self) -> None:
+        """A file on disk is another."""
+        with self.client:
+            if "graph" in self._built:
+                self.graph.sources_changed()
+
+    def _draw_status(self) -> None:
+        found = [told for several in self.checks.findings.values() for told in several]
+        errors = sum(told.severity == "error" for told in found)
+        warnings = sum(told.severity == "warning" for told in found)
+        if not self.checks.is_known:
+            text = self.checks.error
+        elif errors or warnings:
+            parts = [
+                f"{n} {word}{'' if n == 1 else 's'}"
+                for n, word in ((errors, "error"), (warnings, "warning"))
+                if n
+            ]
+            text = " · ".join(parts)
+        else:
+            text = "no findings"
+        self.status.set_text(text)

@@ -45,6 +45,7 @@ class Shown:
     reports: list[dict[str, Any]] = field(default_factory=list)
     viewers: int = 0
     on_change: Callable[[Shown], None] | None = None
+    then: Callable[[Shown], None] | None = None
 
     @property
     def title(self) -> str:
@@ -166,6 +167,8 @@ class RunBoard:
         if shown.order.kind == "run":
             self._begin(self._ask_why(shown))
         self._tell(shown)
+        if shown.then is not None:
+            shown.then(shown)
 
     def _tell(self, shown: Shown) -> None:
         if shown.on_change is not None:

@@ -19,6 +19,8 @@ from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from nicegui import ui
 
 from entrepot.errors import SetupError
+from entrepot.studio.analyst import Analyst
+from entrepot.studio.checks import Checks
 from entrepot.studio.page import StudioPage
 from entrepot.studio.run_board import RunBoard
 from entrepot.studio.security import Gate
@@ -91,14 +93,19 @@ def bind(port: int | None, last: int) -> socket.socket:
 def make_app(studio: Studio) -> FastAPI:
     """Return the application of a folder (one in a process: NiceGUI has one table of pages)."""
     board = RunBoard(studio)
+    analyst = Analyst()
+    checks = Checks(studio, analyst)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         studio.start()
+        checks.start()
         try:
             yield
         finally:
             await board.close()
+            await checks.end()
+            analyst.close()
             await studio.end()
 
     app = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
@@ -109,7 +116,7 @@ def make_app(studio: Studio) -> FastAPI:
 
     @ui.page("/", title=f"{studio.name} · entrepot", response_timeout=20)
     async def _page() -> None:
-        await StudioPage(studio, board).build()
+        await StudioPage(studio, board, analyst, checks).build()
 
     # Where the page says that it may use the network, it is told no: everything is served from here.
     os.environ.setdefault("NICEGUI_STORAGE_PATH", os.path.join(studio.state.folder, "nicegui"))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
 from entrepot.studio.documents import Open
 from entrepot.studio.elements import Editor, Files, Terminal, make_button
+from entrepot.studio.examples import EXAMPLES, Example, copy_example, find_folder
 from entrepot.studio.run_board import Shown
 from entrepot.studio.text import BadChanges
 from entrepot.studio.workspace import ChangedError, WorkspaceError
@@ -84,6 +86,7 @@ class CodeView:
                 self.editor = Editor().classes("grow")
                 self.empty = ui.element("div").classes("empty")
             self.editor.when("edit", self._edited)
+            self.editor.when("word", self._asked)
             self.editor.when("save", lambda name: self.save(str(name)))
 
     def _build_terminal(self) -> None:
@@ -94,6 +97,8 @@ class CodeView:
                 )
                 ui.element("div").classes("space")
                 self.run_state = ui.label("").classes("run-state")
+            self.reports = ui.element("div").classes("reports").props('role="log" aria-label="Live updates"')
+            self.reports.set_visibility(False)
             with ui.element("div").classes("terminal-place"):
                 self.terminal = Terminal().classes("grow")
                 with ui.element("div").classes("empty") as self.no_run:
@@ -124,6 +129,11 @@ class CodeView:
         rows: list[dict[str, Any]] = []
         expanded = set(self.studio.session.expanded)
         drafts = self.studio.documents.open
+        checks = self.page.checks
+        by_folder = checks.count_folders()
+
+        def counts(name: str, is_folder: bool) -> tuple[int, int]:
+            return by_folder.get(name, (0, 0)) if is_folder else checks.count(name)
 
         def add(folder: str, depth: int) -> None:
             try:
@@ -138,6 +148,8 @@ class CodeView:
                     {
                         "name": entry.name, "depth": depth, "is_folder": entry.is_folder, "is_open": is_open,
                         "is_outside": entry.is_outside, "kind": _KINDS.get(ending, "other"),
+                        "errors": counts(entry.name, entry.is_folder)[0],
+                        "warnings": counts(entry.name, entry.is_folder)[1],
                         "is_draft": document is not None and document.is_draft,
                     }
                 )  # fmt: skip
@@ -286,9 +298,34 @@ class CodeView:
                     if document.kind == "huge"
                     else f"{size}. It is not text."
                 )
-            else:
+            elif any(name.endswith(".py") for name in self.studio.files):
                 ui.label("No file is open").classes("empty-title")
                 ui.label("Choose one on the left.")
+            else:
+                self._draw_start()
+
+    def _draw_start(self) -> None:
+        """Offer something to begin with."""
+        ui.label("A new program").classes("empty-title")
+        ui.label("Begin with an empty main.py, or with one of these.")
+        with ui.element("div").classes("examples"):
+            for example in EXAMPLES if find_folder() else ():
+                with ui.element("div").classes("example").props('role="button" tabindex="0"') as card:
+                    ui.label(example.title).classes("example-title")
+                    ui.label(example.about)
+                    card.on("click", lambda example=example: self._begin(example))
+                    card.on("keydown.enter", lambda example=example: self._begin(example))
+        make_button(
+            "An empty main.py", icon="add", act=lambda: self._create(["main.py", False]), css="main-button"
+        )
+
+    def _begin(self, example: Example) -> None:
+        with self.page.reporting():
+            copy_example(example, self.studio.workspace.root)
+            self.studio.look_now()
+            self.studio.session.entry = example.entry
+            self.page.refresh_entries()
+            self.open(example.first)
 
     def _draw_conflict(self, document: Open) -> None:
         self.notice.clear()
@@ -328,9 +365,15 @@ class CodeView:
             self._draw_document()
             return
         self._showing = (name, document.revision)
+        self.page.checks.look_at(name)
         if document.is_draft != was_draft:
             self.studio.tell_files()
         self.studio.tell_document(name, by=self.page)
+
+    def _asked(self, given: dict[str, Any]) -> None:
+        """Look up the name that was clicked with Ctrl."""
+        self.page.show("names")
+        self.page.names.ask(str(given["word"]), file=str(given["name"]), line=int(given["line"]))
 
     def save(self, name: str) -> None:
         """Write a document to disk."""
@@ -349,6 +392,24 @@ class CodeView:
             return
         if name == self.studio.session.active or name not in self.studio.documents.open:
             self._draw_document()
+
+    def findings_changed(self) -> None:
+        """Mark them in the editor and the tree."""
+        self.files.put(rows=self._make_rows())
+        name = self.studio.session.active
+        self.editor.run_method("setFindings", self._findings_of(name))
+
+    def _findings_of(self, name: str) -> list[dict[str, Any]]:
+        return [
+            {
+                "line": told.line,
+                "column": told.column,
+                "severity": told.severity,
+                "code": told.code,
+                "message": told.message,
+            }
+            for told in self.page.checks.findings.get(name, [])[:500]
+        ]
 
     # Runs
 
@@ -393,9 +454,29 @@ class CodeView:
                         act=lambda shown=shown: self.page.later(self._drop(shown)),
                     )
                     close.props('tabindex="-1"').on("click.stop", lambda: None)
+        self._draw_reports()
         self.run_state.set_text(describe_run(self.shown_run) if self.shown_run else "")
         is_running = self.shown_run is not None and self.shown_run.run.is_running
         self.page.stop_button.set_enabled(is_running)
+
+    def _draw_reports(self) -> None:
+        """Say what a live run has taken over from the last saves, and what it refused."""
+        shown = self.shown_run
+        is_live = shown is not None and shown.order.kind == "live"
+        self.reports.set_visibility(is_live)
+        self.reports.clear()
+        if shown is None or not is_live:
+            return
+        with self.reports:
+            if not shown.reports:
+                ui.label(
+                    "Live: save a file, and the running program follows."
+                    if shown.run.is_running
+                    else "Live: ended."
+                )
+            for report in shown.reports[-3:]:
+                text, css = describe_report(report, self.studio.workspace.find_name)
+                ui.label(text).classes(css)
 
     async def _drop(self, shown: Shown) -> None:
         await self.page.board.drop(shown)
@@ -416,3 +497,27 @@ def describe_run(shown: Shown) -> str:
     if shown.about:
         parts.append(shown.about)
     return " · ".join(parts)
+
+
+def describe_report(report: dict[str, Any], find_name: Callable[[str], str | None]) -> tuple[str, str]:
+    """Return what a live update did in a sentence, and how to colour it."""
+
+    def show(path: object) -> str:
+        return find_name(str(path)) or str(path)
+
+    if report.get("errors"):
+        error = report["errors"][0]
+        text = f"Refused, the program goes on as it was: {show(error.get('file'))}:{error.get('line')}: {error.get('kind')}: {error.get('text')}"
+        return text, "is-bad"
+    parts = [
+        f"{label} {', '.join(str(name) for name in names[:8])}"
+        for label, names in (
+            ("ran", report.get("ran")),
+            ("took over", report.get("patched")),
+            ("kept", report.get("kept")),
+        )
+        if isinstance(names, list) and names
+    ]
+    files = ", ".join(show(path) for path in report.get("changed", []))
+    took = f"{float(report.get('seconds', 0)) * 1000:.0f} ms"
+    return f"{files}: {'; '.join(parts) or 'nothing to run'} ({took})", "is-good"

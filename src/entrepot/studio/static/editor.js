@@ -111,7 +111,7 @@ export default {
         findings, light, hover, CM.EditorView.contentAttributes.of({ "aria-label": name || "editor" }),
         this.language = this.language || new CM.Compartment(), ...(isFixed || this.readonly ? [CM.EditorState.readOnly.of(true)] : []),
         CM.EditorView.updateListener.of((update) => this.changed(name, update)),
-        CM.EditorView.domEventHandlers({ click: (event, view) => this.clicked(event, view) }),
+        CM.EditorView.domEventHandlers({ mousedown: (event, view) => this.clicked(event, view) }),
       ].map((e) => (e instanceof CM.Compartment ? e.of([]) : e));
     },
     // Show a file. A revision that is not the one we have replaces the text.
@@ -175,7 +175,7 @@ export default {
     },
     clicked(event, view) {
       const pos = view.posAtCoords({ x: event.clientX, y: event.clientY });
-      if (pos === null || !view.state.selection.main.empty) return false;
+      if (pos === null || !(event.ctrlKey || event.metaKey)) return false;
       const line = view.state.doc.lineAt(pos);
       const at = pos - line.from;
       for (const match of line.text.matchAll(/[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*(\.[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)*/g)) {
@@ -183,7 +183,8 @@ export default {
           const rest = match[0].slice(at - match.index).indexOf(".");
           const word = rest < 0 ? match[0] : match[0].slice(0, at - match.index + rest);
           this.$emit("word", { name: this.name, word, line: line.number });
-          break;
+          event.preventDefault();
+          return true;
         }
       }
       return false;

@@ -1,0 +1,543 @@
+"""The record of a run as steps to go through, forward and back, and the picture that belongs to each.
+
+A step is one thing that Python does for an import, in the words of the language reference, chapter 5:
+the statement is reached, the module cache is asked, the path is searched, the module is found, compiled or
+taken from bytecode, entered in the module cache, executed, and bound to a name. Modules that are not the
+program's own are told in one step each.
+
+What a namespace holds at a step is worked out from the source: a module's top level has bound what
+stands above the line that it has reached; what the record saw at its end decides about conditions. So names
+that a module makes without writing them (`globals()[name] = ...`) appear when it ends.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from os.path import basename, dirname, isabs, relpath
+
+from entrepot.trace.records import Effect, Module, Record, Statement
+
+MOST_STEPS = 20_000
+MOST_BOXES = 12  # modules drawn with their namespaces: those touched last
+_PREFIX = "__main__"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a step does to the picture.
+
+    kind: "begin" (a module enters the cache and begins), "reach" (its top level has come to a line), "end" (it is
+    ready), "fail" (it left the cache again), "bind" (names are bound), "others" (so many foreign modules more).
+    """
+
+    kind: str
+    module: str
+    line: int = 0
+    names: tuple[tuple[str, str, str], ...] = ()  # name, kind, the module that it comes from
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step. kind: "start", "statement", "cached", "search", "found", "compile", "read", "cache", "execute",
+    "foreign", "finish", "bind", "output", "effect", "error" or "end". depth: of the imports around it.
+    file, line: what to light up in the source. searched: folders, for "search".
+    """
+
+    kind: str
+    text: str
+    module: str
+    file: str
+    line: int
+    depth: int
+    changes: tuple[Change, ...] = ()
+    searched: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A name that a line of a module's top level binds. kind: "function", "class", "variable" or "import"."""
+
+    line: int
+    name: str
+    kind: str
+
+
+@dataclass
+class Steps:
+    """All steps of a record, and what is needed to draw the picture at any of them."""
+
+    steps: list[Step]
+    preloaded: int
+    definitions: dict[str, list[Definition]] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    final: dict[str, frozenset[str]] = field(default_factory=dict)
+    is_cut: bool = False
+
+    def draw(self, number: int) -> dict[str, object]:
+        """Return the picture after a step, as a value for `static/picture.js`."""
+        drawing = _Drawing(self)
+        for step in self.steps[:number]:
+            drawing.take(step)
+        drawing.forget_news()
+        drawing.take(self.steps[number])
+        return drawing.result(self.steps[number])
+
+
+def make_steps(record: Record, main: str, is_own: Callable[[str], bool], read: Callable[[str], str]) -> Steps:
+    """Return the steps of a record.
+
+    Args:
+        record: of a run.
+        main: the path of the file that was run as `__main__` ("" where it is not known).
+        is_own: whether a path is one of the program's own files.
+        read: returns a file's text; raises OSError or ValueError where there is none.
+    """
+    return _Teller(record, main, is_own, read).tell()
+
+
+class _Teller:
+    def __init__(
+        self, record: Record, main: str, is_own: Callable[[str], bool], read: Callable[[str], str]
+    ) -> None:
+        self.record = record
+        self.main = main or next((s.file for s in record.statements if s.importer == _PREFIX), "")
+        self.is_own = is_own
+        self.read = read
+        self.by_statement: dict[int, list[Module]] = {}
+        for module in record.modules:
+            self.by_statement.setdefault(module.statement, []).append(module)
+        self.files = {module.name: module.origin for module in record.modules if is_own(module.origin)}
+        self.files[_PREFIX] = self.main
+
+    def tell(self) -> Steps:
+        record = self.record
+        told = Steps([], len(record.preloaded), files=self.files)
+        for name, file in self.files.items():
+            told.definitions[name] = self.read_definitions(file)
+        for module in record.modules:
+            if module.name in self.files and not module.error:
+                names = (*module.functions, *module.classes, *module.variables, *module.imported)
+                told.final[module.name] = frozenset(names)
+        told.steps += islice(self.steps(), MOST_STEPS + 1)
+        told.is_cut = len(told.steps) > MOST_STEPS
+        del told.steps[MOST_STEPS:]
+        return told
+
+    def read_definitions(self, file: str) -> list[Definition]:
+        try:
+            tree = ast.parse(self.read(file))
+        except (OSError, ValueError, SyntaxError):
+            return []
+        return sorted(find_definitions(tree.body), key=lambda found: found.line)
+
+    def steps(self) -> Iterator[Step]:
+        record = self.record
+        yield Step(
+            "start",
+            f"Python {record.python} starts. {len(record.preloaded)} modules are in the module cache already. "
+            f"It runs {self.show(self.main) or ' '.join(record.command)} as the module __main__.",
+            _PREFIX, self.main, 1, 0, (Change("begin", _PREFIX),),
+        )  # fmt: skip
+        for event in self.order_events():
+            yield from event()
+        yield from self.end()
+
+    def order_events(self) -> Iterator[Callable[[], Iterator[Step]]]:
+        """Yield what happened, in order: statements begin, modules begin and end inside them, statements end."""
+        events: list[tuple[float, int, int, Callable[[], Iterator[Step]]]] = []
+        for statement in self.record.statements:
+            if not self.is_own(statement.file):
+                continue
+            ends = statement.at_s + statement.wall_s
+            depth = statement.depth
+            if statement.is_cached:
+                # It took no time: what begins and ends at once would be out of order.
+                events.append((statement.at_s, 3, depth, lambda s=statement: self.answer(s)))  # type: ignore[misc]
+                continue
+            events.append((statement.at_s, 3, depth, lambda s=statement: self.begin(s)))  # type: ignore[misc]
+            for module in self.by_statement.get(statement.number, []):
+                if not self.is_own(module.origin) and module.origin:
+                    continue
+                events.append((module.at_s, 4, depth, lambda m=module, s=statement: self.begin_module(m, s)))  # type: ignore[misc]
+                if not module.error:
+                    at = min(module.at_s + module.wall_s, ends)
+                    events.append((at, 0, -depth, lambda m=module, s=statement: self.end_module(m, s)))  # type: ignore[misc]
+            events.append((ends, 1, -depth, lambda s=statement: self.bind(s)))  # type: ignore[misc]
+        # That bytecode is kept is told where the module is compiled.
+        effects = [e for e in self.record.effects if self.is_own(e.file) and "__pycache__" not in e.what]
+        events += [(effect.at_s, 2, 0, lambda e=effect: self.effect(e)) for effect in effects]  # type: ignore[misc]
+        events.sort(key=lambda event: event[:3])
+        for event in events:
+            yield event[3]
+
+    def begin(self, statement: Statement) -> Iterator[Step]:
+        where = f"{self.show(statement.file)} line {statement.line}"
+        if statement.function:
+            where += f", in {statement.function}()"
+        written = self.line_of(statement.file, statement.line) or f"import {statement.asked}"
+        reach = () if statement.function else (Change("reach", statement.importer, statement.line),)
+        yield Step("statement", f"{where}: {written}", statement.importer, statement.file, statement.line,
+                   statement.depth, reach)  # fmt: skip
+        if statement.is_cached:
+            return
+        foreign = [
+            m for m in self.by_statement.get(statement.number, []) if m.origin and not self.is_own(m.origin)
+        ]
+        if foreign:
+            inside = self.count_below(foreign)
+            more = (
+                f", and {inside} more that {'it needs' if len(foreign) == 1 else 'they need'}"
+                if inside
+                else ""
+            )
+            names = ", ".join(m.name for m in foreign) + (" is" if len(foreign) == 1 else " are")
+            place = _describe_place(foreign[0].origin)
+            yield Step("foreign", f"{names} not in the module cache: found in {place}, and run{more}.",
+                       statement.importer, statement.file, statement.line, statement.depth + 1,
+                       (Change("others", "", count=len(foreign) + inside),))  # fmt: skip
+
+    def answer(self, statement: Statement) -> Iterator[Step]:
+        yield from self.begin(statement)
+        yield Step("cached", f"{self.base(statement)} is in the module cache already: nothing is run again.",
+                   statement.importer, statement.file, statement.line, statement.depth)  # fmt: skip
+        yield from self.bind(statement)
+
+    def base(self, statement: Statement) -> str:
+        """Return the absolute name of the module that a statement names (language reference 5.7)."""
+        dots = len(statement.asked) - len(statement.asked.lstrip("."))
+        if not dots:
+            return statement.asked
+        package = statement.importer
+        if basename(self.files.get(package, "")) != "__init__.py":
+            package = package.rpartition(".")[0]
+        for _ in range(dots - 1):
+            package = package.rpartition(".")[0]
+        rest = statement.asked[dots:]
+        return f"{package}.{rest}" if package and rest else package or rest
+
+    def count_below(self, modules: list[Module]) -> int:
+        began, ended = modules[0].at_s, max(m.at_s + m.wall_s for m in modules)
+        known = {m.name for m in modules}
+        return sum(
+            began <= m.at_s <= ended and m.name not in known and not self.is_own(m.origin)
+            for m in self.record.modules
+        )
+
+    def begin_module(self, module: Module, statement: Statement) -> Iterator[Step]:
+        depth = statement.depth + 1
+        name, place = module.name, (statement.file, statement.line)
+        folders = tuple(dict.fromkeys(self.show(folder) or "." for folder in module.searched))
+        where = ", ".join(folders[:4]) + (f" and {len(folders) - 4} more" if len(folders) > 4 else "")
+        yield Step("search", f"{name} is not in the module cache. The path is searched" + (f": {where}." if where else "."),
+                   statement.importer, *place, depth, (), folders)  # fmt: skip
+        if module.error and not module.origin:
+            yield Step("error", f"{name} was not found: {module.error}", statement.importer, *place, depth)
+            return
+        found = (
+            self.show(module.origin)
+            if isabs(module.origin)
+            else module.origin or "a folder without __init__.py"
+        )
+        yield Step("found", f"Found: {found}.", name, *place, depth)
+        if module.bytecode == "compiled":
+            reason = {"missing": "there is no bytecode of it yet", "stale": "its bytecode is older than the source",
+                      "magic": "its bytecode is another Python's"}.get(module.reason, module.reason)  # fmt: skip
+            kept = ", and the bytecode is kept in __pycache__" if module.is_kept else ""
+            yield Step(
+                "compile", f"{found} is compiled, because {reason}{kept}.", name, module.origin, 1, depth
+            )
+        elif module.bytecode == "read":
+            yield Step(
+                "read", f"The bytecode of {found} is taken from __pycache__.", name, module.origin, 1, depth
+            )
+        yield Step("cache", f"A new, empty module {name} enters the module cache, before its code runs.",
+                   name, *place, depth, (Change("begin", name),))  # fmt: skip
+        yield Step("execute", f"Execution jumps to {found}: its code runs, in its own namespace.", name,
+                   module.origin, 1, depth)  # fmt: skip
+        if module.error:
+            yield Step("error", f"Running {name} ends in {module.error}. It leaves the module cache again.",
+                       name, module.origin, 1, depth, (Change("fail", name),))  # fmt: skip
+
+    def end_module(self, module: Module, statement: Statement) -> Iterator[Step]:
+        counts = [
+            _count(len(module.functions), "function"),
+            _count(len(module.classes), "class", "classes"),
+            _count(len(module.variables), "variable"),
+        ]
+        made = _join([count for count in counts if count])
+        holds = f"holds {made} of its own" if made else "holds no names of its own"
+        yield Step("finish", f"{module.name} has run to its end. Its namespace {holds}.", module.name,
+                   module.origin, 0, statement.depth + 1, (Change("end", module.name),))  # fmt: skip
+        parent, _, child = module.name.rpartition(".")
+        if parent in self.files:
+            yield Step("bind", f"The module is bound in its parent: {parent} has the name {child!r} now.", parent,
+                       statement.file, statement.line, statement.depth + 1,
+                       (Change("bind", parent, names=((child, "module", module.name),)),))  # fmt: skip
+
+    def bind(self, statement: Statement) -> Iterator[Step]:
+        importer = statement.importer
+        if statement.error:
+            place = f"{self.show(statement.file)} line {statement.line}"
+            yield Step("error", f"The import in {place} has failed: {statement.error}.", importer, statement.file, statement.line, statement.depth)  # fmt: skip
+            return
+        if statement.form in ("import_module", "reload", "__import__"):
+            return
+        written = self.line_of(statement.file, statement.line)
+        base = self.base(statement)
+        names = self.list_star(base) if statement.names == ("*",) else find_bound(statement, base, written)
+        back = (
+            ""
+            if statement.is_cached
+            else f"Execution goes back to {self.show(statement.file)} line {statement.line}: "
+        )
+        where = f"{statement.function}()" if statement.function else importer
+        if statement.names == ("*",):
+            text = f"every public name of {base} becomes a name of {where} too."
+        elif len(names) == 1:
+            text = f"the name {names[0][0]!r} of {where} is bound to " + (
+                f"the module {names[0][2]}."
+                if names[0][1] == "module"
+                else f"what {names[0][2]} has under that name."
+            )
+        else:
+            listed = ", ".join(repr(name) for name, _, _ in names)
+            text = f"the names {listed} of {where} are bound to what {base} has under them."
+        changes = () if statement.function else (Change("bind", importer, names=names),)
+        yield Step(
+            "bind", _capital(back + text), importer, statement.file, statement.line, statement.depth, changes
+        )
+
+    def list_star(self, base: str) -> tuple[tuple[str, str, str], ...]:
+        """Return what a star import brings: what `__all__` says where it is written out, else the public names."""
+        module = next((m for m in self.record.modules if m.name == base), None)
+        if module is None:
+            return ()
+        names = (*module.functions, *module.classes, *module.variables, *module.imported)
+        public = [name for name in names if not name.startswith("_")]
+        try:
+            tree = ast.parse(self.read(module.origin))
+            for node in tree.body:
+                if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+                    public = [str(name) for name in ast.literal_eval(node.value)]
+        except (OSError, ValueError, SyntaxError, TypeError):
+            pass
+        return tuple((name, "imported", base) for name in public)
+
+    def effect(self, effect: Effect) -> Iterator[Step]:
+        line = effect.top_line if effect.file != self.files.get(effect.module) else effect.line
+        reach = (
+            (Change("reach", effect.module or _PREFIX, line),) if line and effect.module in self.files else ()
+        )
+        where = f"{self.show(effect.file)} line {effect.line}"
+        if effect.kind == "output":
+            text = effect.what.rstrip("\n")
+            text = text if len(text) <= 160 else text[:159] + "…"
+            yield Step(
+                "output", f"{where} writes {text!r}.", effect.module, effect.file, effect.line, 0, reach
+            )
+        elif effect.kind in ("warning", "patch", "process", "thread", "socket", "wrote"):
+            yield Step("effect", f"{where}: {effect.kind} {effect.what[:160]}", effect.module, effect.file, effect.line,
+                       0, reach)  # fmt: skip
+
+    def end(self) -> Iterator[Step]:
+        failure = self.record.failure
+        if failure is not None:
+            places = [place for place in failure.places if self.is_own(place[0])] or list(failure.places)
+            file, line = (places[-1][0], places[-1][1]) if places else (self.main, 1)
+            yield Step("error", f"{failure.kind}: {failure.text}", _PREFIX, file, line, 0)
+        changes = () if failure is not None else (Change("end", _PREFIX),)
+        yield Step(
+            "end",
+            f"The program ends with exit status {self.record.status}.",
+            _PREFIX,
+            self.main,
+            0,
+            0,
+            changes,
+        )
+
+    def show(self, file: str) -> str:
+        """Return a path as a learner knows it: from the program's folder."""
+        folder = dirname(self.main)
+        if file == folder:
+            return "the program's folder"
+        if folder and file.startswith(folder + "/"):
+            return relpath(file, folder)
+        return file if not isabs(file) or not self.is_own(file) else basename(file)
+
+    def line_of(self, file: str, line: int) -> str:
+        try:
+            return self.read(file).splitlines()[line - 1].strip()
+        except (OSError, ValueError, IndexError):
+            return ""
+
+
+def find_bound(statement: Statement, base: str, written: str) -> tuple[tuple[str, str, str], ...]:
+    """Return what an import statement binds: name, kind, and the module that it leads to.
+
+    base: the module that it names; written: its line, which says what follows `as`: the record does not.
+    """
+    renamed: dict[str, str] = {}
+    try:
+        (node,) = ast.parse(written.rstrip("\\(, ") if written.endswith("(") else written).body[:1]
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            renamed = {alias.name: alias.asname for alias in node.names if alias.asname}
+    except (SyntaxError, ValueError):
+        pass
+    if statement.names:
+        return tuple(
+            (renamed.get(name, name), "module", f"{base}.{name}")
+            if f"{base}.{name}" in statement.modules
+            else (renamed.get(name, name), "imported", base)
+            for name in statement.names
+        )
+    if statement.asked in renamed:
+        return ((renamed[statement.asked], "module", statement.asked),)
+    top = statement.asked.partition(".")[0]
+    return ((top, "module", top),)
+
+
+def find_definitions(body: list[ast.stmt]) -> Iterator[Definition]:
+    """Yield what the statements of a top level bind, at the line where each has done so."""
+    for node in body:
+        line = node.end_lineno or node.lineno
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield Definition(line, node.name, "function")
+        elif isinstance(node, ast.ClassDef):
+            yield Definition(line, node.name, "class")
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            for alias in node.names:
+                yield Definition(line, alias.asname or alias.name.partition(".")[0], "import")
+        elif isinstance(node, ast.If | ast.For | ast.While | ast.With | ast.Try):
+            for name in ("body", "orelse", "finalbody"):
+                yield from find_definitions(getattr(node, name, []))
+            for handler in getattr(node, "handlers", []):
+                yield from find_definitions(handler.body)
+            if isinstance(node, ast.For):
+                yield from _find_stored(node.target)
+        else:
+            yield from _find_stored(node)
+
+
+def _find_stored(node: ast.AST) -> Iterator[Definition]:
+    for found in ast.walk(node):
+        if isinstance(found, ast.Name) and isinstance(found.ctx, ast.Store):
+            yield Definition(found.end_lineno or found.lineno, found.id, "variable")
+
+
+class _Drawing:
+    """The picture, kept up from step to step."""
+
+    def __init__(self, steps: Steps) -> None:
+        self.steps = steps
+        self.state: dict[str, str] = {}
+        self.rows: dict[str, dict[str, tuple[str, str]]] = {}
+        self.stack: list[str] = []
+        self.lines: dict[str, int] = {}
+        self.touched: dict[str, int] = {}
+        self.new: set[tuple[str, str]] = set()
+        self.others = 0
+        self.clock = 0
+
+    def forget_news(self) -> None:
+        self.new.clear()
+
+    def take(self, step: Step) -> None:
+        self.clock += 1
+        if step.line and step.module in self.state:
+            self.lines[step.module] = step.line
+        if step.module:
+            self.touched[step.module] = self.clock
+        for change in step.changes:
+            self.touched[change.module] = self.clock
+            getattr(self, f"_{change.kind}")(change)
+
+    def _begin(self, change: Change) -> None:
+        self.state[change.module] = "running"
+        self.rows.setdefault(change.module, {})
+        self.stack.append(change.module)
+        self.new.add((change.module, ""))
+
+    def _reach(self, change: Change) -> None:
+        for found in self.steps.definitions.get(change.module, []):
+            if found.line >= change.line:
+                break
+            self._put(change.module, found.name, found.kind)
+
+    def _put(self, module: str, name: str, kind: str, target: str = "") -> None:
+        rows = self.rows.setdefault(module, {})
+        final = self.steps.final.get(module)
+        # An import binds in a step of its own.
+        if kind == "import" or name.startswith("__") or (final is not None and name not in final):
+            return
+        if name not in rows:
+            self.new.add((module, name))
+        rows[name] = (kind, target)
+
+    def _end(self, change: Change) -> None:
+        self._reach(Change("reach", change.module, 1 << 30))
+        self.state[change.module] = "ready"
+        if change.module in self.stack:
+            self.stack.remove(change.module)
+
+    def _fail(self, change: Change) -> None:
+        self.state.pop(change.module, None)
+        self.rows.pop(change.module, None)
+        if change.module in self.stack:
+            self.stack.remove(change.module)
+
+    def _bind(self, change: Change) -> None:
+        for name, kind, target in change.names:
+            # `final` is of the end: a name may be deleted by then.
+            rows = self.rows.setdefault(change.module, {})
+            self.new.add((change.module, name))
+            rows[name] = (kind, target)
+
+    def _others(self, change: Change) -> None:
+        self.others += change.count
+
+    def result(self, step: Step) -> dict[str, object]:
+        shown = sorted(self.rows, key=lambda name: -self.touched.get(name, 0))[:MOST_BOXES]
+        boxes = [name for name in self.rows if name in shown]
+        return {
+            "stack": [{"module": name, "line": self.lines.get(name, 0)} for name in self.stack],
+            "preloaded": self.steps.preloaded,
+            "others": self.others,
+            "cache": [
+                {"name": name, "state": state, "is_new": (name, "") in self.new} for name, state in self.state.items()
+            ],
+            "modules": [
+                {
+                    "name": name, "file": basename(self.steps.files.get(name, "")), "state": self.state.get(name, ""),
+                    "is_lit": name == step.module, "is_new": (name, "") in self.new,
+                    "rows": [
+                        {"name": row, "kind": kind, "target": target, "is_new": (name, row) in self.new, "is_lit": False}
+                        for row, (kind, target) in self.rows[name].items()
+                    ],
+                }
+                for name in boxes
+            ],
+            "hidden": len(self.rows) - len(boxes),
+        }  # fmt: skip
+
+
+def _describe_place(origin: str) -> str:
+    if not isabs(origin):
+        return f"the interpreter itself ({origin})"
+    return "an installed package" if "site-packages" in origin else "the standard library"
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}" if number else ""
+
+
+def _join(words: list[str]) -> str:
+    return ", ".join(words[:-1]) + " and " + words[-1] if len(words) > 1 else "".join(words)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
