@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import textwrap
@@ -73,6 +74,40 @@ def test_watch_applies_a_save_to_the_running_program(draw: Callable[..., Path]):
 
     assert (first, out, process.returncode) == ("old\n", "new\n", 0)
     assert "lib" in err
+
+
+@pytest.mark.slow
+def test_watch_reports_to_a_file_for_programs(draw: Callable[..., Path]):
+    """Each save is a line of JSON there, and the terminal is the program's own."""
+    root = draw(
+        {
+            "lib.py": "def word(): return 'old'\n",
+            "main.py": """
+            import time, lib
+            print(lib.word(), flush=True)
+            end = time.monotonic() + 20
+            while lib.word() == 'old' and time.monotonic() < end:
+                time.sleep(0.02)
+        """,
+        }
+    )
+    reports = root.parent / "reports"
+    process = subprocess.Popen(
+        [sys.executable, "-B", "-m", "entrepot", "watch", "--reports", str(reports), str(root / "main.py")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(0.3)
+    (root / "lib.py").write_text("def word(): return 'new'\n")
+    _, err = process.communicate(timeout=30)
+
+    (report,) = [json.loads(line) for line in reports.read_text().splitlines()]
+    assert report["ok"]
+    assert report["patched"] == ["lib.word"]
+    assert err == ""
 
 
 @pytest.mark.slow

@@ -120,11 +120,17 @@ class Browser(Chromium):
 
     def click(self, name: str, within: str = "body", *, button: str = "left") -> None:
         """Click what has this text or label, once it is there."""
-        self.press_at(*self.wait(lambda: self.find(name, within)), button=button)
+        self.press_at(*self.wait(lambda: self.resting(lambda: self.find(name, within))), button=button)
 
     def click_on(self, selector: str) -> None:
         """Click the middle of the first element that matches."""
-        self.press_at(*self.wait(lambda: self.place(selector)))
+        self.press_at(*self.wait(lambda: self.resting(lambda: self.place(selector))))
+
+    def resting(self, look):
+        """Return a place once it does not move any more (dialogs and menus come in moving)."""
+        before = look()
+        time.sleep(0.04)
+        return before if before is not None and look() == before else None
 
     def place(self, selector: str) -> tuple[float, float] | None:
         """Return the middle of the first element that matches and can be seen."""
@@ -136,6 +142,26 @@ class Browser(Chromium):
             self.wait(lambda: self.find(name, within)), self.wait(lambda: self.find(target, onto))
         )
 
+    def view(self, name: str) -> None:
+        """Bring a view to the front."""
+        self.click(name, ".rail")
+        self.wait(lambda: name in self.text(".rail .is-front"))
+
+    def settle(self, seconds: float = 0.4) -> None:
+        """Give the page time to do what it should not do."""
+        time.sleep(seconds)
+
+    def fill(self, selector: str, text: str) -> None:
+        """Replace what a field holds."""
+        self.click_on(selector)
+        self.press("a", ctrl=True)
+        self.insert(text)
+        self.js("document.activeElement.dispatchEvent(new Event('change', { bubbles: true }))")
+
+    def word_place(self, word: str) -> tuple[float, float]:
+        """Return the middle of a word in the editor."""
+        return self.wait(lambda: self.js(_WORD, word))
+
     def write(self, text: str) -> None:
         """Replace what the editor shows by a text, as if pasted."""
         self.click_on(".cm-content")
@@ -144,7 +170,11 @@ class Browser(Chromium):
 
     def editor_text(self) -> str:
         """Return the lines of the editor that are drawn."""
-        return str(self.js("[...document.querySelectorAll('.cm-line')].map(e => e.textContent).join('\\n')"))
+        return str(
+            self.js(
+                "[...document.querySelectorAll('.panel.is-front .cm-line')].map(e => e.textContent).join('\\n')"
+            )
+        )
 
     def terminal_text(self) -> str:
         """Return what the terminal shows."""
@@ -167,6 +197,22 @@ _MIDDLE = """
     return [b.x + b.width / 2, b.y + b.height / 2];
 })
 """
+_WORD = """
+(() => {
+    for (const line of document.querySelectorAll('.panel.is-front .cm-line')) {
+        const walker = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);
+        while (walker.nextNode()) {
+            const at = walker.currentNode.data.indexOf(A);
+            if (at < 0) continue;
+            const range = document.createRange();
+            range.setStart(walker.currentNode, at);
+            range.setEnd(walker.currentNode, at + A.length);
+            const b = range.getBoundingClientRect();
+            return [b.x + b.width / 2, b.y + b.height / 2];
+        }
+    }
+    return null;
+})()"""
 _PLACE = _MIDDLE + "([...document.querySelectorAll(A)].find(e => e.getClientRects().length))"
 _FIND = (
     _MIDDLE

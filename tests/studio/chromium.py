@@ -59,15 +59,38 @@ class Chromium:
             self._process.kill()
             self._process.wait()
             raise
-        for domain in ("Page", "Runtime", "Network", "Log"):
-            self.call(f"{domain}.enable")
-        self.resize(*size)
+        self._size = size
+        self._prepare()
         if is_dark:
             self.call(
                 "Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}]
             )
 
     _session: str | None = None
+
+    def _prepare(self) -> None:
+        for domain in ("Page", "Runtime", "Network", "Log"):
+            self.call(f"{domain}.enable")
+        self.resize(*self._size)
+
+    def session(self) -> str | None:
+        """Return what stands for the page that is driven."""
+        return self._session
+
+    def use(self, session: str | None) -> None:
+        """Drive another page."""
+        self._session = session
+
+    def new_page(self, address: str) -> str | None:
+        """Open one more page and drive it; return what stands for it."""
+        self._session = None
+        target = self.call("Target.createTarget", url="about:blank", background=False)
+        self._session = self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)[
+            "sessionId"
+        ]
+        self._prepare()
+        self.go(address)
+        return self._session
 
     def _find_browser(self) -> str:
         file = Path(self._profile.name) / "DevToolsActivePort"
@@ -140,11 +163,19 @@ class Chromium:
             raise ScriptError(json.dumps(answer["exceptionDetails"])[:800])
         return answer["result"].get("value")
 
-    def press_at(self, x: float, y: float, *, button: str = "left", count: int = 1) -> None:
+    def press_at(self, x: float, y: float, *, button: str = "left", ctrl: bool = False) -> None:
         """Click at a place."""
         self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
         for kind in ("mousePressed", "mouseReleased"):
-            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button=button, clickCount=count)
+            self.call(
+                "Input.dispatchMouseEvent",
+                type=kind,
+                x=x,
+                y=y,
+                button=button,
+                clickCount=1,
+                modifiers=2 * ctrl,
+            )
 
     def drag_from_to(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         """Drag as HTML does: a mouse that moves with its button down, then what is carried."""
@@ -168,6 +199,12 @@ class Chromium:
             )
             if data is not None:
                 break
+        ends = time.monotonic() + 2
+        while data is None and time.monotonic() < ends:
+            self.js("1")
+            data = next(
+                (e["params"]["data"] for e in self._events if e["method"] == "Input.dragIntercepted"), None
+            )
         if data is not None:
             for kind in ("dragEnter", "dragOver", "drop"):
                 self.call("Input.dispatchDragEvent", type=kind, x=end[0], y=end[1], data=data)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from entrepot.errors import EntrepotError
 
+if TYPE_CHECKING:
+    from entrepot.live.report import Report
+
 SUMMARY = "run a program and apply each save to it while it runs"
-USAGE = "usage: entrepot watch [--on-refusal restart|keep|ask] SCRIPT | -m MODULE [ARGS...]"
+USAGE = "usage: entrepot watch [--on-refusal restart|keep|ask] [--reports FILE] SCRIPT | -m MODULE [ARGS...]"
 HELP = f"""{USAGE}
 
 Run a program in this interpreter and apply each save to it while it runs, whole or not at all.
@@ -17,34 +21,38 @@ Run a program in this interpreter and apply each save to it while it runs, whole
   --on-refusal keep      go on with the old program and wait for the next save (default)
   --on-refusal restart   start the program again
   --on-refusal ask       ask on the terminal
+  --reports FILE         add what each save did to FILE, a line of JSON each, instead of printing it
 """
 
 
 def main_argv(argv: Sequence[str]) -> int:
     """Run the program in this interpreter; returns its exit status."""
-    refusal, rest = "keep", list(argv)
+    refusal, reports, rest = "keep", "", list(argv)
     while rest and rest[0].startswith("--"):
         option = rest.pop(0)
         if option == "--help":
             print(HELP, end="")
             return 0
         name, has_value, value = option.partition("=")
-        if name != "--on-refusal" or not (has_value or rest):
+        if name not in ("--on-refusal", "--reports") or not (has_value or rest):
             print(f"{USAGE}\nentrepot watch: unknown option {option}", file=sys.stderr)
             return 2
-        refusal = value if has_value else rest.pop(0)
+        value = value if has_value else rest.pop(0)
+        if name == "--reports":
+            reports = value
+            continue
+        refusal = value
         if refusal not in ("restart", "keep", "ask"):
             print(f"{USAGE}\nentrepot watch: --on-refusal takes restart, keep or ask", file=sys.stderr)
             return 2
     if not rest or (rest[0] == "-m" and len(rest) < 2):
         print(USAGE, file=sys.stderr)
         return 2
-    return _run(rest, refusal, ["-m", "entrepot", "watch", *argv])
+    return _run(rest, refusal, reports, ["-m", "entrepot", "watch", *argv])
 
 
-def _run(rest: list[str], refusal: str, again: list[str]) -> int:
+def _run(rest: list[str], refusal: str, reports: str, again: list[str]) -> int:
     from entrepot.live import background, session
-    from entrepot.live.report import Report
 
     is_module = rest[0] == "-m"
     target = rest[1] if is_module else os.path.abspath(rest[0])
@@ -55,7 +63,10 @@ def _run(rest: list[str], refusal: str, again: list[str]) -> int:
     session.start([folder])
 
     def tell(report: Report) -> None:
-        print(f"entrepot: {report}", file=sys.stderr, flush=True)
+        if reports:
+            _append(reports, report)
+        else:
+            print(f"entrepot: {report}", file=sys.stderr, flush=True)
         if report.ok or refusal == "keep":
             return
         if refusal == "ask":
@@ -84,6 +95,20 @@ def _run(rest: list[str], refusal: str, again: list[str]) -> int:
         end()
         session.stop()
     return 0
+
+
+def _append(path: str, report: Report) -> None:
+    """Add a report to a file (or a pipe that somebody reads), in one write."""
+    import json
+    from dataclasses import asdict
+
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        print(f"entrepot watch: {path}: {error.strerror}", file=sys.stderr)
+        return
+    with open(handle, "wb", buffering=0) as file:
+        file.write(json.dumps(asdict(report)).encode() + b"\n")
 
 
 class NoProgram(EntrepotError):

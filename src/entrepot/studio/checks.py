@@ -85,12 +85,18 @@ class Checks:
             told = await self.analyst.ask(questions.survey, root, python, drafts if is_small else {})
             self.findings = {}
             for found in told:
+                # A program may do work: that is what its entry point is for.
+                if found.code == "EP601" and found.name == self.studio.session.entry:
+                    continue
                 self.findings.setdefault(found.name, []).append(found)
             self.is_known = True
         if not is_small:
             for name in set(drafts) if wanted is None else wanted & set(drafts):
                 kept = [found for found in self.findings.get(name, []) if found.code not in _LOCAL]
-                self.findings[name] = kept + await self.analyst.ask(questions.check_text, name, drafts[name])
+                alone = await self.analyst.ask(questions.check_text, name, drafts[name])
+                self.findings[name] = kept + [
+                    found for found in alone if (found.code, name) != ("EP601", self.studio.session.entry)
+                ]
 
     def count(self, name: str) -> tuple[int, int]:
         """Return the numbers of errors and warnings in a file."""

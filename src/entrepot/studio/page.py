@@ -78,13 +78,13 @@ class StudioPage:
         ui.query("html").props("lang=en")
         self.dark = ui.dark_mode({"light": False, "dark": True}.get(self.studio.session.theme))
         self.code = CodeView(self)
-        self.steps = StepsView(self)
+        self.steps_view = StepsView(self)
         self.names = NamesView(self)
         self.graph = GraphView(self)
         self.findings = FindingsView(self)
         self.organise = OrganiseView(self)
         self.views = {
-            "code": self.code, "steps": self.steps, "names": self.names, "graph": self.graph,
+            "code": self.code, "steps": self.steps_view, "names": self.names, "graph": self.graph,
             "findings": self.findings, "organise": self.organise,
         }  # fmt: skip
         with ui.element("div").classes("studio"):
@@ -105,10 +105,15 @@ class StudioPage:
         self.studio.listeners.append(self.sources_changed)
         self.client.on_delete(self._leave)
         await self.client.connected(timeout=30)
-        self.owner = self.client.tab_id or self.client.id
-        self.board.arrive(self.owner)
+        self._arrive()
         self.code.attach_runs()
         await self.refresh_undo()
+
+    def _arrive(self) -> None:
+        """Note which browser tab this is: a reload is the same one. A click may come before `connected` returns."""
+        if not self.owner:
+            self.owner = self.client.tab_id or self.client.id
+            self.board.arrive(self.owner)
 
     def _leave(self) -> None:
         if self in self.studio.pages:
@@ -192,11 +197,7 @@ class StudioPage:
 
     def show(self, key: str) -> None:
         """Bring a view to the front."""
-        view = self.views[key]
-        if key not in self._built:
-            self._built.add(key)
-            with self._panels[key]:
-                view.build()
+        self._build_view(key)
         for name, panel in self._panels.items():
             panel.classes(add="is-front" if name == key else "", remove="" if name == key else "is-front")
             self._rail[name].classes(
@@ -204,7 +205,13 @@ class StudioPage:
             )
             self._rail[name].props(f"aria-current={'page' if name == key else 'false'}")
         self.studio.session.view = key
-        view.shown()
+        self.views[key].shown()
+
+    def _build_view(self, key: str) -> None:
+        if key not in self._built:
+            self._built.add(key)
+            with self._panels[key]:
+                self.views[key].build()
 
     def say(self, text: str, *, kind: str = "info") -> None:
         """Show a short notice. kind: "info", "good" or "bad"."""
@@ -257,7 +264,7 @@ class StudioPage:
 
     async def ask(self, question: str, *, yes: str, no: str = "Cancel", danger: bool = False) -> bool:
         """Ask something in a dialog."""
-        with self.client, ui.dialog() as dialog, ui.card().classes("ask"):
+        with self.client, ui.dialog().props("transition-duration=120") as dialog, ui.card().classes("ask"):
             ui.label(question).classes("question")
             with ui.element("div").classes("answers"):
                 make_button(no, act=lambda: dialog.submit(False))
@@ -276,6 +283,7 @@ class StudioPage:
         if not entry:
             self.say("There is nothing to run yet: make a main.py first.")
             return
+        self._arrive()
         with self.reporting():
             self.studio.documents.save_all()
             self.studio.look_now()
@@ -283,6 +291,9 @@ class StudioPage:
             arguments = parse_arguments(self.studio.session.arguments)
             shown = self.board.start(self.owner, kind, entry, arguments, size=self.code.terminal_size)
             shown.then = then
+            if "steps" not in self._built:
+                # A record that is read needs its place.
+                self._build_view("steps")
             self.show("code")
             self.code.show_run(shown)
 

@@ -15,7 +15,7 @@ from entrepot.program.graph import find_components, invert
 from entrepot.studio.questions import Chart
 
 WIDTH, HEIGHT = 150, 34
-GAP_X, GAP_Y, GAP_ROW = 22, 64, 10
+GAP_X, GAP_Y = 22, 70
 MOST_BOXES = 3000
 _SWEEPS = 6
 
@@ -176,6 +176,8 @@ def _order(rows: list[list[int]], graph: list[list[int]]) -> None:
 
 def _place(level: Level, rows: list[list[int]], alone: list[int]) -> None:
     widest = max(6, min(16, round((len(level.boxes) * 2.2) ** 0.5)))
+    # A row that is broken has arrows between its parts; in a crowd they are not followed by eye.
+    gap = 40 if len(level.boxes) <= 80 else 12
     y = 0.0
     for row in rows:
         for start in range(0, len(row), widest):
@@ -184,12 +186,12 @@ def _place(level: Level, rows: list[list[int]], alone: list[int]) -> None:
             for at, number in enumerate(part):
                 level.boxes[number].x = left + at * (WIDTH + GAP_X)
                 level.boxes[number].y = y
-            y += HEIGHT + GAP_ROW
-        y += GAP_Y - GAP_ROW
+            y += HEIGHT + gap
+        y += max(0, GAP_Y - gap)
     for start in range(0, len(alone), widest):
         part = alone[start : start + widest]
         left = -(len(part) - 1) / 2 * (WIDTH + GAP_X)
         for at, number in enumerate(part):
             level.boxes[number].x = left + at * (WIDTH + GAP_X)
             level.boxes[number].y = y
-        y += HEIGHT + GAP_ROW
+        y += HEIGHT + 12

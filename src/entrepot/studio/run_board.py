@@ -218,8 +218,8 @@ class RunBoard:
 def describe_warmth(answer: dict[str, Any]) -> str:
     """Return what `entrepot why` says in a few words."""
     state, reused = answer.get("state"), answer.get("reused")
-    if state in ("warm", "base") and isinstance(reused, int):
+    if state in ("warm", "base") and isinstance(reused, int) and reused:
         saved = answer.get("saved_s")
         more = f", {saved:.1f} s saved" if isinstance(saved, float) and saved >= 0.05 else ""
         return f"warm: {reused:,} {'module' if reused == 1 else 'modules'} reused{more}"
-    return "cold start" if state == "cold" else ""
+    return {"cold": "cold start", "warm": "warm", "base": "warm"}.get(str(state), "")

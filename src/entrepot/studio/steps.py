@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from os.path import basename, dirname, isabs, relpath
 
+from entrepot.trace.explain import explain
 from entrepot.trace.records import Effect, Module, Record, Statement
 
 MOST_STEPS = 20_000
@@ -43,7 +44,7 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class Step:
     """One step. kind: "start", "statement", "cached", "search", "found", "compile", "read", "cache", "execute",
-    "foreign", "finish", "bind", "output", "effect", "error" or "end". depth: of the imports around it.
+    "foreign", "finish", "bind", "output", "effect", "error", "explain" or "end". depth: of the imports around it.
     file, line: what to light up in the source. searched: folders, for "search".
     """
 
@@ -282,7 +283,8 @@ class _Teller:
         importer = statement.importer
         if statement.error:
             place = f"{self.show(statement.file)} line {statement.line}"
-            yield Step("error", f"The import in {place} has failed: {statement.error}.", importer, statement.file, statement.line, statement.depth)  # fmt: skip
+            yield Step("error", f"The import in {place} has failed: {statement.error}.", importer,
+                       statement.file, statement.line, statement.depth)  # fmt: skip
             return
         if statement.form in ("import_module", "reload", "__import__"):
             return
@@ -349,6 +351,9 @@ class _Teller:
             places = [place for place in failure.places if self.is_own(place[0])] or list(failure.places)
             file, line = (places[-1][0], places[-1][1]) if places else (self.main, 1)
             yield Step("error", f"{failure.kind}: {failure.text}", _PREFIX, file, line, 0)
+            explanation = explain(self.record)
+            if explanation:
+                yield Step("explain", " ".join(explanation.split()), _PREFIX, file, line, 0)
         changes = () if failure is not None else (Change("end", _PREFIX),)
         yield Step(
             "end",

@@ -96,6 +96,10 @@ class CodeView:
                     ui.element("div").classes("tabs run-tabs").props('role="tablist" aria-label="Runs"')
                 )
                 ui.element("div").classes("space")
+                self.explain = make_button(
+                    "Explain", icon="help_outline", tip="Run it once more, watched, and say what went wrong",
+                    act=lambda: self.page.steps_view.explain(), css="explain",
+                )  # fmt: skip
                 self.run_state = ui.label("").classes("run-state")
             self.reports = ui.element("div").classes("reports").props('role="log" aria-label="Live updates"')
             self.reports.set_visibility(False)
@@ -458,6 +462,8 @@ class CodeView:
         self.run_state.set_text(describe_run(self.shown_run) if self.shown_run else "")
         is_running = self.shown_run is not None and self.shown_run.run.is_running
         self.page.stop_button.set_enabled(is_running)
+        failed = self.shown_run is not None and self.shown_run.run.status == 1
+        self.explain.set_visibility(failed)
 
     def _draw_reports(self) -> None:
         """Say what a live run has taken over from the last saves, and what it refused."""
@@ -507,8 +513,9 @@ def describe_report(report: dict[str, Any], find_name: Callable[[str], str | Non
 
     if report.get("errors"):
         error = report["errors"][0]
-        text = f"Refused, the program goes on as it was: {show(error.get('file'))}:{error.get('line')}: {error.get('kind')}: {error.get('text')}"
-        return text, "is-bad"
+        place = f"{show(error.get('file'))}:{error.get('line')}"
+        text = f"{place}: {error.get('kind')}: {error.get('text')}"
+        return f"Refused, the program goes on as it was. {text}", "is-bad"
     parts = [
         f"{label} {', '.join(str(name) for name in names[:8])}"
         for label, names in (

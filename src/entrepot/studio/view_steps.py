@@ -89,13 +89,17 @@ class StepsView:
 
     def record(self) -> None:
         """Run the program watched, in the terminal, and show its steps when it has ended."""
-        self.page.run("steps", then=self._recorded)
+        self.page.run("steps", then=lambda shown: self._recorded(shown, "start"))
 
-    def _recorded(self, shown: Shown) -> None:
-        self.page.later(self.read(shown.order.report, shown.order.entry))
+    def explain(self) -> None:
+        """The same, and show the step at which it failed."""
+        self.page.run("steps", then=lambda shown: self._recorded(shown, "explain"))
 
-    async def read(self, path: str, entry: str) -> None:
-        """Show the steps of a record in a file."""
+    def _recorded(self, shown: Shown, kind: str) -> None:
+        self.page.later(self.read(shown.order.report, shown.order.entry, kind))
+
+    async def read(self, path: str, entry: str, kind: str = "start") -> None:
+        """Show the steps of a record in a file, from the first of a kind."""
         async with self.page.busy("Reading the record…"):
             steps = await asyncio.to_thread(self._make, path, entry)
         if steps is None:
@@ -103,6 +107,9 @@ class StepsView:
             return
         self.put(steps)
         self.page.show("steps")
+        if kind != "start":
+            kinds = [step.kind for step in steps.steps]
+            self.go(kinds.index(kind) if kind in kinds else len(kinds) - 1)
 
     def _make(self, path: str, entry: str) -> Steps | None:
         root = self.studio.workspace.root

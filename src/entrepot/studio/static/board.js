@@ -18,7 +18,7 @@ export default {
             <i aria-hidden="true">{{ { function: 'f', class: 'C', variable: 'v' }[parts[name].kind] }}</i><span>{{ name }}</span>
             <small>{{ parts[name].end_line - parts[name].line + 1 }} {{ parts[name].end_line === parts[name].line ? 'line' : 'lines' }}</small>
           </li>
-          <li v-if="!column.parts.length" class="drop-here faint">Drag definitions here</li>
+          <li v-if="!column.parts.length" class="drop-here faint" data-name="drop-here">Drag definitions here</li>
         </ul>
       </section>
       <button class="board-more" @click="$emit('more')" @dragover.prevent @drop.prevent="$emit('more', dragged)">New module</button>

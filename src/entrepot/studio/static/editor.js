@@ -99,8 +99,18 @@ export default {
   mounted() {
     this.view = new CM.EditorView({ parent: this.$el });
     this.languages = {};
+    // Whatever is asked for next (Run, another view) is asked of the text as it is now: send it before.
+    this.before = () => this.flush();
+    for (const kind of ["pointerdown", "blur", "pagehide"]) window.addEventListener(kind, this.before, true);
+    this.keyed = (event) => { if (event.ctrlKey || event.metaKey || event.altKey) this.flush(); };
+    window.addEventListener("keydown", this.keyed, true);
   },
-  unmounted() { this.flush(); this.view.destroy(); },
+  unmounted() {
+    this.flush();
+    for (const kind of ["pointerdown", "blur", "pagehide"]) window.removeEventListener(kind, this.before, true);
+    window.removeEventListener("keydown", this.keyed, true);
+    this.view.destroy();
+  },
   methods: {
     extensions(name, isFixed) {
       const send = () => { this.$emit("save", name); return true; };

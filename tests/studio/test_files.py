@@ -1,0 +1,90 @@
+"""The tree of files in a browser: made, renamed, moved, deleted, put back; changed by others."""
+
+import pytest
+from browser import serving
+
+pytestmark = pytest.mark.slow
+
+
+def test_files_are_made_renamed_moved_and_deleted(arcade, home, browser):
+    """By button, by key and by dragging; what was deleted can be put back."""
+    with serving(arcade, home) as studio:
+        browser.open(studio.address)
+        browser.click("New file", ".side-head")
+        browser.wait(lambda: browser.js("document.activeElement.matches('.making input')"))
+        browser.type("tools/helper.py\n")
+        browser.wait(lambda: (arcade / "tools" / "helper.py").exists())
+        browser.click("tools/helper.py", ".files")
+        browser.press("F2")
+        browser.wait(lambda: browser.js("document.activeElement.matches('.name-field')"))
+        browser.press("a", ctrl=True)
+        browser.type("renamed.py\n")
+        browser.wait(lambda: (arcade / "tools" / "renamed.py").exists())
+        browser.wait_for_text("renamed.py", ".tabs")
+        browser.drag("inventory.py", "tools", within=".files", onto=".files")
+        browser.wait(lambda: (arcade / "tools" / "inventory.py").exists())
+        browser.click("tools/inventory.py", ".files")
+        browser.press("Delete")
+        browser.click("Delete", ".ask")
+        browser.wait(lambda: not (arcade / "tools" / "inventory.py").exists())
+        browser.click("Put it back", ".notice")
+        browser.wait(lambda: (arcade / "tools" / "inventory.py").exists())
+
+
+def test_a_change_by_another_editor_is_seen_and_never_overwritten(arcade, home, browser):
+    """Without a draft the new text is shown; with one, both texts are there until one is chosen."""
+    with serving(arcade, home) as studio:
+        browser.open(studio.address)
+        browser.click("main.py", ".files")
+        browser.wait(lambda: "import arcade" in browser.editor_text())
+        (arcade / "main.py").write_text("print('theirs, first')\n")
+        browser.wait(lambda: "theirs, first" in browser.editor_text())
+        browser.write("print('mine')\n")
+        (arcade / "main.py").write_text("print('theirs, second')\n")
+        browser.wait_for_text("was changed by another program", ".notice")
+        browser.click_on(".cm-content")
+        browser.press("s", ctrl=True)
+        browser.settle()
+        assert (arcade / "main.py").read_text() == "print('theirs, second')\n"
+        browser.click("Take theirs", ".notice")
+        browser.wait(lambda: "theirs, second" in browser.editor_text())
+        browser.write("print('mine again')\n")
+        (arcade / "main.py").write_text("print('theirs, third')\n")
+        browser.wait_for_text("was changed by another program", ".notice")
+        browser.click("Keep mine", ".notice")
+        browser.wait(lambda: (arcade / "main.py").read_text() == "print('mine again')\n")
+
+
+def test_names_and_texts_are_never_markup(arcade, home, browser):
+    """Neither a file's name nor its text nor what a program prints makes an element."""
+    bad = "<img src=x onerror=alert(1)>"
+    (arcade / f"{bad}.py").write_text(f"import {'x'}\n# {bad}\nprint({bad!r})\nraise ValueError({bad!r})\n")
+    (arcade / "main.py").write_text(
+        f"print({bad!r})\nprint('\\x1b]8;;javascript:alert(1)\\x07link\\x1b]8;;\\x07')\n"
+    )
+    with serving(arcade, home) as studio:
+        browser.open(studio.address)
+        browser.click("main.py", ".files")
+        browser.click("Run", ".runbar")
+        browser.wait_for_terminal(bad)
+        browser.click(bad, ".files")
+        browser.wait_for_text(bad, ".tabs")
+        for view in ("Findings", "Graph", "Organise", "Names", "Code"):
+            browser.view(view)
+            browser.settle()
+        assert browser.count("img[src=x]") == 0
+        assert browser.count(".xterm a[href^=javascript]") == 0
+        assert bad in browser.text(".files")
+
+
+def test_binary_and_huge_files_are_named(arcade, home, browser):
+    """Opened they are not."""
+    (arcade / "picture.bin").write_bytes(b"\x89PNG\0" * 100)
+    with open(arcade / "huge.csv", "wb") as file:
+        file.truncate(500_000_000)
+    with serving(arcade, home) as studio:
+        browser.open(studio.address)
+        browser.click("picture.bin", ".files")
+        browser.wait_for_text("It is not text")
+        browser.click("huge.csv", ".files")
+        browser.wait_for_text("It is too large for an editor")
