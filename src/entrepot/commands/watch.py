@@ -100,15 +100,19 @@ def _run(rest: list[str], refusal: str, reports: str, again: list[str]) -> int:
 def _append(path: str, report: Report) -> None:
     """Add a report to a file (or a pipe that somebody reads), in one write."""
     import json
-    from dataclasses import asdict
 
+    errors = [
+        {name: getattr(error, name) for name in ("file", "line", "module", "kind", "text")}
+        for error in report.errors
+    ]
+    text = json.dumps({**vars(report), "errors": errors})
     try:
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         print(f"entrepot watch: {path}: {error.strerror}", file=sys.stderr)
         return
     with open(handle, "wb", buffering=0) as file:
-        file.write(json.dumps(asdict(report)).encode() + b"\n")
+        file.write(text.encode() + b"\n")
 
 
 class NoProgram(EntrepotError):
