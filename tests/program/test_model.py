@@ -10,6 +10,7 @@ import sys
 import pytest
 
 import entrepot
+from entrepot.program import shares
 from entrepot.program.conditions import AT_IMPORT, Target
 from entrepot.program.graph import find_chains, find_closure, find_cycles, find_reached
 from entrepot.program.model import NoProgramError, Program
@@ -191,3 +192,47 @@ print(sorted(seen))
         and not any(program.names[t].startswith(b + ".") for t in graph[ids[a]])
     }  # fmt: skip
     assert not missing
+
+
+def test_edits_are_kept_beside_what_was_read(tmp_path, monkeypatch):
+    """A few edits write a small part of their own, later runs see them, and so does whoever asks for statements."""
+    monkeypatch.setenv("ENTREPOT_CACHE", str(tmp_path / "kept"))
+    tree = tmp_path / "tree"
+    (tree / "p").mkdir(parents=True)
+    (tree / "p" / "__init__.py").write_text("")
+    for name in "abc":
+        (tree / "p" / f"{name}.py").write_text("import json\n")
+    for path in tree.rglob("*.py"):  # too old to be in doubt
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    Program.read(tree)
+    graphs = list((tmp_path / "kept" / "program").glob("*.graph"))
+    before = graphs[0].read_bytes()
+
+    for text, expected in [("from . import b\n", ["p.b"]), ("from . import c\nimport p.b\n", ["p.c", "p.b"])]:
+        (tree / "p" / "a.py").write_text(text)
+        for _ in range(2):  # as it is edited, and as it is kept
+            program = Program.read(tree)
+            assert [arrow.imported for arrow in program.list_arrows()] == expected
+            assert [row.module for row in program.modules["p.b"].imports()] == ["json"]
+            assert program.raw.was_kept
+    assert graphs[0].read_bytes() == before
+
+    (tree / "p" / "d.py").write_text("import p.a\n")
+    assert {arrow.importer for arrow in Program.read(tree).list_arrows()} == {"p.a", "p.d"}
+
+
+def test_a_scanning_process_that_dies_costs_only_time(tmp_path, monkeypatch):
+    """Its files are scanned again by the one that waits for it."""
+    for number in range(300):
+        (tmp_path / f"m{number:03}.py").write_text(f"import m{(number + 1) % 300:03}\n")
+    parent = os.getpid()
+    scan = shares.scan_bytes
+
+    def die_in_a_child(*args, **kwargs):
+        if os.getpid() != parent:
+            os._exit(1)
+        return scan(*args, **kwargs)
+
+    monkeypatch.setattr(shares, "scan_bytes", die_in_a_child)
+    program = Program.read(tmp_path, is_kept=False, processes=3)
+    assert len(program.list_arrows()) == 300

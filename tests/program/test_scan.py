@@ -114,7 +114,7 @@ def test_lazy_imports_are_lazy():
 @pytest.mark.parametrize(
     "data",
     [b"import a\nx = (\nimport b\n", b"import a\n\0\n", b"\xff\nimport a\n", b"# coding: nonsense\nimport a\n",
-     b"(" * 5000 + b"\nimport a\nimport importlib\nimportlib.import_module(x)\n"],
+     b"import a\nx = f'{y", b"(" * 5000 + b"\nimport a\nimport importlib\nimportlib.import_module(x)\n"],
 )  # fmt: skip
 def test_a_broken_file_keeps_its_imports_and_tells_its_problem(data):
     """Broken input is a finding; what can be read is read."""

@@ -71,22 +71,27 @@ class Bindings:
 
 def read_bindings(tree: ast.Module, target: Target, *, has_globals: bool = True) -> Bindings:
     """Collect what the top level of a module binds. has_globals: some function may say `global`."""
-    reader = _Reader(target)
+    reader = BindingsReader(target)
     reader.has_globals = has_globals
     reader.read_body(tree.body, EAGER)
     return reader.found
 
 
-class _Reader:
+class BindingsReader:
+    """Collects bindings, from one tree or from those of several pieces of a file one after another."""
+
     def __init__(self, target: Target) -> None:
         self.target = target
         self.found = Bindings()
         self.has_globals = True
+        # Lines above the text of the tree.
+        self.above = 0
 
     def bind(self, name: str, kind: str, node: ast.AST, when: str, **fetched: object) -> None:
         line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
         end = getattr(node, "end_lineno", line) or line
-        binding = Binding(name, kind, line, column, end, when=when, **fetched)  # type: ignore[arg-type]
+        above = self.above
+        binding = Binding(name, kind, line + above, column, end + above, when=when, **fetched)  # type: ignore[arg-type]
         self.found.names.setdefault(name, []).append(binding)
 
     def read_body(self, body: list[ast.stmt], when: str) -> None:
@@ -111,7 +116,8 @@ class _Reader:
                 module = node.module or ""
                 for alias in node.names:
                     if alias.name == "*":
-                        self.found.stars.append((node.level, module, node.lineno, node.col_offset, when))
+                        place = (node.lineno + self.above, node.col_offset)
+                        self.found.stars.append((node.level, module, *place, when))
                         continue
                     self.bind(
                         alias.asname or alias.name, "import", alias, when,
@@ -157,7 +163,7 @@ class _Reader:
                     if isinstance(target, ast.Name) and target.id == "__all__":
                         self.found.all_names, self.found.all_from = [], []
                         self.found.is_all_known = True
-                        self.found.all_line = node.lineno
+                        self.found.all_line = node.lineno + self.above
                         self.add_all(node.value)
             case ast.AugAssign():
                 self.read_expression(node.value, when)
@@ -171,7 +177,7 @@ class _Reader:
                     self.read_expression(node.value, when)
                     self.read_target(node.target, node, when)
                     if isinstance(node.target, ast.Name) and node.target.id == "__all__":
-                        self.found.all_names, self.found.all_line = [], node.lineno
+                        self.found.all_names, self.found.all_line = [], node.lineno + self.above
                         self.add_all(node.value)
             case ast.Delete():
                 for target in node.targets:

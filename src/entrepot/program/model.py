@@ -27,9 +27,11 @@ from entrepot.errors import ProgramError
 from entrepot.program.bindings import Binding, Bindings
 from entrepot.program.collection import paused_collection
 from entrepot.program.conditions import AT_RUN, Target
+from entrepot.program.entry import read_entry
 from entrepot.program.finder import Finder, Location
 from entrepot.program.newer import Parsed, parse_tree
-from entrepot.program.reader import Raw, read_entry, read_module, read_tree
+from entrepot.program.raw import Raw, read_module
+from entrepot.program.reader import read_tree
 from entrepot.program.resolve import Resolver
 from entrepot.program.searchpath import SearchPath, find_roots, find_search_path
 from entrepot.program.source import Source, parse_source

@@ -87,6 +87,8 @@ def _rewrite_strings(out: list[str], text: str, strings: list[Token]) -> None:
         return
     first, last = strings[0], strings[-1]
     spans = [span for string in strings for span in string.fields]
+    if any(end >= len(text) for _, end in spans):
+        return  # a literal without an end: a mistake, not newer syntax
     keep = list(out)
     # Blanks must be ASCII and as wide in bytes, or the columns of what follows would move.
     for at in range(first.start, last.end):

@@ -32,7 +32,7 @@ class Modules(Protocol):
     def read_bytes(self, name: str) -> bytes:
         """Return the module's text, b"" where it has none."""
 
-    def read_bindings(self, name: str) -> Bindings:
+    def read_outline(self, name: str) -> Bindings:
         """Return what the module's top level binds."""
 
 
@@ -116,7 +116,7 @@ class Resolver:
         if b"__all__" not in self.modules.read_bytes(base):
             return []
         self.consulted.add(base)
-        bindings = self.modules.read_bindings(base)
+        bindings = self.modules.read_outline(base)
         names = bindings.all_names or []
         return [
             name for name in names if self.modules.has(f"{base}.{name}") and not self.binds(base, name)[0]
@@ -134,7 +134,7 @@ class Resolver:
         decided = (False, False)
         data = self.modules.read_bytes(package)
         if _mentions(data, name) or _STAR.search(data):
-            bindings = self.modules.read_bindings(package)
+            bindings = self.modules.read_outline(package)
             decided = self._decide(package, name, bindings, before_line)
         if before_line is None:
             self._decided[key] = decided
@@ -176,7 +176,7 @@ class Resolver:
         if module in _above or not self.modules.has(module):
             return None
         self.consulted.add(module)
-        bindings = self.modules.read_bindings(module)
+        bindings = self.modules.read_outline(module)
         above = _above | {module}
         if bindings.all_names is not None:
             names = set(bindings.all_names)

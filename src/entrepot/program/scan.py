@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
 from entrepot.program.broken import scan_broken
-from entrepot.program.calls import find_calls, mentions_calls
+from entrepot.program.calls import find_calls, list_call_lines, mentions_calls
 from entrepot.program.conditions import EAGER, LAZY, Target
 from entrepot.program.lexical import scan_lexically
 from entrepot.program.newer import parse_tree
-from entrepot.program.source import Source, SourceError, find_encoding, parse_source
+from entrepot.program.source import Source, SourceError, find_encoding, has_cookie, parse_source
 from entrepot.program.statements import Scan, scan_tree
 
 # Raised whenever a file could be scanned differently: what was kept by another version is not used.
 SCANNER_VERSION = 2
-
-_FIRST_LINES = re.compile(rb"\A[^\n]*\n?[^\n]*")
 
 
 def scan_bytes(data: bytes, path: str, target: Target, *, is_strict: bool = False) -> Scan:
@@ -39,7 +35,8 @@ def scan_bytes(data: bytes, path: str, target: Target, *, is_strict: bool = Fals
     except SyntaxError as error:
         problem = (error.lineno or 1, max(0, (error.offset or 1) - 1), f"syntax error: {error.msg}")
         return Scan(scan_broken(source, target).statements, (problem,))
-    found_scan = scan_tree(parsed.tree, target, has_calls=not data.isascii() or mentions_calls(data))
+    is_plain = data.isascii() and b"\r" not in data
+    found_scan = scan_tree(parsed.tree, target, call_lines=list_call_lines(data) if is_plain else None)
     if parsed.lazy_lines:
         return found_scan._replace(
             statements=tuple(
@@ -59,7 +56,7 @@ def scan_unparsed(data: bytes, target: Target) -> Scan | None:
         return None
     if not mentions_calls(data):
         return Scan(tuple(statements))
-    is_utf8 = data.isascii() or b"coding" not in _FIRST_LINES.match(data)[0]  # type: ignore[index]
+    is_utf8 = data.isascii() or not has_cookie(data)
     calls = find_calls(data, target) if is_utf8 else None
     if calls is None:
         return None
@@ -69,7 +66,7 @@ def scan_unparsed(data: bytes, target: Target) -> Scan | None:
 
 def _is_plain(data: bytes) -> bool:
     """Do the file's bytes decode as UTF-8, or is each of its ASCII bytes the character it seems?"""
-    if b"coding" in _FIRST_LINES.match(data)[0]:  # type: ignore[index]
+    if has_cookie(data):
         codec = _find_codec(data)
         if codec is None or codec not in ("utf-8", "ascii", "iso-8859-1", "iso8859-1"):
             return False

@@ -19,20 +19,25 @@ _CONTINUED = rb"\\\r?\n(?!" + _SPACE + IMPORT_WORD + b")"
 
 # Words without which a test is never known from its text.
 _TELLING = rb"(?:version_info|platform|TYPE_CHECKING|__name__|\bos\.name|\b(?:True|False|None)\b|implementation|maxsize)"
-# A test whose first operand is an unknown name, without a constant that could decide an `and` or `or`.
-_CONSTANT = rb"[\"'0-9]|\.\.\.|(?<![\w)\]}])\(\)"
-_OPAQUE = (
-    rb"[ \t]++(?:not[ \t]++)?+(?=[A-Za-z_])(?![A-Za-z]{0,2}[\"'])(?![^\n]*" + _TELLING + rb")"
-    rb"(?![^\n]*\b(?:and|or)\b[^\n]*(?:" + _CONSTANT + rb"))(?![^\n]*(?:" + _CONSTANT + rb")[^\n]*\b(?:and|or)\b)"
-)  # fmt: skip
-_IS_OPAQUE = re.compile(_OPAQUE + rb"[^\n]*+\Z")
-# Such a test whose header surely ends with its line.
-_OPAQUE_LINE = _OPAQUE + rb"(?![^\n]*\blambda\b)[^\n\[{]*+(?<=:)\r?\n"
+# How an operand begins that may be known: a constant, an empty tuple.
+_KNOWN = rb"[ \t(]*(?:[\"'0-9.+~)-]|[A-Za-z]{1,2}[\"'])"
+_IS_KNOWN = re.compile(rb"(?:\A|\b(?:and|or|not)\b)" + _KNOWN + b"|" + _TELLING)
+# A test with no such operand and no such word, and a header that surely ends with its line.
+_OPAQUE_LINE = (
+    rb"(?!"
+    + _KNOWN
+    + rb")(?![^\n]*\b(?:and|or|not)\b"
+    + _KNOWN
+    + rb")(?![^\n]*(?:"
+    + _TELLING
+    + rb"|\blambda\b))"
+    rb"[^\n\[{]*+(?<=:)\r?\n"
+)
 
 
 def is_opaque(test: bytes) -> bool:
-    """Is a test, on one line, one that may go either way whatever the target is?"""
-    return _IS_OPAQUE.match(test) is not None
+    """Is a test one that may go either way whatever the target is?"""
+    return b"\n" not in test and _IS_KNOWN.search(test) is None
 
 
 def _make_skip(stops: bytes, careful: bool) -> re.Pattern[bytes]:

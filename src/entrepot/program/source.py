@@ -33,6 +33,12 @@ _TEXT_NEWLINE = re.compile(r"\r\n|\r|\n")
 LARGEST_BYTES = 256 * 1024 * 1024
 
 
+def has_cookie(data: bytes) -> bool:
+    """May one of the first two lines name an encoding?"""
+    end = data.find(b"\n", data.find(b"\n") + 1)
+    return b"coding" in data[: end if end >= 0 else len(data)]
+
+
 class SourceError(ProgramError):
     """A file that Python could not take as source text.
 

@@ -45,12 +45,12 @@ class Scan(NamedTuple):
     unfollowed: tuple[tuple[int, int, str], ...] = ()
 
 
-def scan_tree(tree: ast.Module, target: Target, *, has_calls: bool = True) -> Scan:
+def scan_tree(tree: ast.Module, target: Target, *, call_lines: list[int] | None = None) -> Scan:
     """Collect the imports of a parsed file, in the order of the text.
 
-    has_calls: the text may hold calls that import, or change `__path__`.
+    call_lines: the lines on which calls that import, or changes of `__path__`, can stand; None for all.
     """
-    found = _Collector(target, has_calls=has_calls)
+    found = _Collector(target, call_lines)
     found.visit_body(tree.body, EAGER)
     if found.calls:
         found.add_calls()
@@ -61,9 +61,9 @@ def scan_tree(tree: ast.Module, target: Target, *, has_calls: bool = True) -> Sc
 class _Collector:
     """Walks statements (never into expressions, except for calls) and knows when each runs."""
 
-    def __init__(self, target: Target, *, has_calls: bool) -> None:
+    def __init__(self, target: Target, call_lines: list[int] | None) -> None:
         self.target = target
-        self.has_calls = has_calls
+        self.call_lines = call_lines
         self.statements: list[Statement] = []
         self.unfollowed: list[tuple[int, int, str]] = []
         self.calls: list[tuple[ast.Call, str, str]] = []
@@ -139,8 +139,16 @@ class _Collector:
 
     def look_for_calls(self, node: ast.AST, when: str) -> None:
         """Note calls of `import_module` and `__import__`, and changes of `__path__`."""
-        if not self.has_calls:
-            return
+        if self.call_lines is not None:
+            first, last = getattr(node, "lineno", None), getattr(node, "end_lineno", None)
+            if not self.call_lines:
+                return
+            if (
+                first is not None
+                and last is not None
+                and not any(first <= n <= last for n in self.call_lines)
+            ):
+                return
         # A stack of our own: expressions may be nested deeper than Python's.
         stack: list[tuple[ast.AST, str]] = [(node, when)]
         while stack:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from entrepot.program.finder import find_files
 
 _LEFT_OUT = frozenset({"__pycache__", "node_modules", "site-packages", "lost+found"})
+_SUFFIXES = (".py", ".so", ".pyd", ".pyc")
 # Above this, the tree is not a person's.
 DEEPEST = 60
 
@@ -57,15 +58,19 @@ def walk_tree(folder: str, roots: list[str]) -> Tree:
         except OSError as error:
             problems.append((here, 1, f"folder cannot be read: {error.strerror}"))
             continue
-        if here != folder and any(entry.name == "pyvenv.cfg" for entry in listing):
-            continue
         plain: list[os.DirEntry[str]] = []
         found_any = False
+        waiting = len(stack)
         for entry in listing:
             name = entry.name
-            if name.endswith((".py", ".so", ".pyd", ".pyc")):
-                plain.append(entry)
-            elif name[0] != "." and name not in _LEFT_OUT and "." not in name:
+            if "." in name:
+                if name.endswith(_SUFFIXES):
+                    plain.append(entry)
+                elif name == "pyvenv.cfg" and here != folder:  # a virtual environment
+                    del stack[waiting:]
+                    plain.clear()
+                    break
+            elif name not in _LEFT_OUT:
                 try:
                     is_folder = entry.is_dir()
                     is_link = is_folder and entry.is_symlink()

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from entrepot.program.conditions import AT_RUN, EAGER, Target
+from entrepot.program.entry import read_entry
 from entrepot.program.finder import Finder, Location
 from entrepot.program.model import Program
-from entrepot.program.reader import read_entry
 from entrepot.program.searchpath import SearchPath, find_search_path
 from entrepot.ship.contents import Entry, LeftOut, NoEntryError
 from entrepot.trace.records import Record

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import marshal
-import os
-import threading
 import time
 from typing import Any
 
 from entrepot.program import store
 from entrepot.program.model import Program
-from entrepot.program.reader import WORTH_A_PROCESS, read_module
+from entrepot.program.raw import read_module
+from entrepot.program.shares import share_out
 from entrepot.program.source import SourceError, parse_source
 from entrepot.program.tree import File
 from entrepot.survey.local import LOCAL_VERSION, Facts, read_facts
@@ -31,43 +29,15 @@ def read_all_facts(program: Program, *, is_kept: bool = True, processes: int = 2
         else:
             stale.append(file)
     if stale:
-        found.update(_read_in_parallel(program, stale, processes))
+        for rows in share_out(
+            stale, processes, lambda pieces: [_read_some(program, piece) for piece in pieces]
+        ):
+            found.update(rows)
         if is_kept:
             # A file edited in the very moment of reading must not be kept under its new time.
             young = {f.path for f in stale if f.mtime_ns > time.time_ns() - 2_000_000_000}
             store.write(key, "facts", {path: row for path, row in found.items() if path not in young})
     return {file.name: Facts(**found[file.path][1]) for file in files}
-
-
-def _read_in_parallel(program: Program, files: list[File], processes: int) -> dict[str, Any]:
-    if (
-        processes < 2
-        or len(files) < WORTH_A_PROCESS
-        or threading.active_count() > 1
-        or not hasattr(os, "fork")
-    ):
-        return _read_some(program, files)
-    half = files[1::2]
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if not pid:
-        try:
-            os.close(reading)
-            data = marshal.dumps(_read_some(program, half))
-            with os.fdopen(writing, "wb") as stream:
-                stream.write(data)
-        finally:
-            os._exit(0)
-    os.close(writing)
-    found = _read_some(program, files[::2])
-    with os.fdopen(reading, "rb") as stream:
-        data = stream.read()
-    os.waitpid(pid, 0)
-    try:
-        found.update(marshal.loads(data))
-    except (ValueError, EOFError, TypeError):
-        found.update(_read_some(program, half))  # it died: do its share
-    return found
 
 
 def _read_some(program: Program, files: list[File]) -> dict[str, Any]:
