@@ -52,12 +52,13 @@ def make_data(record: Record) -> dict[str, object]:
             group.append(entry)
     statements = {statement.number: statement for statement in record.statements}
     modules = []
+    parents = record.find_parents()
     for number, module in enumerate(record.modules):
         asked = statements.get(module.statement)
         modules.append(
             {
                 "name": module.name,
-                "parent": index.get(module.parent, -1) if module.parent else -1,
+                "parent": parents[number],
                 "depth": module.depth,
                 "at": round(module.at_s * 1e3, 3),
                 "wall": round(module.wall_s * 1e3, 3),

@@ -26,26 +26,48 @@ _LONGEST_OUTPUT = 200
 
 
 class _OpenModule:
-    """A module that has begun and not ended."""
+    """A module that has begun and not ended.
+
+    host: the module whose top level leads to it; its times are part of the host's. is_first: it is a package that is
+    imported before the module in it that was asked for, which lies below it and has not really begun yet.
+    """
 
     __slots__ = (
-        *("name", "index", "statement", "parent", "depth", "at", "cpu", "pages", "searched"),
+        *(
+            "name",
+            "index",
+            "statement",
+            "host",
+            "is_first",
+            "depth",
+            "began",
+            "at",
+            "cpu",
+            "pages",
+            "searched",
+        ),
         *("inner", "inner_cpu", "watched", "last_statement", "statement_depth"),
     )
 
-    def __init__(
-        self, name: str, index: int, statement: int, around: _OpenModule, event: Sequence[Any]
-    ) -> None:
+    def __init__(self, name: str, index: int, statement: int, host: _OpenModule | None) -> None:
         self.name = name
         self.index = index
         self.statement = statement
-        self.parent = around.name
-        self.depth: int = around.depth + 1
-        self.at, self.cpu, self.pages = event[3], event[4], event[5]
+        self.host = host
+        self.is_first = False
+        self.depth: int = -1 if host is None else host.depth + 1
+        self.statement_depth: int = (
+            0 if host is None else host.statement_depth + (statement != host.statement)
+        )
+        self.began = 0.0
         self.searched: list[str] = []
-        self.inner = self.inner_cpu = self.watched = 0.0
         self.last_statement = -1
-        self.statement_depth: int = around.statement_depth + (statement != around.statement)
+        self.begin(0.0, 0.0, 0)
+
+    def begin(self, at: float, cpu: float, pages: int) -> None:
+        """Count from here."""
+        self.at, self.cpu, self.pages = at, cpu, pages
+        self.inner = self.inner_cpu = self.watched = 0.0
 
 
 class _Reader:
@@ -63,6 +85,7 @@ class _Reader:
         self.ends: dict[int, float] = {}
         self.errors: dict[int, str] = {}
         self.modules: list[Module | None] = []
+        self.initialised: dict[str, float] = {}  # when
         self.effects: list[Effect] = []
         self.threads: dict[int, list[_OpenModule]] = {}
         self.is_complete = False
@@ -73,11 +96,7 @@ class _Reader:
         """Return a thread's open modules, outermost first, below a first one that stands for no module."""
         found = self.threads.get(thread)
         if found is None:
-            nothing = object.__new__(_OpenModule)
-            nothing.name, nothing.depth, nothing.statement, nothing.last_statement = "", -1, -1, -1
-            nothing.inner = nothing.inner_cpu = nothing.watched = 0.0
-            nothing.statement_depth = 0
-            found = self.threads[thread] = [nothing]
+            found = self.threads[thread] = [_OpenModule("", -1, -1, None)]
         return found
 
     def read(self, events: Sequence[Any]) -> None:
@@ -194,18 +213,20 @@ class _Reader:
     ) -> None:
         self.now, self.cpu = at, cpu
         opened = self.open_modules(thread)
-        around = opened[-1]
+        around = host = opened[-1]
         around.watched += at - entered
-        if caller is None:
-            number = around.last_statement
-        elif not caller:
+        is_first = caller == () and around.host is not None
+        if is_first:
+            host = around.host or around
             number = around.statement
-        else:
+        elif caller:
             number = self.add_call(around, name, caller) if caller[0] else -1
-        if number >= 0:
-            self.own_modules.setdefault(number, []).append(name)
-        event = ("B", thread, entered, at, cpu, pages)
-        opened.append(_OpenModule(name, len(self.modules), number, around, event))
+        else:
+            number = around.last_statement
+        begun = _OpenModule(name, len(self.modules), number, host)
+        begun.is_first, begun.began = is_first, at
+        begun.begin(at, cpu, pages)
+        opened.append(begun)
         self.modules.append(None)
 
     def read_F(self, thread: int, folder: str) -> None:
@@ -244,17 +265,28 @@ class _Reader:
         if len(opened) < 2:
             return
         ended = opened.pop()
-        around = opened[-1]
+        host = ended.host or opened[0]
         origin, loader, bytecode, is_kept, functions, classes, variables, imported = found
         wall = self.now - ended.at - ended.watched
         cpu = max(0.0, self.cpu - ended.cpu - ended.watched)
-        around.inner += wall
-        around.inner_cpu += cpu
-        around.watched += ended.watched + left - self.now
+        host.inner += wall
+        host.inner_cpu += cpu
+        host.watched += ended.watched + left - self.now
+        if ended.is_first:
+            # Only now does the module below it begin.
+            host.watched += opened[-1].watched
+            opened[-1].begin(left, self.cpu, pages)
+        if not error and self.initialised.get(ended.name, -1.0) > ended.began:
+            # Its package imported it by itself, so it was there when its turn came.
+            self.now = left
+            return
+        self.initialised[ended.name] = self.now
+        if ended.statement >= 0:
+            self.own_modules.setdefault(ended.statement, []).append(ended.name)
         self.modules[ended.index] = Module(
             name=ended.name,
             statement=ended.statement,
-            parent=ended.parent,
+            parent=host.name,
             depth=ended.depth,
             searched=tuple(ended.searched),
             origin=origin,
@@ -354,7 +386,7 @@ def read_record(data: bytes, command: Sequence[str], status: int, wall_s: float)
         wall_s=wall_s,
         preloaded=reader.preloaded,
         statements=tuple(reader.statements),
-        modules=tuple([module for module in reader.modules if module is not None]),
+        modules=tuple(sorted(filter(None, reader.modules), key=lambda module: module.at_s)),
         effects=tuple(reader.effects),
         failure=reader.failure,
         is_complete=reader.is_complete,

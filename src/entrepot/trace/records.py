@@ -9,7 +9,7 @@ is written in (`schema.json` beside this file).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 VERSION = 1
@@ -169,9 +169,17 @@ class Record(NamedTuple):
         record: Record = _from_mapping(Record, data)
         return record
 
-    def children_of(self, name: str) -> Iterator[Module]:
-        """Yield the modules whose initialisation began at a module's top level, in order."""
-        return (module for module in self.modules if module.parent == name)
+    def find_parents(self) -> list[int]:
+        """Return for each module the index of the one whose top level led to it, -1 where none did.
+
+        By index, because a name may be there twice: a module that failed is initialised again.
+        """
+        latest: dict[str, int] = {}
+        parents = []
+        for index, module in enumerate(self.modules):
+            parents.append(latest.get(module.parent, -1) if module.parent else -1)
+            latest[module.name] = index
+        return parents
 
     def get_module(self, name: str) -> Module:
         """Return a module's entry. Raises KeyError where it was not initialised in this run."""

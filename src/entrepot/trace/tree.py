@@ -65,18 +65,17 @@ def _head(record: Record, total_s: float) -> str:
 
 
 def _walk(record: Record, by_time: bool) -> Iterator[tuple[Module, int]]:
-    children: dict[str, list[Module]] = {}
-    for module in record.modules:
-        children.setdefault(module.parent, []).append(module)
+    children: dict[int, list[int]] = {}
+    for index, parent in enumerate(record.find_parents()):
+        children.setdefault(parent, []).append(index)
     if by_time:
         for group in children.values():
-            group.sort(key=lambda module: -module.wall_s)
-    stack = [(module, 0) for module in reversed(children.get("", []))]
+            group.sort(key=lambda index: -record.modules[index].wall_s)
+    stack = [(index, 0) for index in reversed(children.get(-1, []))]
     while stack:
-        module, indent = stack.pop()
-        yield module, indent
-        # A module that was initialised twice (it had failed) has its children below the first.
-        stack += [(child, indent + 1) for child in reversed(children.pop(module.name, []))]
+        index, indent = stack.pop()
+        yield record.modules[index], indent
+        stack += [(child, indent + 1) for child in reversed(children.get(index, []))]
 
 
 def _notes(module: Module) -> Iterator[str]:

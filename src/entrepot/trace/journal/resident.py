@@ -43,22 +43,9 @@ if TYPE_CHECKING:
 
 # How many fields an event has, its letter among them.
 WIDTHS = {
-    "A": 5,
-    "S": 10,
-    "!": 5,
-    "C": 5,
-    "B": 8,
-    "F": 3,
-    "E": 12,
-    "X": 9,
-    "D": 9,
-    "O": 8,
-    "U": 7,
-    "H": 7,
-    "T": 8,
-    "R": 3,
-    "Z": 2,
-}
+    "A": 5, "S": 10, "!": 5, "C": 5, "B": 8, "F": 3, "E": 12, "X": 9,
+    "D": 9, "O": 8, "U": 7, "H": 7, "T": 8, "R": 3, "Z": 2,
+}  # fmt: skip
 FLUSH_AT = 40_000  # fields: whoever adds an event looks whether it is time
 
 _MARK = b"\x9eJ"

@@ -4,12 +4,13 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const modules = data.modules;
 const view = document.getElementById("view");
 const detail = document.getElementById("detail");
-const ROW = 20;
+const ROW = 20, RULER = 26;
 
 let mode = "waterfall";
 let chosen = -1;
 let zoom = -1;
 let sortKey = "wall";
+let wanted = "", least = 0;
 let shown = modules.map((_, id) => id);
 let redraw = () => {};
 
@@ -49,6 +50,21 @@ document.getElementById("summary").textContent =
 
 // ---- a canvas that shows the part of a tall drawing that can be seen
 
+function isInside(id, around) {
+  for (let at = id; at >= 0; at = modules[at].parent) if (at === around) return true;
+  return around < 0;
+}
+
+function choosable() {
+  return mode === "waterfall" && zoom >= 0 ? shown.filter(id => isInside(id, zoom)) : shown;
+}
+
+function zoomTo(id) {
+  zoom = id;
+  view.scrollTop = 0;
+  draws[mode]();
+}
+
 function makeCanvas(height, draw, hit) {
   view.replaceChildren();
   const canvas = element("canvas");
@@ -77,29 +93,56 @@ function makeCanvas(height, draw, hit) {
     canvas.title = id === undefined ? "" : `${modules[id].name}\n${ms(modules[id].wall)}, own ${ms(modules[id].own)}`;
     canvas.style.cursor = id === undefined ? "default" : "pointer";
   });
+  canvas.addEventListener("dblclick", () => zoomTo(chosen));
+  canvas.addEventListener("contextmenu", event => { event.preventDefault(); zoomTo(zoom < 0 ? -1 : modules[zoom].parent); });
   redraw();
 }
 
 function drawWaterfall() {
-  const labelWidth = () => Math.min(420, Math.max(180, view.clientWidth * 0.38));
-  makeCanvas(() => shown.length * ROW + 8, (context, width, visible, top) => {
-    const left = labelWidth(), span = Math.max(1e-9, end - start), room = width - left - 70;
-    const first = Math.max(0, Math.floor(top / ROW)), last = Math.min(shown.length, Math.ceil((top + visible) / ROW));
-    for (let row = first; row < last; row++) {
-      const id = shown[row], module = modules[id], y = row * ROW - top;
-      if (id === chosen) { context.fillStyle = color("--chosen"); context.fillRect(0, y, width, ROW); }
-      context.fillStyle = module.error ? color("--bad") : color("--text");
-      const indent = 8 + Math.min(module.depth, 14) * 9;
-      context.fillText(cut(context, module.name, left - indent - 8), indent, y + ROW / 2);
-      const x = left + (module.at - start) / span * room;
-      context.fillStyle = color("--total");
-      context.fillRect(x, y + 4, Math.max(1, module.wall / span * room), ROW - 8);
-      context.fillStyle = color("--own");
-      context.fillRect(x, y + 4, Math.max(1, module.own / span * room), ROW - 8);
-      context.fillStyle = color("--soft");
-      context.fillText(ms(module.wall), Math.min(width - 66, x + module.wall / span * room + 5), y + ROW / 2);
-    }
-  }, (x, y) => shown[Math.floor(y / ROW)]);
+  const rows = choosable();
+  const from = zoom < 0 ? start : modules[zoom].at, until = zoom < 0 ? end : modules[zoom].at + modules[zoom].wall;
+  const span = Math.max(1e-6, until - from);
+  makeCanvas(() => RULER + rows.length * ROW + 8, (context, width, visible, top) => {
+    const left = Math.min(420, Math.max(180, width * 0.38)), room = width - left - 76;
+    const ticks = findTicks(span, room);
+    context.fillStyle = color("--line");
+    for (const tick of ticks) context.fillRect(Math.round(left + tick / span * room), RULER, 1, visible);
+    const first = Math.max(0, Math.floor((top - RULER) / ROW)), last = Math.min(rows.length, Math.ceil((top + visible) / ROW));
+    for (let row = first; row < last; row++) drawRow(context, rows[row], RULER + row * ROW - top, left, room, width, from, span);
+    drawRuler(context, ticks, span, left, room, width);
+  }, (x, y) => y - view.scrollTop < RULER ? undefined : rows[Math.floor((y - RULER) / ROW)]);
+}
+
+function drawRow(context, id, y, left, room, width, from, span) {
+  const module = modules[id];
+  if (id === chosen) { context.fillStyle = color("--chosen"); context.fillRect(0, y, width, ROW); }
+  context.fillStyle = module.error ? color("--bad") : color("--text");
+  const indent = 8 + Math.min(module.depth, 14) * 9;
+  context.fillText(cut(context, module.name, left - indent - 8), indent, y + ROW / 2);
+  const x = left + (module.at - from) / span * room;
+  context.fillStyle = color("--total");
+  context.fillRect(x, y + 4, Math.max(1, module.wall / span * room), ROW - 8);
+  context.fillStyle = color("--own");
+  context.fillRect(x, y + 4, Math.max(1, module.own / span * room), ROW - 8);
+  context.fillStyle = color("--soft");
+  context.fillText(ms(module.wall), Math.min(width - 70, x + module.wall / span * room + 5), y + ROW / 2);
+}
+
+function findTicks(span, room) {
+  const rough = span / Math.max(2, room / 90), power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * ([1, 2, 5].find(factor => factor * power >= rough) || 10);
+  const ticks = [];
+  for (let tick = 0; tick <= span; tick += step) ticks.push(tick);
+  return ticks;
+}
+
+function drawRuler(context, ticks, span, left, room, width) {
+  context.fillStyle = color("--raised");
+  context.fillRect(0, 0, width, RULER - 2);
+  context.fillStyle = color("--soft");
+  for (const tick of ticks) context.fillText(tick ? ms(tick) : "0", left + tick / span * room - 2, RULER / 2 - 1);
+  const where = zoom < 0 ? "full colour: own time" : `${cut(context, modules[zoom].name, left - 120)} · Backspace: up`;
+  context.fillText(where, 8, RULER / 2 - 1);
 }
 
 function drawIcicle() {
@@ -133,7 +176,7 @@ function drawIcicle() {
       }
       if (width_ > 34) {
         context.fillStyle = id === chosen || matches.has(id) ? color("--text") : share > 0.45 ? color("--ground") : color("--text");
-        context.fillText(cut(context, modules[id].name, width_ - 8), left + 4, y + 12);
+        context.fillText(shorten(context, modules[id].name, width_ - 8), left + 4, y + 12);
       }
     }
     drawCrumbs(context);
@@ -142,16 +185,13 @@ function drawIcicle() {
     const found = boxes.find(([, left, top, width]) => x >= left && x < left + width && y >= top && y < top + 24);
     return found && found[0];
   });
-  const canvas = view.querySelector("canvas");
-  canvas.addEventListener("dblclick", () => { zoom = chosen; redraw(); });
-  canvas.addEventListener("contextmenu", event => { event.preventDefault(); zoom = zoom < 0 ? -1 : modules[zoom].parent; redraw(); });
 }
 
 function drawCrumbs(context) {
   const path = [];
   for (let id = zoom; id >= 0; id = modules[id].parent) path.unshift(modules[id].name);
   context.fillStyle = color("--soft");
-  const text = path.length ? "all › " + path.join(" › ") + "   (Backspace: one up)" : "double-click, or Enter, to zoom into a module";
+  const text = path.length ? "all › " + path.join(" › ") + "   (Backspace: one up)" : "double-click, or Enter, to zoom into a module; the stronger the colour, the more of the time is its own";
   context.fillText(text, 8, 16);
 }
 
@@ -276,6 +316,14 @@ function drawTable() {
   view.append(table);
 }
 
+// In a narrow box the last part of a dotted name says most.
+function shorten(context, name, width) {
+  if (context.measureText(name).width <= width) return name;
+  const last = name.slice(name.lastIndexOf(".") + 1);
+  if (context.measureText(last).width <= width) return last;
+  return last.slice(0, Math.max(1, Math.floor(width / 7.3) - 1)) + "…";
+}
+
 function cut(context, text, width) {
   if (context.measureText(text).width <= width) return text;
   let length = Math.max(1, Math.floor(width / 7.3));
@@ -293,7 +341,33 @@ function list(title, items, make) {
   detail.append(made);
 }
 
+// What is worth a look while no module is chosen.
+function describeAll() {
+  detail.replaceChildren(element("h2", "The whole program"));
+  detail.append(element("p", "Choose a module: click it, or move with the arrow keys.", { class: "hint" }));
+  const slowest = modules.map((_, id) => id).sort((a, b) => modules[b].own - modules[a].own).slice(0, 10);
+  ranking("slowest, own time", slowest, id => ms(modules[id].own));
+  const failed = modules.map((_, id) => id).filter(id => modules[id].error);
+  ranking("ended in an error", failed, () => "");
+  for (const [kind, title] of [["output", "wrote output"], ["thread", "started threads"], ["process", "started processes"], ["socket", "used the network"], ["wrote", "wrote files"], ["patch", "replaced functions of others"]]) {
+    ranking(title, modules.map((_, id) => id).filter(id => modules[id].effects.some(effect => effect[0] === kind)), () => "");
+  }
+}
+
+function ranking(title, ids, value) {
+  if (!ids.length) return;
+  detail.append(element("h3", `${title} (${ids.length})`));
+  const made = element("ol");
+  for (const id of ids.slice(0, 30)) {
+    const entry = element("li");
+    entry.append(link(id), element("span", value(id), { class: "time" }));
+    made.append(entry);
+  }
+  detail.append(made);
+}
+
 function describe(id) {
+  if (id < 0) { describeAll(); return; }
   detail.replaceChildren();
   const module = modules[id];
   detail.append(element("h2", module.name));
@@ -331,8 +405,8 @@ function choose(id, reveal) {
   if (mode === "graph") drawGraph();
   else if (mode === "table") { const top = view.scrollTop; drawTable(); view.scrollTop = top; }
   if (reveal && mode === "waterfall") {
-    const row = shown.indexOf(id);
-    if (row >= 0 && (row * ROW < view.scrollTop || row * ROW > view.scrollTop + view.clientHeight - ROW)) view.scrollTop = row * ROW - view.clientHeight / 2;
+    const row = choosable().indexOf(id), y = row * ROW;
+    if (row >= 0 && (y < view.scrollTop || y > view.scrollTop + view.clientHeight - RULER - ROW)) view.scrollTop = y - view.clientHeight / 2;
   }
   redraw();
 }
@@ -347,24 +421,50 @@ function show(name) {
   draws[name]();
 }
 for (const name of Object.keys(draws)) document.getElementById("tab-" + name).addEventListener("click", () => show(name));
-document.getElementById("search").addEventListener("input", event => {
-  const wanted = event.target.value.trim().toLowerCase();
-  shown = modules.map((_, id) => id).filter(id => modules[id].name.toLowerCase().includes(wanted));
+function filter() {
+  shown = modules.map((_, id) => id).filter(id => modules[id].wall >= least && modules[id].name.toLowerCase().includes(wanted));
+  view.scrollTop = 0;
   draws[mode]();
-});
+}
+document.getElementById("search").addEventListener("input", event => { wanted = event.target.value.trim().toLowerCase(); filter(); });
+document.getElementById("least").addEventListener("change", event => { least = Number(event.target.value); filter(); });
 view.addEventListener("scroll", () => redraw());
 view.addEventListener("keydown", event => {
-  const row = shown.indexOf(chosen);
+  const rows = choosable(), row = rows.indexOf(chosen);
   const moves = { ArrowDown: 1, ArrowUp: -1, PageDown: 20, PageUp: -20 };
+  const zooms = mode === "icicle" || mode === "waterfall";
   if (event.key in moves && mode !== "graph") {
     event.preventDefault();
-    const next = shown[Math.min(shown.length - 1, Math.max(0, row + moves[event.key]))];
+    const next = rows[Math.min(rows.length - 1, Math.max(0, row + moves[event.key]))];
     if (next !== undefined) choose(next, true);
-  } else if (event.key === "Enter" && mode === "icicle") { zoom = chosen; redraw(); }
-  else if (event.key === "Backspace" && mode === "icicle") { zoom = zoom < 0 ? -1 : modules[zoom].parent; redraw(); }
-  else if (event.key === "Escape") { chosen = -1; zoom = -1; draws[mode](); }
+  } else if (event.key === "Enter" && zooms) zoomTo(chosen);
+  else if (event.key === "Backspace" && zooms) zoomTo(zoom < 0 ? -1 : modules[zoom].parent);
+  else if (event.key === "Escape") { chosen = -1; describe(-1); zoomTo(-1); }
 });
 addEventListener("resize", () => draws[mode]());
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draws[mode]());
-document.body.dataset.ready = "1";
+
+// ---- light and dark: as the system has it until somebody chooses, and then as chosen
+
+const preference = matchMedia("(prefers-color-scheme: dark)");
+const themeButton = document.getElementById("theme");
+// A browser may refuse to keep anything for a page that is a file: then it is kept until the page goes.
+let kept = null;
+try { kept = localStorage.getItem("entrepot-theme"); } catch { /* not kept */ }
+function applyTheme() {
+  const theme = kept || (preference.matches ? "dark" : "light");
+  document.documentElement.dataset.theme = theme;
+  themeButton.textContent = theme === "dark" ? "Light" : "Dark";
+  themeButton.setAttribute("aria-label", `Show the page ${theme === "dark" ? "light" : "dark"}`);
+}
+themeButton.addEventListener("click", () => {
+  kept = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+  try { localStorage.setItem("entrepot-theme", kept); } catch { /* not kept */ }
+  applyTheme();
+  draws[mode]();
+});
+preference.addEventListener("change", () => { applyTheme(); draws[mode](); });
+
+applyTheme();
+describe(-1);
 show(location.hash.slice(1) in draws ? location.hash.slice(1) : "waterfall");
+document.body.dataset.ready = "1";
