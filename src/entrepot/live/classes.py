@@ -507,13 +507,23 @@ def _leave_subclasses(made: type) -> None:
         gc.collect() if sys.getrefcount(made) < 8 else None
 
 
-def body_statements(unit_tree: ast.Module, qualname: str) -> dict[str, list[str]]:
-    """Return for each name that a class body binds the statements that bind it (position-free)."""
-    node: Any = unit_tree
+def find_class_nodes(tree: ast.Module, qualname: str) -> list[ast.ClassDef]:
+    """Return the class statements with this qualified name: several where branches have one each."""
+    nodes: list[ast.AST] = [tree]
     for part in qualname.split("."):
-        node = next((n for n in ast.walk(node) if isinstance(n, ast.ClassDef) and n.name == part), None)
-        if node is None:
-            return {}
+        nodes = [
+            n for node in nodes for n in ast.walk(node) if isinstance(n, ast.ClassDef) and n.name == part
+        ]
+    return [node for node in nodes if isinstance(node, ast.ClassDef)]
+
+
+def begins_at(node: ast.ClassDef, line: int) -> bool:
+    """Whether a class statement, with its decorators, begins on this line."""
+    return min([node.lineno, *(item.lineno for item in node.decorator_list)]) == line
+
+
+def body_statements(node: ast.ClassDef) -> dict[str, list[str]]:
+    """Return for each name that a class body binds the statements that bind it (position-free)."""
     found: dict[str, list[str]] = {}
     for statement in node.body:
         names = _bound_by(statement)

@@ -6,7 +6,7 @@ import gc
 import sys
 from types import CodeType, FunctionType
 
-from entrepot.live.codes import walk_codes
+from entrepot.live.codes import same_behaviour, walk_codes
 from entrepot.live.functions import (
     caches_around,
     find_functions,
@@ -67,7 +67,7 @@ def patch_codes(stage: Stage, functions: list[FunctionType], undo: UndoLog) -> N
             continue
         after = next((a for b, a in pairs if b == code), None)
         if after is None:
-            after = pairs[0][1] if len(pairs) == 1 and pairs[0][0].co_code == code.co_code else None
+            after = pairs[0][1] if len(pairs) == 1 and same_behaviour(pairs[0][0], code) else None
         if after is not None and after.co_freevars == code.co_freevars:
             set_code(function, after, undo)
 

@@ -219,12 +219,14 @@ class Facts:
             found.append(_reason(fact, chain, 1))
         value = self.namespace(module).get(chain[0])
         position = 1
-        while (
-            isinstance(value, ModuleType)
-            and value.__name__ in self.records
-            and self.records[value.__name__].module is value
-        ):
+        while isinstance(value, ModuleType):
             name = value.__name__
+            if name not in self.records or self.records[name].module is not value:
+                if position >= len(chain):
+                    break
+                value = value.__dict__.get(chain[position])  # a namespace package, or somebody else's
+                position += 1
+                continue
             if position >= len(chain):
                 found += [
                     Reason(f, chain, f.kind in (VALUE, GONE)) for (m, _), f in self.table.items() if m == name

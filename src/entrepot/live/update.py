@@ -18,7 +18,14 @@ from functools import partial
 from types import FunctionType, ModuleType
 
 from entrepot.live.attribution import assign_units
-from entrepot.live.classes import CannotChange, Merger, body_statements, names_read
+from entrepot.live.classes import (
+    CannotChange,
+    Merger,
+    begins_at,
+    body_statements,
+    find_class_nodes,
+    names_read,
+)
 from entrepot.live.commit import Commit
 from entrepot.live.containers import copy_of, differs
 from entrepot.live.diff import CODE, RUN, SAME, SIGNATURE, Step, plan_nothing, plan_steps
@@ -446,7 +453,8 @@ class Update:
                 return RUN
             if reason.fact.at_call and any(
                 reason.chain[0] in names_read(text)
-                for texts in body_statements(unit.tree, unit.name).values()
+                for node in find_class_nodes(unit.tree, unit.name)
+                for texts in body_statements(node).values()
                 for text in texts
                 if text.startswith(("Assign", "AnnAssign"))
             ):
@@ -574,6 +582,9 @@ class Update:
             self.facts.add(Fact(name, lost, GONE), before[lost])
         for bound in unit.binds - set(changed):
             self._note_shape(stage, bound)
+        for bound in contents.keys() - set(changed):
+            if bound not in emptied and bound in staged and differs(staged[bound], contents[bound]):
+                self.facts.add(Fact(name, bound, VALUE), staged[bound])  # `names += [...]`
         for bound in unit.binds if reasons and unit.kind == "assign" else ():
             value = staged.get(bound)
             if value is before.get(bound) and not is_data(value):  # the same things, which do something else
@@ -862,8 +873,11 @@ class Update:
         living = find_class(stage.record.namespace, stage.record.name, qualname)
         if living is None or unit is None or "<locals>" in qualname:
             return real(body, name, *bases, **keywords)
-        new = body_statements(unit.tree, qualname)
-        old = body_statements(self._step.old.tree, qualname) if self._step.old is not None else {}
+        line = body.__code__.co_firstlineno
+        new = body_statements(next(n for n in find_class_nodes(unit.tree, qualname) if begins_at(n, line)))
+        nodes = find_class_nodes(self._step.old.tree, qualname) if self._step.old is not None else []
+        # Where branches define the class, nobody knows which one made it: then nothing of it is taken for unchanged.
+        old = body_statements(nodes[0]) if len(nodes) == 1 else {}
         values = {a for a, texts in new.items() if texts[0].startswith(("Assign", "AnnAssign"))}
         renewed = {
             a
@@ -878,7 +892,7 @@ class Update:
         unchanged = values - renewed
         if "__eq__" in new and isinstance(living.__dict__.get("__hash__"), FunctionType):
             unchanged.discard("__hash__")
-        known = set(old) if old else set(new)
+        known = {a for node in nodes for a in body_statements(node)} or set(new)
         if self._step.old is not None and self._step.old.header != unit.header:
             known |= living.__dict__.keys()  # what the old decorators added goes with them
         if "Enum" not in type(living).__name__:
