@@ -15,7 +15,7 @@ import opcode
 from collections import deque
 from types import FunctionType, MethodType, ModuleType
 
-from entrepot.live.codes import Chain, walk_codes
+from entrepot.live.codes import ADDERS, CHANGERS, FILLERS, Chain, walk_codes
 from entrepot.live.containers import Entry
 from entrepot.live.statements import Mark, Unit
 
@@ -35,9 +35,6 @@ MOST_CELLS = (
 )
 NOBODY: Mark = ("", "", 0)
 _MISSING = object()
-_ADDERS = {"append", "add", "appendleft", "insert", "setdefault", "__setitem__"}
-_FILLERS = {"extend", "update", "extendleft", "__iadd__"}
-_CHANGERS = _ADDERS | _FILLERS | {"update", "heappush", "insort", "register", "setattr"}
 _STORES = [opcode.opmap[n] for n in ("STORE_SUBSCR", "BINARY_OP", "CALL_FUNCTION_EX") if n in opcode.opmap]
 _LOOKERS = {"get", "index", "count", "copy", "keys", "values", "items", "issubset", "issuperset", "union"}
 _QUIET_CALLS = {"len", "repr", "str", "sorted", "sum", "min", "max", "list", "tuple", "dict", "set", "frozenset", "any", "all",
@@ -240,14 +237,14 @@ class _Reader:
             return
         if isinstance(function, ast.Attribute):
             base = function.value
-            if function.attr in _ADDERS and node.args:
+            if function.attr in ADDERS and node.args:
                 key = node.args[0] if function.attr in ("setdefault", "__setitem__") else None
                 value = node.args[-1] if key is None or len(node.args) > 1 else None
                 said.actions.append(_Action(base, key, value, is_one=once))
-            elif function.attr in _FILLERS:
+            elif function.attr in FILLERS:
                 said.actions.append(_Action(base, None, None, is_one=False))
             if isinstance(self.value_of(base), list | dict | set | deque):
-                if function.attr not in _ADDERS | _FILLERS | _LOOKERS:
+                if function.attr not in ADDERS | FILLERS | _LOOKERS:
                     said.actions.append(_Action(base, None, None, is_one=False))
                 return
         said.called.append(function)
@@ -376,7 +373,7 @@ def _fills(value: Any, owner: Any, container: object, depth: int = 0) -> bool:
     if isinstance(value, FunctionType):
         codes = (value.__code__, *walk_codes(value.__code__))
         names = {name for code in codes for name in code.co_names}
-        adds = bool(names & _CHANGERS) or any(op in code.co_code[::2] for code in codes for op in _STORES)
+        adds = bool(names & CHANGERS) or any(op in code.co_code[::2] for code in codes for op in _STORES)
         for name in names:
             found = value.__globals__.get(name)
             if found is container and adds:

@@ -62,6 +62,14 @@ IS_FUNCTION = 0x1  # CO_OPTIMIZED: a function's code, not that of a module or cl
 _INLINE = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
 
 
+# Methods that put something into a list, dict or set; of some it is told what.
+ADDERS = frozenset(("append", "add", "appendleft", "insert", "setdefault", "__setitem__"))
+FILLERS = frozenset(("extend", "update", "extendleft", "__iadd__"))
+CHANGERS = (
+    ADDERS | FILLERS | {"heappush", "insort", "register", "setattr", "pop", "remove", "discard", "clear"}
+)
+
+
 class Import(namedtuple("Import", ("level", "module", "names"))):
     """An import as compiled: `from ..a import b` is level 2, module "a", names ("b",); `import a` has no names."""
 

@@ -107,6 +107,8 @@ class Effects:
             entry.is_own = False
             record.entries.append(entry)
         self._reorder(stage, {id(entry.container) for entry in entries})
+        for container in {id(entry.container): entry.container for entry in entries}.values():
+            self._update.note_content(container)
 
     def _keep_entries(self, stage: Stage) -> None:
         name = stage.record.name
@@ -137,6 +139,8 @@ class Effects:
         self._withdraw_calls(stage, unit)
         if mine:
             self._containers.look_again()
+            for container in {id(entry.container): entry.container for entry in mine}.values():
+                self._update.note_content(container)
 
     def _drop_empty(self, stage: Stage, entry: Entry) -> None:
         """A list that was made for its first entry goes with its last."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from types import CodeType, FunctionType, MethodType, ModuleType
 
-from entrepot.live.codes import Chain, Import, inner_codes, returned_names, walk_codes
+from entrepot.live.codes import CHANGERS, Chain, Import, inner_codes, returned_names, walk_codes
 from entrepot.live.functions import innermost
 from entrepot.live.index import Index
 from entrepot.live.record import Record
@@ -29,7 +29,7 @@ _IMPORTERS = ("import_module", "__import__")
 class Fact:
     """One change. `attributes` are those of a class that differ; `at_call` says that calling it directly (not what it returned) differs."""
 
-    __slots__ = ("at_call", "attributes", "kind", "module", "name", "number")
+    __slots__ = ("at_call", "attributes", "is_content", "kind", "module", "name", "number")
 
     def __init__(
         self, module: str, name: str, kind: str, attributes: set[str] | None = None, *, at_call: bool = False
@@ -40,6 +40,7 @@ class Fact:
         self.attributes = set() if attributes is None else attributes
         self.at_call = at_call
         self.number = 0  # in the order of entry
+        self.is_content = False  # a container is the same and has other entries
 
 
 class Reason:
@@ -118,6 +119,8 @@ class Facts:
         known = self.table.get((module, definition))
         value = self.namespace(module).get(definition)
         code = getattr(innermost(value), "__code__", None)
+        if fact.is_content and code is not None and not CHANGERS.isdisjoint(code.co_names):
+            return  # it fills the container: what it does is the same
         at_call = code is None or fact.name in code.co_names or _calls_inner(code, fact.name)
         if known is not None and (known.at_call or not at_call):
             return

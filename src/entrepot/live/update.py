@@ -27,7 +27,7 @@ from entrepot.live.classes import (
     names_read,
 )
 from entrepot.live.commit import Commit
-from entrepot.live.containers import copy_of, differs
+from entrepot.live.containers import copy_of, differs, restore
 from entrepot.live.diff import CODE, RUN, SAME, SIGNATURE, Step, plan_nothing, plan_steps
 from entrepot.live.effects import Effects
 from entrepot.live.facts import BEHAVIOUR, GONE, MODULE, SHAPE, VALUE, Fact, Facts, Reason, absolute
@@ -85,6 +85,7 @@ class Update:
         self.live: dict[str, list[FunctionType]] = {}
         self.forced: set[tuple[str, int]] = set()  # (module, id of unit) to run whatever it reads
         self.replaced_containers: set[int] = set()
+        self.refilled: set[int] = set()  # containers that have other entries now
         self.gone: dict[str, Record] = {}
         self.loaded_before = set(sys.modules)
         self.runs = 0  # statements run so far
@@ -304,6 +305,10 @@ class Update:
                 if wanted.names == ("*",):
                     self._forget_star(stage, absolute(stage.record, wanted))
         for lost in stage.difference.gone:
+            others = [u for u in stage.parsed.units if lost in self._binds_of(stage.record, u)]
+            if others:  # a star import brings it
+                self.forced.update((name, other.first) for other in others)
+                continue
             if lost == "__doc__":
                 stage.staged["__doc__"] = None
                 continue
@@ -484,6 +489,8 @@ class Update:
         entries = [
             e for e in self.effects.entries_of(stage, unit) if all(e.container is not v for v in values)
         ]
+        if any(id(e.container) in self.refilled for e in entries):
+            return SAME  # its own entries are as they were
         if entries and not values and all(is_data(e.value) and e.is_live() for e in entries):
             return RUN
         if entries and all(is_data(e.value) for e in entries) and all(is_data(v) for v in values):
@@ -543,6 +550,10 @@ class Update:
         contents = {
             n: copy_of(before[n]) for n in unit.binds if type(before.get(n)) in (list, dict, set)
         }  # what taking entries back is about to change
+        for bound in contents.keys() & {
+            chain[0] for chain in unit.eager
+        }:  # `names += [...]` changes the list itself
+            self.undo.add(f"content of {bound}", restore, before[bound], contents[bound])
         if step.old is not None:
             self.effects.withdraw(stage, step.old)
         if step.old is None or step.old.mark != unit.mark:
@@ -854,6 +865,19 @@ class Update:
             value = self.facts.namespace(fact.module).get(fact.name) if fact.module in self.records else None
             for cache in caches_around(value):
                 cache.cache_clear()
+
+    def note_content(self, container: Any) -> None:
+        """A container has other entries: what was computed from it at import is to be computed again."""
+        self.refilled.add(id(container))
+        place = self.containers.place.get(id(container))
+        owner = self.containers.owners[place] if place is not None else ""
+        if owner in self.records:
+            for name, value in self.facts.namespace(owner).items():
+                if value is container:
+                    fact = Fact(owner, name, BEHAVIOUR)
+                    fact.is_content = True
+                    self.facts.add(fact, value)
+                    return
 
     # -- classes ------------------------------------------------------------------------------------------------
 
