@@ -35,7 +35,9 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
         """Add the native parts, or the Python script, to the wheel."""
         if version != "editable":  # an editable one finds them in the repository
             for name in EXAMPLES:
-                build_data["force_include"][os.path.join(self.root, "examples", name)] = f"entrepot/studio/examples/{name}"
+                build_data["force_include"][os.path.join(self.root, "examples", name)] = (
+                    f"entrepot/studio/examples/{name}"
+                )
         script = os.path.join(self.root, "tools", "entrepot")
         if build(self.root, read_version(self.root)):
             build_data["pure_python"] = False
