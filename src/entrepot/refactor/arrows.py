@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from entrepot.errors import Refused
 from entrepot.program.symbols import AT_IMPORT
 from entrepot.refactor.cut import STAY, Cut, is_copied, is_declaration
+from entrepot.refactor.effects import Effects
 from entrepot.refactor.statements import is_main_guard
 
 
@@ -69,6 +70,8 @@ class Arrows:
         a, b = edge
         if a != STAY or edge in self.top or self.goes_first or not self.reaches(b, STAY):
             return False
+        if self.cut.targets[b].file is not None:
+            return False  # others may import that first
         needed = {c.name for c in self.cut.crossings if c.b == STAY and c.when == AT_IMPORT}
         bound = [s.index for s in self.cut.statements if s.binds & needed]
         return max(bound, default=-1) < index
@@ -84,7 +87,7 @@ class Arrows:
             if target.file is None:
                 continue
             if self.cut.path in reach(self.cut, target.path):
-                if _takes_more_than_moves(self.cut, target.path):
+                if is_source_loud(self.cut) or _takes_more_than_moves(self.cut, target.path):
                     found.append((key, STAY))
             for other, there in self.cut.targets.items():
                 if other != key and there.file is not None and there.path in reach(self.cut, target.path):
@@ -200,6 +203,12 @@ def reach(cut: Cut, start: str) -> set[str]:
                 if found is not None:
                     stack.append(found)
     return seen - {start}
+
+
+def is_source_loud(cut: Cut) -> bool:
+    """Whether what stays does something that is seen when it is imported."""
+    effects = Effects(cut.statements)
+    return any(effects.is_loud(s.node) for s in cut.statements if cut.place[s.index] == STAY)
 
 
 def _takes_more_than_moves(cut: Cut, path: str) -> bool:

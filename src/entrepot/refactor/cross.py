@@ -95,9 +95,9 @@ def _write(cut: Cut, decision: Decision, graph: Arrows, crossing: Crossing) -> N
     if crossing.occurrence.is_self_documenting and as_module and not must_be_module:
         as_module = False
     at_top = graph.is_top(a, b) or (graph.goes_first and b == STAY)
-    if b == STAY and (graph.goes_first or a in decision.position):
+    if b == STAY and (graph.goes_first or a in {*decision.position, *decision.in_place, *graph.late}):
         # The file is in the middle of running when it imports this module.
-        at_top = at_top and _is_bound_by_then(cut, decision, crossing)
+        at_top = at_top and _is_bound_by_then(cut, decision, graph, crossing)
     if at_top and (crossing.when != AT_IMPORT or not must_be_module or graph.is_top(a, b)):
         if as_module:
             _use_module(decision, crossing, imports.modules)
@@ -129,18 +129,19 @@ def _write(cut: Cut, decision: Decision, graph: Arrows, crossing: Crossing) -> N
     _use_module(decision, crossing, imports.bottom)
 
 
-def _is_bound_by_then(cut: Cut, decision: Decision, crossing: Crossing) -> bool:
-    """Whether a package's `__init__` has bound a name when it imports the module that needs it."""
-    place = decision.position.get(crossing.a)
-    is_used = any(c.a == STAY and c.b == crossing.a for c in cut.crossings)
-    if place is None and not is_used and not cut.reexport:
-        if not set(cut.targets[crossing.a].names) & set(cut.exported):
+def _is_bound_by_then(cut: Cut, decision: Decision, arrows: Arrows, crossing: Crossing) -> bool:
+    """Whether the file has bound a name when it imports the module that needs it."""
+    key = crossing.a
+    is_run = key in decision.position or key in decision.in_place or key in arrows.late
+    is_used = any(c.a == STAY and c.b == key for c in cut.crossings)
+    if not is_run and not is_used and not cut.reexport:
+        if not set(cut.targets[key].names) & set(cut.exported):
             return True
     binders = [s for s in cut.statements if crossing.name in s.binds]
-    if place is None:
-        default = decision.default.get(crossing.a, -1)
-        return bool(binders) and all(s.index <= default for s in binders)
-    return bool(binders) and all(s.start < place for s in binders)
+    if key in decision.position:
+        return bool(binders) and all(s.start < decision.position[key] for s in binders)
+    last = arrows.late[key] - 1 if key in arrows.late else decision.default.get(key, -1)
+    return bool(binders) and all(s.index <= last for s in binders)
 
 
 def _check_rebound(cut: Cut, crossing: Crossing) -> None:

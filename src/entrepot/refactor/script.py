@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 
 from entrepot.program.symbols import NEVER
-from entrepot.refactor.arrows import needed_with
+from entrepot.refactor.arrows import is_source_loud, needed_with
 from entrepot.refactor.cut import STAY, Cut
 from entrepot.refactor.decision import Decision
-from entrepot.refactor.effects import Effects
 from entrepot.refactor.statements import is_main_guard
 
 
@@ -20,8 +19,7 @@ def check_script(cut: Cut, decision: Decision) -> None:
     has_guard = any(is_main_guard(s.node) for s in cut.statements)
     is_imported = any(u.from_imports or u.module_imports or u.stars for u in cut.uses)
     base = os.path.basename(cut.path)
-    effects = Effects(cut.statements)
-    is_loud = any(effects.is_loud(s.node) for s in cut.statements if cut.place[s.index] == STAY)
+    is_loud = is_source_loud(cut)
     in_package = bool(cut.project.package_of(cut.path))
     is_imported = is_imported or in_package or _is_packaged(cut)
     if base != "__main__.py" and (is_imported or cut.reexport or cut.exported):

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 from entrepot.errors import Refused
 from entrepot.program.symbols import AT_IMPORT, IMPORT, LOAD, Occurrence
+from entrepot.refactor.arrows import is_source_loud
 from entrepot.refactor.changes import Note
 from entrepot.refactor.cut import STAY, Cut, Target
 from entrepot.refactor.decision import Decision, Imports
-from entrepot.refactor.effects import Effects
 from entrepot.refactor.imports import (
     alias_text,
     find_import_place,
@@ -371,7 +371,7 @@ def find_unused_imports(cut: Cut) -> list[tuple[ast.stmt, list[ast.alias]]]:
     taken = {f.alias.name for u in cut.uses for f in u.from_imports}
     taken |= {a.name for u in cut.uses for a in u.attributes}
     taken |= {s.name for u in cut.uses for s in u.strings} | {h.name for u in cut.uses for h in u.hints}
-    starred = b"".join(u.file.data for u in cut.uses if u.stars)
+    starred = [u.file for u in cut.uses if u.stars]
     found: list[tuple[ast.stmt, list[ast.alias]]] = []
     used: dict[str, list[str]] = {}
     for occurrence in file.names.occurrences:
@@ -387,7 +387,7 @@ def find_unused_imports(cut: Cut) -> list[tuple[ast.stmt, list[ast.alias]]]:
             if STAY not in used.get(name, [STAY])
             and name not in cut.exported
             and name not in taken
-            and not re.search(rb"(?<!\w)%s(?!\w)" % re.escape(name.encode()), starred)
+            and not any(_mentions_other(file, name) for file in starred)
             and not (cut.reexport and not cut.file.path)
         ]
         node = statement.node
@@ -406,6 +406,13 @@ def find_unused_imports(cut: Cut) -> list[tuple[ast.stmt, list[ast.alias]]]:
                     used[occurrence.name].remove(STAY)
                     used[occurrence.name].append("gone")
     return found
+
+
+def _mentions_other(file: SourceFile, name: str) -> bool:
+    """Whether a file may mean another module's name: it has the word, and does not bind it itself."""
+    if name in file.names.module.bindings:
+        return False
+    return re.search(rb"(?<!\w)%s(?!\w)" % re.escape(name.encode()), file.data) is not None
 
 
 # -- the targets ---------------------------------------------------------------------------
@@ -681,7 +688,7 @@ def _take_back_uses(decision: Decision, target: Target, rewriter: Rewriter) -> s
         for attribute in back:
             _check_own_use(decision, target, attribute)
             rewriter.replace(attribute.occurrence.start, attribute.end, attribute.name)
-        _check_own_strings(decision, target, uses)
+        _follow_own_strings(decision, target, rewriter, uses)
         drop_unused_modules(decision, target, rewriter, uses, [a.occurrence for a in back])
     return own
 
@@ -704,11 +711,15 @@ def _check_own_use(decision: Decision, target: Target, attribute: Attribute) -> 
         )  # fmt: skip
 
 
-def _check_own_strings(decision: Decision, target: Target, uses: FileUses) -> None:
-    """Raise Refused where the target asks by string for what comes to it."""
+def _follow_own_strings(decision: Decision, target: Target, rewriter: Rewriter, uses: FileUses) -> None:
+    """Rewrite dotted strings in the target that name what comes to it; refuse others."""
     cut = decision.cut
     for string in uses.strings:
-        if cut.owner.get(string.name) == target.key and string.module is not None and not cut.reexport:
+        if cut.owner.get(string.name) != target.key:
+            continue
+        if string.module is None:
+            rewriter.replace(string.start, string.end, target.key)
+        elif not cut.reexport:
             raise Refused(
                 f"{string.name} is asked for by a string in the module that it moves to",
                 cut.project.show(target.path), string.line, "write the name itself first, or use --reexport",
@@ -720,11 +731,9 @@ def drop_unused_modules(
 ) -> None:
     """Remove the target's plain imports of the source when all their uses are gone."""
     cut, file = decision.cut, uses.file
-    effects = Effects(cut.statements)
-    is_loud = any(effects.is_loud(s.node) for s in cut.statements if cut.place[s.index] == STAY)
     own = decision.of(target.key)
     stays = any(cut.owner.get(f.alias.name) != target.key for f in uses.from_imports)
-    is_needed = (is_loud or target.key in decision.ordered) and not (
+    is_needed = (is_source_loud(cut) or target.key in decision.ordered) and not (
         stays or STAY in own.names or STAY in own.modules
     )
     for imported in uses.module_imports:

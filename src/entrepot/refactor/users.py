@@ -13,11 +13,10 @@ import re
 
 from entrepot.errors import Refused
 from entrepot.program.symbols import BINDING
-from entrepot.refactor.arrows import reach
+from entrepot.refactor.arrows import is_source_loud, reach
 from entrepot.refactor.changes import Note
 from entrepot.refactor.cut import STAY
 from entrepot.refactor.decision import Decision
-from entrepot.refactor.effects import Effects
 from entrepot.refactor.fstrings import keep_printed_text
 from entrepot.refactor.imports import (
     Spelling,
@@ -160,9 +159,7 @@ class _Follower:
 
     def must_keep_running(self, node: ast.stmt) -> bool:
         """Whether the old module does something that is seen, and nothing else here would import it first."""
-        effects = Effects(self.cut.statements)
-        is_loud = any(effects.is_loud(s.node) for s in self.cut.statements if self.cut.place[s.index] == STAY)
-        if not is_loud and not self.decision.ordered:
+        if not is_source_loud(self.cut) and not self.decision.ordered:
             return False
         others = [m for m in self.uses.module_imports if m.node is not node]
         left = [
