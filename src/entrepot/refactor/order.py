@@ -73,6 +73,7 @@ def _find_chains(cut: Cut) -> list[_Chain]:
 def _find_place(cut: Cut, decision: Decision, arrows: Arrows, key: str, chains: Iterable[_Chain]) -> None:
     """Decide where the file imports one target."""
     mine: set[int] = set()
+    loud: set[int] = set()
     lower, upper = -1, math.inf  # it runs behind the one statement and before the other
     for chain in chains:
         for one, two in chain.pairs():
@@ -83,7 +84,8 @@ def _find_place(cut: Cut, decision: Decision, arrows: Arrows, key: str, chains: 
                 upper = min(upper, two)
                 mine.add(one)
         if chain.name is None:
-            mine.update(i for i in chain.members if cut.place[i] == key)
+            loud.update(i for i in chain.members if cut.place[i] == key)
+    mine |= loud
     used = [
         c.occurrence.statement for c in cut.crossings if c.a == STAY and c.b == key and c.when == AT_IMPORT
     ]
@@ -97,10 +99,15 @@ def _find_place(cut: Cut, decision: Decision, arrows: Arrows, key: str, chains: 
         stood = min((i for i in mine if i > lower), default=lower + 1)
         if lower > default or upper <= default or (has_back and lowest >= default):
             place = stood
-        if not arrows.is_top(STAY, key) and not arrows.goes_first:
-            if not any(c.a == STAY and c.b == key for c in cut.crossings) or has_back:
+        # What is seen, or what the file builds on, must happen though the file takes no name from it.
+        is_unused = not any(c.a == STAY and c.b == key for c in cut.crossings) or has_back
+        if not arrows.is_top(STAY, key) and not arrows.goes_first and is_unused:
+            if loud or upper < math.inf:
+                _check_no_way_back(cut, arrows, key, min(mine))
                 place = stood if has_back else place
                 decision.in_place.append(key)
+            else:
+                place = None
     elif has_back and arrows.goes_first and lowest >= default:
         place = lowest + 1
     if place is None:
@@ -113,6 +120,16 @@ def _find_place(cut: Cut, decision: Decision, arrows: Arrows, key: str, chains: 
         )
     at_end = place >= len(cut.statements)
     decision.position[key] = len(cut.file.data) if at_end else cut.statements[place].start
+
+
+def _check_no_way_back(cut: Cut, arrows: Arrows, key: str, index: int) -> None:
+    """Raise Refused where a module that exists, and may be imported first, would be run by the file it imports."""
+    if cut.targets[key].file is not None and arrows.is_top(key, STAY):
+        raise cut.refuse(
+            f"{cut.name} would have to import {key}, which imports it, to keep the order of what they do",
+            cut.statements[index].node,
+            "move this to a module that does not import the file",
+        )
 
 
 def _play(cut: Cut, decision: Decision, arrows: Arrows, first: str) -> dict[int, int]:

@@ -105,7 +105,7 @@ def _insert_local(decision: Decision, key: str, imports: Imports, rewriter: Rewr
             else:
                 rewriter.insert(at, "".join(f"{indent}{line}{eol}" for line in lines))
         else:
-            rewriter.insert(start, "".join(f"{line}{eol}{indent}" for line in lines))
+            rewriter.insert(file.line_start(start), "".join(f"{indent}{line}{eol}" for line in lines))
         where = getattr(outer, "name", "the main block")
         taken = [decision.cut.label(b) for b in [*modules, *names]]
         decision.notes.append(
