@@ -5,6 +5,8 @@
 
     program.modules["shop.cart"].imports()      every import: what, where, in which form, when
     program.modules["shop.cart"].bindings()     the names of its top level
+    program.modules["shop.cart"].references()   where it uses names, and which they are
+    program.find_references("shop.cart.total")  who uses a name, through re-exports
     program.modules["shop.cart"].tree()         its ast, newer syntax than ours included
     program.list_arrows()                       who imports whom
     program.get_graph(AT_IMPORT)                the same as numbers, for `program.graph`
@@ -30,12 +32,16 @@ from entrepot.program.conditions import AT_RUN, Target
 from entrepot.program.entry import read_entry
 from entrepot.program.finder import Finder, Location
 from entrepot.program.newer import Parsed, parse_tree
+from entrepot.program.origins import find_origin
 from entrepot.program.raw import Raw, read_module
 from entrepot.program.reader import read_tree
+from entrepot.program.references import Reference
 from entrepot.program.resolve import Resolver
 from entrepot.program.searchpath import SearchPath, find_roots, find_search_path
 from entrepot.program.source import Source, parse_source
 from entrepot.program.statements import Statement
+from entrepot.program.usage import Usage
+from entrepot.program.work import Work, find_work
 
 # A tree takes thirty times the memory of its text.
 MOST_TREES = 16
@@ -138,6 +144,14 @@ class Module:
         """Return what its top level binds; nothing where it cannot be parsed."""
         return self.program.raw.read_bindings(self.name)
 
+    def references(self) -> list[Reference]:
+        """Return where it uses names that are not local (see `references`), in order of place."""
+        return self.program.usage.list_references(self.name)
+
+    def work(self) -> list[Work]:
+        """Return what it does while it is imported, beyond defining. Raises SourceError, SyntaxError."""
+        return find_work(self.tree(), self.bindings())
+
     def definitions(self) -> list[Binding]:
         """Return its functions, classes and variables, in order of the text."""
         found = [b for several in self.bindings().names.values() for b in several if b.kind != "import"]
@@ -148,13 +162,21 @@ class Program:
     """The modules of a program and their imports. Make one with `Program.read`."""
 
     def __init__(
-        self, folder: str, entry: str | None, raw: Raw, search_path: SearchPath, target: Target
+        self,
+        folder: str,
+        entry: str | None,
+        raw: Raw,
+        search_path: SearchPath,
+        target: Target,
+        *,
+        is_kept: bool = False,
     ) -> None:
         self.folder = folder
         self.entry = entry
         self.raw = raw
         self.search_path = search_path
         self.target = target
+        self.is_kept = is_kept
         self.trees: dict[str, Parsed] = {}
         self._graphs: dict[tuple[frozenset[str], bool], list[list[int]]] = {}
 
@@ -187,7 +209,7 @@ class Program:
             search_path = find_search_path(roots, path, python)
             target = target or Target(search_path.version)
             raw = read_tree(path, roots, target, is_strict=is_strict, is_kept=is_kept, processes=processes)
-            return cls(path, None, raw, search_path, target)
+            return cls(path, None, raw, search_path, target, is_kept=is_kept)
         if not os.path.exists(path):
             raise NoProgramError(path=path)
         folder = os.path.dirname(path)
@@ -195,7 +217,7 @@ class Program:
         target = target or Target(search_path.version)
         finder = Finder(search_path)
         raw = read_entry(path, finder, target, is_strict=is_strict)
-        program = cls(folder, "__main__", raw, search_path, target)
+        program = cls(folder, "__main__", raw, search_path, target, is_kept=is_kept)
         program.finder = finder
         return program
 
@@ -264,6 +286,26 @@ class Program:
     def list_star_names(self, module: str) -> frozenset[str] | None:
         """Return the names that `from module import *` brings; None where the text does not show it."""
         return self._resolver.list_star_names(module)
+
+    def binds(self, package: str, name: str) -> bool:
+        """Does a package bind a name to something else than its submodule of that name?"""
+        return self._resolver.binds(package, name)[0]
+
+    def find_origin(self, name: str) -> str:
+        """Return the absolute name under which something is defined, through re-exports."""
+        return find_origin(self, name)
+
+    def find_references(self, name: str) -> list[Reference]:
+        """Return every use of an absolute name ("shop.cart.total", "shop.cart"), through re-exports.
+
+        Uses inside a module of what it defines itself are there, too.
+        """
+        return self.usage.find(name)
+
+    @cached_property
+    def usage(self) -> Usage:
+        """The references of all modules, read when asked for."""
+        return Usage(self, is_kept=self.is_kept)
 
     def find_outside(self, name: str) -> Location | None:
         """Return where a module outside of the program lies, or None."""

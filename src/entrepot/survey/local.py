@@ -16,10 +16,11 @@ from typing import Any
 from entrepot.program.bindings import Binding, Bindings, read_bindings
 from entrepot.program.conditions import AT_IMPORT, EAGER, LAZY, NEVER, TYPING, Target
 from entrepot.program.newer import parse_tree
+from entrepot.program.nodes import list_children
 from entrepot.program.source import Source
-from entrepot.survey.mentions import Mentions, list_children, read_mentions
+from entrepot.program.work import find_work
+from entrepot.survey.mentions import Mentions, read_mentions
 
-# ruff: noqa: E501 (tables)
 LOCAL_VERSION = 2
 _BUILTINS = frozenset(name for name in dir(builtins) if name[0] != "_")
 _COMMENT = re.compile(
@@ -31,22 +32,6 @@ _NOQA = {
     "A001": ("EP302",), "A004": ("EP302",), "A005": ("EP301",), "T201": ("EP601",), "F822": ("EP703",),
     "PLC2701": ("EP503",), "INP001": ("EP704",),
 }  # fmt: skip
-# Calls that do work: dotted name -> what. A trailing dot stands for all below it.
-_WORK = {
-    "print": "prints", "input": "waits for input", "open": "opens a file", "exec": "runs text as code",
-    "time.sleep": "sleeps", "os.system": "starts a process", "subprocess.": "starts a process",
-    "requests.": "uses the network", "urllib.request.": "uses the network", "urllib.request.urlopen": "uses the network",
-    "http.client.": "uses the network", "socket.create_connection": "uses the network", "socket.socket": "opens a socket",
-    "httpx.get": "uses the network", "httpx.post": "uses the network", "httpx.Client": "opens a client",
-    "os.listdir": "lists a folder", "os.walk": "lists a folder", "os.scandir": "lists a folder", "glob.glob": "lists a folder",
-    "os.makedirs": "makes folders", "os.mkdir": "makes a folder", "os.remove": "removes a file", "os.chdir": "changes the folder",
-    "shutil.": "changes files", "os.fork": "starts a process", "signal.signal": "installs a signal handler",
-    "logging.basicConfig": "configures logging", "asyncio.run": "runs an event loop", "sys.exit": "ends the program",
-    "exit": "ends the program", "quit": "ends the program", "sys.stdout.write": "prints", "sys.stderr.write": "prints",
-    "random.seed": "seeds the random generator", "sys.setrecursionlimit": "changes the interpreter",
-    "sqlite3.connect": "opens a database", "multiprocessing.Pool": "starts processes",
-}  # fmt: skip
-_PATH_WORK = {"read_text", "read_bytes", "write_text", "write_bytes", "mkdir", "iterdir", "rglob", "unlink"}
 
 
 @dataclass
@@ -92,7 +77,9 @@ def read_facts(source: Source, target: Target, is_init: bool) -> Facts:
     _find_unused(source, imports, mentions, bindings, facts, is_init)
     _find_twice(source, imports, mentions, bindings, facts)
     _find_builtins(bindings, facts)
-    _find_work(tree, bindings, facts)
+    facts.findings += [
+        ["EP601", work.line, work.column, work.message, None] for work in find_work(tree, bindings)
+    ]
     _find_uses(mentions, bindings, facts)
     facts.raw_names = {
         name: [
@@ -322,93 +309,6 @@ def _find_builtins(bindings: Bindings, facts: Facts) -> None:
         if first.when not in (TYPING, NEVER) and not name.endswith(("Error", "Warning", "Exception")):
             message = f"{name} is Python's own; here it is another thing from line {first.line} on"
             facts.findings.append(["EP302", first.line, first.column, message, None])
-
-
-def _find_work(tree: ast.Module, bindings: Bindings, facts: Facts) -> None:
-    """Calls and loops that do work while the module is imported."""
-    full = {}
-    for name, several in bindings.names.items():
-        last = several[0]
-        if last.kind == "import":
-            full[name] = (
-                f"{last.module}.{last.fetched}" if last.fetched else last.module if last.is_as else name
-            )
-    stack: list[tuple[ast.AST, bool]] = [(node, False) for node in tree.body]
-    while stack:
-        node, in_loop = stack.pop()
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
-            stack += [(part, in_loop) for part in getattr(node, "decorator_list", ())]
-            continue
-        if isinstance(node, ast.If):
-            test = ast.dump(node.test)
-            if "'__name__'" in test or "TYPE_CHECKING" in test:
-                stack += [(part, in_loop) for part in node.orelse]
-                continue
-        if isinstance(node, (ast.While, ast.For, ast.AsyncFor)):
-            if isinstance(node, ast.While) or _is_long(node.iter):
-                facts.findings.append(
-                    ["EP601", node.lineno, node.col_offset, "a loop runs at import time", None]
-                )
-        elif isinstance(node, ast.Call):
-            what = _describe_call(node, full, bindings)
-            if what:
-                message = f"{what} at import time: {ast.unparse(node.func)}()"
-                facts.findings.append(["EP601", node.lineno, node.col_offset, message, None])
-        stack += [(child, in_loop) for child in list_children(node)]
-
-
-def _is_long(iterable: ast.expr) -> bool:
-    """Does a loop go over a range of a thousand or more?"""
-    if not (
-        isinstance(iterable, ast.Call) and isinstance(iterable.func, ast.Name) and iterable.func.id == "range"
-    ):
-        return False
-    return any(
-        isinstance(argument, ast.Constant) and isinstance(argument.value, int) and argument.value >= 1000
-        for argument in iterable.args
-    )
-
-
-def _describe_call(node: ast.Call, full: dict[str, str], bindings: Bindings) -> str:
-    parts: list[str] = []
-    value: ast.expr = node.func
-    while isinstance(value, ast.Attribute):
-        parts.append(value.attr)
-        value = value.value
-    if isinstance(value, ast.Name):
-        if value.id in full:
-            parts.append(full[value.id])
-        elif value.id in bindings.names:
-            return "starts a thread" if parts == ["start"] and _is_thread(value.id) else ""
-        else:
-            parts.append(value.id)
-        name = ".".join(reversed(parts))
-        if name in _WORK:
-            return _WORK[name]
-        head = name.rpartition(".")[0]
-        if head and f"{head}." in _WORK:
-            leaf = parts[0]
-            return "" if leaf[0].isupper() and leaf not in ("Popen", "Session") else _WORK[f"{head}."]
-        if parts[0] in _PATH_WORK and "Path" in name:
-            return "uses files"
-    elif isinstance(value, ast.Call) and parts:
-        inner = value.func
-        name = (
-            inner.attr
-            if isinstance(inner, ast.Attribute)
-            else inner.id
-            if isinstance(inner, ast.Name)
-            else ""
-        )
-        if name in ("Thread", "Timer", "Process") and parts[0] == "start":
-            return "starts a thread" if name != "Process" else "starts a process"
-        if name == "Path" and parts[0] in _PATH_WORK:
-            return "uses files"
-    return ""
-
-
-def _is_thread(name: str) -> bool:
-    return "thread" in name.lower() or "timer" in name.lower() or "worker" in name.lower()
 
 
 def _find_uses(mentions: Mentions, bindings: Bindings, facts: Facts) -> None:

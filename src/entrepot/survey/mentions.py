@@ -12,14 +12,11 @@ import ast
 import re
 from dataclasses import dataclass, field
 
+from entrepot.program.nodes import FIELDS
+
 # Short strings may be annotations, `cast("X", ...)`, names for getattr.
 _WORDS = re.compile(r"[^\W\d]\w*")
 _LONGEST = 200
-# Fields with no expression or statement in them. (`names` are aliases, or strings of `global`.)
-_BARREN = frozenset({
-    "arg", "asname", "attr", "conversion", "ctx", "id", "is_async", "kind", "kwd_attrs", "level", "module",
-    "name", "names", "op", "ops", "rest", "simple", "str", "tag", "type_comment", "type_ignores",
-})  # fmt: skip
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -36,25 +33,10 @@ class Mentions:
     declared: set[str] = field(default_factory=set)
 
 
-def _list_fields() -> dict[type[ast.AST], tuple[str, ...]]:
-    """Return the fields to go into, for each class of nodes."""
-    found = {}
-    for kind in vars(ast).values():
-        if isinstance(kind, type) and issubclass(kind, ast.AST):
-            # `type X = ...`: its name is a node.
-            barren = _BARREN - {"name"} if kind.__name__ == "TypeAlias" else _BARREN
-            found[kind] = tuple(name for name in kind._fields if name not in barren)
-    found[ast.Constant] = ()
-    return found
-
-
-_FIELDS = _list_fields()
-
-
 def read_mentions(tree: ast.Module) -> Mentions:
     """Walk a tree, level by level as `ast.walk` does."""
     found = Mentions()
-    lines, words, fields = found.lines, found.words, _FIELDS
+    lines, words, fields = found.lines, found.words, FIELDS
     docstrings: set[int] = set()
     nodes: list[ast.AST | None] = [tree]
     for node in nodes:  # grows while it is walked
@@ -87,16 +69,4 @@ def read_mentions(tree: ast.Module) -> Mentions:
                 nodes += child
             elif child is not None:
                 nodes.append(child)
-    return found
-
-
-def list_children(node: ast.AST) -> list[ast.AST]:
-    """Return the nodes in a node, in order, without those that hold no name, attribute or string."""
-    found: list[ast.AST] = []
-    for name in _FIELDS[node.__class__]:
-        child = getattr(node, name, None)
-        if child.__class__ is list:
-            found += [one for one in child if one is not None]
-        elif child is not None:
-            found.append(child)
     return found
