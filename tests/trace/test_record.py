@@ -137,6 +137,15 @@ def test_files_threads_processes_warnings_and_patches_are_effects(draw: Draw):
     assert ("patch", "target.act") in {(e.kind, e.what) for e in effects}
 
 
+def test_keeping_bytecode_is_no_effect_of_the_module(arcade: Path, monkeypatch: pytest.MonkeyPatch):
+    """The import system makes __pycache__ and writes into it: that is told as bytecode kept, not as what a module did."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    made = trace(arcade, "main.py").record
+
+    assert made.get_module("arcade").is_kept
+    assert [effect for effect in made.effects if effect.kind == "wrote"] == []
+
+
 def test_output_streams_status_and_arguments_are_the_programs(arcade: Path):
     """Without labels a traced program writes exactly what it writes alone, and ends the same way."""
     (arcade / "end.py").write_text(

@@ -64,7 +64,7 @@ ARCADE = Record(
     preloaded=("sys",),
     statements=(
         make_statement(0, "__main__", 3, "arcade", modules=("arcade",)),
-        make_statement(1, "__main__", 4, "arcade", is_cached=True),
+        make_statement(1, "__main__", 4, "arcade", is_cached=True, at_s=0.02),
     ),
     modules=(
         make_module(
@@ -84,17 +84,17 @@ ARCADE = Record(
 def test_the_story_is_told_in_sentences():
     """A beginner reads what was looked for, found, compiled, run, kept and bound."""
     assert story.tell_story(ARCADE).splitlines() == [
-        "Python 3.12.1 starts. 1 modules are in the module cache already.",
+        "Python 3.12.1 starts. 1 module is in the module cache already.",
         "It runs main.py as the module __main__.",
         "main.py line 3 imports arcade.",
-        "  arcade is not in the module cache. Found arcade.py beside main.py; compiled, because its "
-        "bytecode was missing, and the bytecode is kept in __pycache__. Running it defines 2 functions and 1 variable.",
-        "  arcade.py line 2: It writes 'hello'.",
+        "  arcade is not in the module cache. Found arcade.py beside main.py; compiled, because there was "
+        "no bytecode of it yet; the bytecode is kept in __pycache__. Running it defines 2 functions and 1 variable.",
+        "  arcade.py line 2 writes 'hello'.",
         "arcade is now in the module cache. __main__'s name 'arcade' is bound to it. "
-        "Execution goes back to main.py line 3.",
+        "Execution goes on after main.py line 3.",
         "main.py line 4 imports arcade. It is in the module cache: nothing is run. "
         "__main__'s name 'arcade' is bound to it.",
-        "The program ends with exit status 0.",
+        "The exit status is 0.",
     ]
 
 

@@ -5,8 +5,8 @@ ends (E, X) around those that it imports, and own times come from that. An impor
 modules that the interpreter then goes to find are its own, until the same top level executes the next one. A
 program that was killed leaves modules open: they end with the last event.
 
-What the watching itself took is taken out of the times: between `entered` and `at` of a module's beginning, and
-between `at` and `left` of its end, nothing of the program ran.
+What the watching itself took is taken out of all times: between `entered` and `at` of a module's beginning, and
+between `at` and `left` of its end, nothing of the program ran, so the clock of the record stands still there.
 """
 
 from __future__ import annotations
@@ -33,21 +33,9 @@ class _OpenModule:
     """
 
     __slots__ = (
-        *(
-            "name",
-            "index",
-            "statement",
-            "host",
-            "is_first",
-            "depth",
-            "began",
-            "at",
-            "cpu",
-            "pages",
-            "searched",
-        ),
-        *("inner", "inner_cpu", "watched", "last_statement", "statement_depth"),
-    )
+        *("name", "index", "statement", "host", "is_first", "depth", "statement_depth", "last_statement"),
+        *("began", "at_s", "cpu_s", "pages", "searched", "inner_s", "inner_cpu_s"),
+    )  # fmt: skip
 
     def __init__(self, name: str, index: int, statement: int, host: _OpenModule | None) -> None:
         self.name = name
@@ -64,10 +52,10 @@ class _OpenModule:
         self.last_statement = -1
         self.begin(0.0, 0.0, 0)
 
-    def begin(self, at: float, cpu: float, pages: int) -> None:
+    def begin(self, at_s: float, cpu_s: float, pages: int) -> None:
         """Count from here."""
-        self.at, self.cpu, self.pages = at, cpu, pages
-        self.inner = self.inner_cpu = self.watched = 0.0
+        self.at_s, self.cpu_s, self.pages = at_s, cpu_s, pages
+        self.inner_s = self.inner_cpu_s = 0.0
 
 
 class _Reader:
@@ -75,11 +63,13 @@ class _Reader:
 
     def __init__(self) -> None:
         self.start = 0.0
-        self.now = 0.0
-        self.cpu = 0.0
+        self.lost = 0.0  # seconds that went into watching so far
+        self.now_s = 0.0  # the time of the event at hand, since the start, without those
+        self.cpu_s = 0.0
         self.python = ""
         self.preloaded: tuple[str, ...] = ()
         self.statements: list[Statement] = []
+        self.begun: list[float] = []  # when, on the program's own clock, by number of statement
         # What is only known later of a statement: number -> its modules, when the last of them ended; its error.
         self.own_modules: dict[int, list[str]] = {}
         self.ends: dict[int, float] = {}
@@ -109,9 +99,14 @@ class _Reader:
             takers[letter](*events[at + 1 : following])
             at = following
 
+    def set_clocks(self, at: float, cpu: float) -> None:
+        """Take the times of an event: those of the program without the watching."""
+        self.now_s = at - self.start - self.lost
+        self.cpu_s = cpu - self.lost
+
     def read_A(self, thread: int, at: float, python: str, preloaded: tuple[str, ...]) -> None:
         self.__init__()  # type: ignore[misc]
-        self.start = self.now = at
+        self.start = at
         self.python, self.preloaded = python, preloaded
 
     def read_S(
@@ -128,7 +123,8 @@ class _Reader:
     ) -> None:
         if file in _IMPORTLIB:
             return  # what the import system itself imports is its own affair
-        self.now = at
+        self.now_s = at - self.start - self.lost
+        self.begun.append(at)
         around = (self.threads.get(thread) or self.open_modules(thread))[-1]
         number = around.last_statement = len(self.statements)
         if names is None:
@@ -157,29 +153,28 @@ class _Reader:
                 around.statement_depth,
                 True,
                 not function and (around.depth >= 0 or importer == "__main__"),
-                at - self.start,
+                self.now_s,
                 0.0,
                 (),
             )
         )
 
     def read_error(self, thread: int, at: float, kind: str, text: str) -> None:
-        begun = at - self.start
-        for statement in reversed(self.statements):
-            if statement.at_s == begun:
-                self.errors[statement.number] = f"{kind}: {text}" if text else kind
-                return
-            if statement.at_s < begun:
+        for number in range(len(self.begun) - 1, -1, -1):
+            if self.begun[number] == at:
+                self.errors[number] = f"{kind}: {text}" if text else kind
+            if self.begun[number] <= at:
                 return
 
     def read_C(self, thread: int, at: float, name: str, caller: tuple[str, str, str, int, str]) -> None:
-        self.now = at
+        self.now_s = at - self.start - self.lost
         if caller[0]:
             self.add_call(self.open_modules(thread)[-1], name, caller)
 
     def add_call(self, around: _OpenModule, name: str, caller: tuple[str, str, str, int, str]) -> int:
         """Add a call of `import_module` or `reload`."""
         form, importer, file, line, qualname = caller
+        self.begun.append(0.0)
         function = "" if qualname == "<module>" else qualname
         self.statements.append(
             Statement(
@@ -194,7 +189,7 @@ class _Reader:
                 depth=around.statement_depth,
                 is_cached=True,
                 is_import_time=not function,
-                at_s=self.now - self.start,
+                at_s=self.now_s,
                 wall_s=0.0,
                 modules=(),
             )
@@ -211,10 +206,10 @@ class _Reader:
         name: str,
         caller: tuple[str, str, str, int, str] | tuple[()] | None,
     ) -> None:
-        self.now, self.cpu = at, cpu
+        self.lost += at - entered
+        self.set_clocks(at, cpu)
         opened = self.open_modules(thread)
         around = host = opened[-1]
-        around.watched += at - entered
         is_first = caller == () and around.host is not None
         if is_first:
             host = around.host or around
@@ -224,8 +219,8 @@ class _Reader:
         else:
             number = around.last_statement
         begun = _OpenModule(name, len(self.modules), number, host)
-        begun.is_first, begun.began = is_first, at
-        begun.begin(at, cpu, pages)
+        begun.is_first, begun.began = is_first, self.now_s
+        begun.begin(self.now_s, self.cpu_s, pages)
         opened.append(begun)
         self.modules.append(None)
 
@@ -248,39 +243,36 @@ class _Reader:
         is_kept: bool,
         names: tuple[tuple[str, ...], ...],
     ) -> None:
-        self.now, self.cpu = at, cpu
+        self.set_clocks(at, cpu)
         found = (origin, loader, bytecode, is_kept, *(names or ((), (), (), ())))
-        self.close_module(self.open_modules(thread), left, pages, found, "")
+        self.close_module(self.open_modules(thread), pages, found, "")
+        self.lost += left - at
 
     def read_X(
         self, thread: int, at: float, left: float, cpu: float, pages: int, name: str, kind: str, text: str
     ) -> None:
-        self.now, self.cpu = at, cpu
+        self.set_clocks(at, cpu)
         error = f"{kind}: {text}" if text else kind
-        self.close_module(self.open_modules(thread), left, pages, ("", "", "", False, (), (), (), ()), error)
+        self.close_module(self.open_modules(thread), pages, ("", "", "", False, (), (), (), ()), error)
+        self.lost += left - at
 
-    def close_module(
-        self, opened: list[_OpenModule], left: float, pages: int, found: tuple[Any, ...], error: str
-    ) -> None:
+    def close_module(self, opened: list[_OpenModule], pages: int, found: tuple[Any, ...], error: str) -> None:
         if len(opened) < 2:
             return
         ended = opened.pop()
         host = ended.host or opened[0]
         origin, loader, bytecode, is_kept, functions, classes, variables, imported = found
-        wall = self.now - ended.at - ended.watched
-        cpu = max(0.0, self.cpu - ended.cpu - ended.watched)
-        host.inner += wall
-        host.inner_cpu += cpu
-        host.watched += ended.watched + left - self.now
+        wall_s = self.now_s - ended.at_s
+        cpu_s = max(0.0, self.cpu_s - ended.cpu_s)
+        host.inner_s += wall_s
+        host.inner_cpu_s += cpu_s
         if ended.is_first:
             # Only now does the module below it begin.
-            host.watched += opened[-1].watched
-            opened[-1].begin(left, self.cpu, pages)
+            opened[-1].begin(self.now_s, self.cpu_s, pages)
         if not error and self.initialised.get(ended.name, -1.0) > ended.began:
             # Its package imported it by itself, so it was there when its turn came.
-            self.now = left
             return
-        self.initialised[ended.name] = self.now
+        self.initialised[ended.name] = self.now_s
         if ended.statement >= 0:
             self.own_modules.setdefault(ended.statement, []).append(ended.name)
         self.modules[ended.index] = Module(
@@ -293,11 +285,11 @@ class _Reader:
             loader=loader,
             bytecode="compiled" if bytecode and bytecode != "read" else bytecode,
             reason=bytecode if bytecode != "read" else "",
-            at_s=ended.at - self.start,
-            wall_s=wall,
-            own_wall_s=max(0.0, wall - ended.inner),
-            cpu_s=cpu,
-            own_cpu_s=max(0.0, cpu - ended.inner_cpu),
+            at_s=ended.at_s,
+            wall_s=wall_s,
+            own_wall_s=max(0.0, wall_s - ended.inner_s),
+            cpu_s=cpu_s,
+            own_cpu_s=max(0.0, cpu_s - ended.inner_cpu_s),
             memory_bytes=max(0, pages - ended.pages) * _PAGE_BYTES,
             functions=functions,
             classes=classes,
@@ -307,22 +299,21 @@ class _Reader:
             is_kept=is_kept,
         )
         if ended.statement >= 0:
-            self.ends[ended.statement] = self.now
+            self.ends[ended.statement] = self.now_s
             if error and self.statements[ended.statement].form in ("import_module", "reload"):
                 self.errors[ended.statement] = error
-        self.now = left
 
     def read_D(
         self, thread: int, at: float, kind: str, what: str, module: str, file: str, line: int, top_line: int
     ) -> None:
-        self.now = at
+        self.now_s = at - self.start - self.lost
         is_import_time = len(self.open_modules(thread)) > 1
-        self.effects.append(Effect(kind, what, module, file, line, top_line, at - self.start, is_import_time))
+        self.effects.append(Effect(kind, what, module, file, line, top_line, self.now_s, is_import_time))
 
     def read_O(
         self, thread: int, at: float, number: int, text: str, writer: str, file: str, line: int
     ) -> None:
-        self.now = at
+        self.now_s = at - self.start - self.lost
         opened = self.open_modules(thread)
         stream = "stdout" if number == 1 else "stderr"
         last = self.effects[-1] if self.effects else None
@@ -332,20 +323,18 @@ class _Reader:
             return
         module = opened[-1].name or writer
         self.effects.append(
-            Effect("output", text, module, file, line, 0, at - self.start, len(opened) > 1, stream)
+            Effect("output", text, module, file, line, 0, self.now_s, len(opened) > 1, stream)
         )
 
     def read_U(self, thread: int, at: float, category: str, text: str, file: str, line: int) -> None:
-        self.now = at
+        self.now_s = at - self.start - self.lost
         opened = self.open_modules(thread)
         module = opened[-1].name or "__main__"
         what = f"{category}: {text}"
-        self.effects.append(Effect("warning", what, module, file, line, 0, at - self.start, len(opened) > 1))
+        self.effects.append(Effect("warning", what, module, file, line, 0, self.now_s, len(opened) > 1))
 
     def read_H(self, thread: int, patched: str, name: str, source: str, file: str, line: int) -> None:
-        self.effects.append(
-            Effect("patch", f"{patched}.{name}", source, file, line, 0, self.now - self.start, True)
-        )
+        self.effects.append(Effect("patch", f"{patched}.{name}", source, file, line, 0, self.now_s, True))
 
     def read_T(self, thread: int, *fields: Any) -> None:
         self.failure = Failure(*fields)
@@ -361,11 +350,11 @@ class _Reader:
         for opened in self.threads.values():
             while len(opened) > 1:
                 found = ("", "", "", False, (), (), (), ())
-                self.close_module(opened, self.now, opened[-1].pages, found, "unfinished")
+                self.close_module(opened, opened[-1].pages, found, "unfinished")
         statements = self.statements
         for number, names in self.own_modules.items():
             statement = statements[number]
-            wall_s = self.ends.get(number, self.now) - self.start - statement.at_s
+            wall_s = self.ends.get(number, self.now_s) - statement.at_s
             statements[number] = statement._replace(is_cached=False, wall_s=wall_s, modules=tuple(names))
         for number, error in self.errors.items():
             statements[number] = statements[number]._replace(is_cached=False, error=error)

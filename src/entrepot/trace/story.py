@@ -1,26 +1,38 @@
-"""A record as sentences that a beginner follows: what the interpreter did, step by step."""
+"""A record as sentences that a beginner follows: what the interpreter did, step by step.
+
+The record says what happened; the sources beside it say only at which line execution goes on after an import.
+"""
 
 from __future__ import annotations
 
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from os.path import basename, dirname, isabs, relpath
 
 from entrepot.trace.records import Effect, Module, Record, Statement
 
-_KIND_WORDS = {
-    "output": "It writes {what!r}.",
-    "read": "It reads the file {what}.",
-    "wrote": "It writes the file {what}.",
-    "directory": "It changes the working directory to {what}.",
-    "process": "It starts a process: {what}.",
-    "thread": "It starts a thread: {what}.",
-    "socket": "It uses the network: {what}.",
-    "warning": "It warns: {what}.",
-    "hook": "It changes {what}.",
-    "library": "It opens the shared library {what}.",
-    "patch": "It replaces {what}.",
+_VERBS = {
+    "output": "writes {what!r}",
+    "read": "reads the file {what}",
+    "wrote": "writes to the file {what}",
+    "directory": "changes the working directory to {what}",
+    "process": "starts a process: {what}",
+    "thread": "starts a thread: {what}",
+    "socket": "uses the network: {what}",
+    "warning": "warns: {what}",
+    "hook": "changes {what} for the whole program",
+    "library": "opens the shared library {what}",
+    "patch": "replaces {what} by a function of its own",
+}
+_WHY_COMPILED = {
+    "missing": "because there was no bytecode of it yet",
+    "stale": "because its bytecode was older than the file",
+    "magic": "because its bytecode was made by another version of Python",
+}
+_WITHOUT_FILE = {
+    "built-in": "It is built into the interpreter",
+    "frozen": "It is frozen into the interpreter",
 }
 
 
@@ -40,81 +52,104 @@ class _Story:
         self.modules: dict[int, list[Module]] = {}
         for module in record.modules:
             self.modules.setdefault(module.statement, []).append(module)
-        self.origins = {module.name: module.origin for module in record.modules}
-        first = next((s for s in record.statements if s.importer == "__main__"), None)
-        self.main = first.file if first else ""
+        self.main = find_main(record)
 
     def lines(self) -> Iterator[str]:
         record = self.record
-        yield f"Python {record.python} starts. {len(record.preloaded)} modules are in the module cache already."
-        yield f"It runs {' '.join(record.command)} as the module __main__."
-        events: list[tuple[float, int, object]] = []
-        events += [(s.at_s, 0, s) for s in record.statements if self.is_told(s)]
-        events += [(e.at_s, 1, e) for e in record.effects if e.kind in _KIND_WORDS and self.is_told_effect(e)]
+        number = len(record.preloaded)
+        there = f"{_count(number, 'module')} {'is' if number == 1 else 'are'}"
+        yield f"Python {record.python} starts. {there} in the module cache already."
+        yield f"It runs {name_command(record)} as the module __main__."
+        events: list[tuple[float, int, Statement | Effect]] = []
+        events += [(s.at_s, 0, s) for s in record.statements if self.is_told(s.file)]
+        events += [(e.at_s, 1, e) for e in record.effects if e.kind in _VERBS and self.is_told(e.file)]
         events.sort(key=lambda event: (event[0], event[1]))
-        opened: list[tuple[float, int, str]] = []
+        opened: list[tuple[float, Statement, str]] = []
         for at_s, _, event in events:
             while opened and opened[-1][0] <= at_s:
-                yield from self.end(opened.pop())
-            indent = "  " * (len(opened))
+                yield from self.end(*opened.pop()[1:])
+            indent = "  " * len(opened)
             if isinstance(event, Effect):
-                where = f"{self.name_file(event.file)} line {event.line}: " if event.file else ""
-                sentence = _KIND_WORDS[event.kind].format(what=_shorten(event.what))
-                yield f"{indent}{where}{sentence}"
-            elif isinstance(event, Statement):
-                yield indent + self.begin(event)
-                modules = self.modules.get(event.number, [])
-                for module in modules:
-                    yield indent + "  " + self.describe(module)
-                if modules:
-                    opened.append((event.at_s + event.wall_s, event.number, indent))
+                what = self.name_file(event.what) if event.kind in ("read", "wrote") else event.what
+                verb = _VERBS[event.kind].format(what=_shorten(what))
+                yield f"{indent}{self.name_place(event.file, event.line)} {verb}."
+                continue
+            yield indent + self.begin(event)
+            for module in self.modules.get(event.number, []):
+                yield f"{indent}  {self.describe(module)}"
+            if event.number in self.modules:
+                opened.append((event.at_s + event.wall_s, event, indent))
         while opened:
-            yield from self.end(opened.pop())
-        yield f"The program ends with exit status {record.status}."
+            yield from self.end(*opened.pop()[1:])
+        if record.failure:
+            kind, text = record.failure.kind, record.failure.text
+            yield f"The program ends with an error that nobody caught: {kind}{': ' + text if text else ''}."
+        yield f"The exit status is {record.status}."
 
-    def is_told(self, statement: Statement) -> bool:
-        return not self.own_only or is_own_file(statement.file)
+    def is_told(self, file: str) -> bool:
+        return not self.own_only or is_own_file(file)
 
-    def is_told_effect(self, effect: Effect) -> bool:
-        return not self.own_only or is_own_file(effect.file)
+    # ---- the beginning of an import
 
     def begin(self, statement: Statement) -> str:
-        where = f"{self.name_file(statement.file)} line {statement.line}"
+        where = self.name_place(statement.file, statement.line)
         if statement.function:
             where += f", in {statement.function}(),"
         sentence = f"{where} {self.verb(statement)}."
         if statement.is_cached:
-            sentence += " It is in the module cache: nothing is run." + self.bound(statement)
+            unfinished = self.find_unfinished(statement)
+            sentence += (
+                f" {unfinished} is in the module cache, but only half made: it is still being run."
+                if unfinished
+                else " It is in the module cache: nothing is run."
+            )
+            sentence += self.bound(statement)
         return sentence
 
-    @staticmethod
-    def verb(statement: Statement) -> str:
-        if statement.form in ("import_module", "reload"):
-            return f"calls {statement.form} for {statement.asked}"
+    def verb(self, statement: Statement) -> str:
+        asked = self.name_asked(statement)
+        if statement.form in ("import_module", "reload", "__import__"):
+            return f"calls {statement.form} for {asked}"
         if statement.names == ("*",):
-            return f"imports all public names from {statement.asked}"
+            return f"imports all public names from {asked}"
         if statement.names:
-            return f"imports {', '.join(statement.names)} from {statement.asked}"
-        return f"imports {statement.asked}"
+            return f"imports {_join(statement.names)} from {asked}"
+        return f"imports {asked}"
+
+    def name_asked(self, statement: Statement) -> str:
+        """Return the name of a module as a reader knows it: relative names are made absolute."""
+        if not statement.asked.startswith("."):
+            return statement.asked
+        return f"{self.resolve(statement)} (written {statement.asked})"
+
+    def resolve(self, statement: Statement) -> str:
+        bare = statement.asked.lstrip(".")
+        level = len(statement.asked) - len(bare)
+        if not level:
+            return statement.asked
+        # A package's own file counts as the package itself.
+        is_package = basename(statement.file) == "__init__.py"
+        parts = statement.importer.split(".")
+        package = parts[: len(parts) - level + is_package]
+        return ".".join([*package, *([bare] if bare else [])]) or statement.asked
+
+    def find_unfinished(self, statement: Statement) -> str:
+        """Return the module that a statement got from the cache while it was still being run, or ""."""
+        wanted = self.resolve(statement)
+        for module in self.record.modules:
+            if module.name == wanted and module.at_s <= statement.at_s < module.at_s + module.wall_s:
+                # Its own import of a part of itself is no half-made module to wonder about.
+                return "" if statement.importer == wanted else wanted
+        return ""
 
     def describe(self, module: Module) -> str:
         text = f"{module.name} is not in the module cache. "
         if module.error:
             if not module.origin and module.error.startswith("ModuleNotFoundError"):
-                places = ", ".join(self.name_file(folder) or "." for folder in dict.fromkeys(module.searched))
+                places = _join([self.name_folder(folder) for folder in dict.fromkeys(module.searched)])
                 return text + f"It was looked for in {places or 'the path'} and not found: {module.error}."
             return text + f"Running it ends in an error: {module.error}."
-        if module.origin and isabs(module.origin):
-            text += f"Found {self.name_file(module.origin)}{self.beside(module.origin)}"
-        elif module.origin:
-            text += f"Found: {module.origin}"
-        else:
-            text += "Found: a folder without __init__.py, a namespace package"
-        if module.bytecode == "compiled":
-            text += f"; compiled, because its bytecode was {module.reason}"
-            text += ", and the bytecode is kept in __pycache__" if module.is_kept else ""
-        elif module.bytecode == "read":
-            text += "; its bytecode is taken from __pycache__"
+        text += self.found(module)
         counts = [
             _count(len(module.functions), "function"),
             _count(len(module.classes), "class", "classes"),
@@ -123,46 +158,151 @@ class _Story:
         defined = _join([count for count in counts if count])
         return text + (f". Running it defines {defined}." if defined else ". It is run.")
 
-    def beside(self, file: str) -> str:
-        return f" beside {basename(self.main)}" if self.main and dirname(file) == dirname(self.main) else ""
+    def found(self, module: Module) -> str:
+        if module.origin in _WITHOUT_FILE:
+            return _WITHOUT_FILE[module.origin]
+        if not module.origin:
+            return "Found a folder without __init__.py: a namespace package"
+        where = self.name_where(module.origin)
+        if module.loader == "ExtensionFileLoader":
+            return f"Found {basename(module.origin).partition('.')[0]}, a library of machine code{where}"
+        text = f"Found {self.name_file(module.origin)}{where}"
+        if module.bytecode == "compiled":
+            text += (
+                f"; compiled, {_WHY_COMPILED.get(module.reason, 'because its bytecode could not be used')}"
+            )
+            text += (
+                "; the bytecode is kept in __pycache__" if module.is_kept else "; the bytecode is not kept"
+            )
+        elif module.bytecode == "read":
+            text += "; its bytecode is taken from __pycache__"
+        return text
 
-    def end(self, opened: tuple[float, int, str]) -> Iterator[str]:
-        _, number, indent = opened
-        statement = self.record.statements[number]
+    # ---- the end of an import
+
+    def end(self, statement: Statement, indent: str) -> Iterator[str]:
+        where = self.name_place(statement.file, statement.line)
         if statement.error:
-            yield f"{indent}The import in {self.name_file(statement.file)} line {statement.line} has failed."
+            yield f"{indent}The import in {where} has failed."
             return
-        names = [module.name for module in self.modules.get(number, [])]
+        names = [module.name for module in self.modules[statement.number]]
         kept = f"{_join(names)} {'is' if len(names) == 1 else 'are'} now in the module cache."
-        back = f" Execution goes back to {self.name_file(statement.file)} line {statement.line}."
-        yield f"{indent}{kept}{self.bound(statement)}{back}"
+        following = find_following_line(statement)
+        goes_on = (
+            f"Execution goes back to {self.name_place(statement.file, following)}."
+            if following
+            else f"Execution goes on after {where}."
+        )
+        yield f"{indent}{kept}{self.bound(statement)} {goes_on}"
 
     def bound(self, statement: Statement) -> str:
-        importer = "__main__" if statement.importer == "__main__" else statement.importer
-        if statement.form in ("import_module", "reload"):
+        """Return the sentence on the names that a statement binds, with a space before it."""
+        importer = statement.importer
+        if statement.form in ("import_module", "reload", "__import__"):
             return ""
+        module = self.resolve(statement)
         if statement.names == ("*",):
             return f" Its public names become names of {importer} too."
         if statement.names:
             names = _join([repr(name) for name in statement.names])
-            return (
-                f" {importer}'s {'name' if len(statement.names) == 1 else 'names'} {names} are bound to it."
-                if (len(statement.names) > 1)
-                else f" {importer}'s name {names} is bound to what it is there."
-            )
+            if len(statement.names) == 1:
+                return f" {importer}'s name {names} is bound to what {module} calls so."
+            return f" {importer}'s names {names} are bound to what {module} calls so."
         top = statement.asked.partition(".")[0]
-        return (
-            f" {importer}'s name {top!r} is bound to it."
-            if "." not in statement.asked
-            else (f" {importer} reaches it through its name {top!r}.")
-        )
+        if top == statement.asked:
+            return f" {importer}'s name {top!r} is bound to it."
+        return f" {importer} reaches it through its name {top!r}."
+
+    # ---- places
+
+    def name_place(self, file: str, line: int) -> str:
+        return f"{self.name_file(file)} line {line}" if file else "The program"
 
     def name_file(self, file: str) -> str:
+        if file == "<string>":
+            return "the code of -c"
         if not isabs(file):
             return file
         if self.main and file.startswith(dirname(self.main) + "/"):
             return relpath(file, dirname(self.main))
+        for folder, _ in _FOREIGN:
+            if file.startswith(folder):
+                return relpath(file, folder)
         return file
+
+    def name_where(self, file: str) -> str:
+        if self.main and dirname(file) == dirname(self.main):
+            return f" beside {basename(self.main)}"
+        return next((f" {words}" for folder, words in _FOREIGN if file.startswith(folder)), "")
+
+    def name_folder(self, folder: str) -> str:
+        if self.main and folder == dirname(self.main):
+            return f"the folder of {basename(self.main)}"
+        return self.name_file(folder) or "."
+
+
+_FOREIGN = [
+    (sysconfig.get_path("platlib") + "/", "among the installed packages"),
+    (sysconfig.get_path("purelib") + "/", "among the installed packages"),
+    (sysconfig.get_path("platstdlib") + "/lib-dynload/", "in the standard library"),
+    (sysconfig.get_path("stdlib") + "/lib-dynload/", "in the standard library"),
+    (sysconfig.get_path("stdlib") + "/", "in the standard library"),
+]
+
+
+def find_main(record: Record) -> str:
+    """Return the file of the module __main__, "" where it has none or never showed itself."""
+    files = [statement.file for statement in record.statements if statement.importer == "__main__"]
+    files += [effect.file for effect in record.effects if effect.module == "__main__"]
+    return next((file for file in files if isabs(file)), "")
+
+
+def name_command(record: Record) -> str:
+    """Return what was run, in words."""
+    words = list(record.command)
+    while words and words[0].startswith("-") and words[0] not in ("-c", "-m", "-"):
+        words = words[2:] if words[0] in ("-X", "-W") else words[1:]
+    if words[:1] == ["-c"]:
+        return "the code of -c"
+    if words[:1] == ["-m"] and len(words) > 1:
+        return f"the module {words[1]}"
+    return words[0] if words and words[0] != "-" else "what comes on standard input"
+
+
+def find_following_line(statement: Statement) -> int:
+    """Return the line at which execution goes on after an import, 0 where the source does not say for certain."""
+    import ast
+
+    try:
+        with open(statement.file, "rb") as file:
+            tree = ast.parse(file.read())
+    except (OSError, SyntaxError, ValueError):
+        return 0
+    return _following(tree.body, statement.line, 0)
+
+
+def _following(body: Sequence[object], line: int, after: int) -> int:
+    """Return the first line of what follows the statement at `line` in a list of statements; `after` follows the list."""
+    import ast
+
+    for number, node in enumerate(body):
+        assert isinstance(node, ast.stmt)
+        if not node.lineno <= line <= (node.end_lineno or node.lineno):
+            continue
+        sibling = body[number + 1] if number + 1 < len(body) else None
+        following = sibling.lineno if isinstance(sibling, ast.stmt) else after
+        if isinstance(node, ast.Import) and len(node.names) > 1:
+            return 0  # the statement itself goes on, with its next module
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            return following
+        # A loop comes again, a function returns, a class is finished: the next line is not that of the list.
+        is_plain = isinstance(node, (ast.If, ast.With))
+        for field in ("body", "orelse"):
+            inner = getattr(node, field, [])
+            if inner and inner[0].lineno <= line <= (inner[-1].end_lineno or 0):
+                return _following(inner, line, following if is_plain else 0)
+        return 0
+    return 0
 
 
 def is_own_file(file: str) -> bool:
@@ -185,5 +325,7 @@ def _count(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}" if number else ""
 
 
-def _join(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1] if words else ""
+def _join(words: list[str] | tuple[str, ...]) -> str:
+    if len(words) < 2:
+        return "".join(words)
+    return ", ".join(words[:-1]) + " and " + words[-1]

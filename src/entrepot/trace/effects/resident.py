@@ -183,12 +183,11 @@ class EffectWatcher:
 
     def _on_effect(self, event: str, args: "tuple[Any, ...]") -> None:
         kind = _EFFECTS[event]
-        if kind == "listed":
-            try:
-                if sys._getframe(2).f_code.co_filename in IMPORTLIB:
-                    return
-            except ValueError:
-                return
+        try:
+            if sys._getframe(2).f_code.co_filename in IMPORTLIB:
+                return  # the import system lists folders, and keeps bytecode
+        except ValueError:
+            return
         self._note_alone(kind, describe_arguments(event, args))
         if kind == "process":
             if event in ("os.exec", "os.kill"):

@@ -39,7 +39,13 @@ def describe_arguments(event: str, args: "tuple[Any, ...]") -> str:
         # A `threading.Thread` starts its own method: what the thread is for is its target.
         target = getattr(getattr(args[0], "__self__", None), "_target", None) or args[0]
         return str(getattr(target, "__qualname__", target))
-    return ", ".join(_text(value) for value in args if isinstance(value, (str, bytes, int, tuple)))[:200]
+    if event == "os.putenv":
+        return "=".join([_text(value) for value in args])[:200]
+    if event in ("os.rename", "os.link", "os.symlink"):
+        return f"{_text(args[0])} -> {_text(args[1])}"[:200]
+    if event.startswith(("os.", "shutil.", "tempfile.")) and args and isinstance(args[0], (str, bytes)):
+        return _text(args[0])[:200]
+    return ", ".join([_text(value) for value in args if isinstance(value, (str, bytes, int, tuple))])[:200]
 
 
 def _text(value: object) -> str:
