@@ -6,7 +6,9 @@ import importlib.machinery
 import importlib.util
 import os
 import py_compile
+import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from importlib import _bootstrap_external as theirs  # type: ignore[attr-defined]
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from both_ways import INSTALLED, run
 from entrepot.core import loaders, source
 from outcome import outcome
 
@@ -330,3 +333,25 @@ def test_resource_readers_are_those_of_importlib(draw: Callable[..., Path]):
 
     with loader.get_resource_reader("p").open_resource("data.txt") as file:
         assert file.read() == b"hello"
+
+
+def test_a_source_edited_after_it_was_found_is_not_answered_from_bytecode(tmp_path: Path):
+    """What the finder saw counts only for the load that follows at once."""
+    code = """
+        import importlib.util, os, sys
+        sys.path.insert(0, os.getcwd())
+        spec = importlib.util.find_spec("edited")
+        import other
+        with open("edited.py", "w") as file:
+            file.write("value = 'newer'\\n")
+        os.utime("edited.py", (10**9, 10**9))
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        print(module.value)
+    """
+    (tmp_path / "other.py").write_text("")
+    (tmp_path / "edited.py").write_text("value = 'older'\n")
+    (tmp_path / "main.py").write_text(textwrap.dedent(code))
+    subprocess.run([sys.executable, "-c", "import edited"], cwd=tmp_path, check=True)
+
+    assert run([*INSTALLED, "main.py"], cwd=tmp_path).text == "newer\n"

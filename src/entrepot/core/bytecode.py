@@ -45,6 +45,10 @@ _fix_co_filename: "Any" = vars(_imp)["_fix_co_filename"]
 _code_type: "Any" = type(say.__code__)
 
 
+# The path that was asked for last, the tag then, and the answer.
+_last: "tuple[str, str | None, str]" = ("", None, "")
+
+
 def cache_from_source(
     path: "Any", debug_override: "bool | None" = None, *, optimization: "Any" = None
 ) -> str:
@@ -57,13 +61,17 @@ def cache_from_source(
         ValueError: the optimization is not alphanumeric.
         TypeError: both `debug_override` (deprecated) and `optimization` were given.
     """
+    global _last
     if debug_override is None and optimization is None and not sys.flags.optimize and type(path) is str:
         # Nearly always so, and asked twice for each module: the same, without its general case.
+        if path is _last[0] and _last[1] is sys.implementation.cache_tag and sys.pycache_prefix is None:
+            return _last[2]
         cut = path.rfind("/")
         tag = sys.implementation.cache_tag
         is_plain = cut > 0 and path[cut - 1] != "/" and path.endswith(".py") and len(path) - cut > 4
         if is_plain and tag and sys.pycache_prefix is None and not paths.IS_WINDOWS:
-            return f"{path[:cut]}/__pycache__/{path[cut + 1 : -2]}{tag}.pyc"
+            _last = (path, tag, f"{path[:cut]}/__pycache__/{path[cut + 1 : -2]}{tag}.pyc")
+            return _last[2]
     if debug_override is not None:
         text = "the debug_override parameter is deprecated; use 'optimization' instead"
         frames.warn(text, DeprecationWarning, "importlib._bootstrap_external")

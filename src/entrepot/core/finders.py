@@ -23,6 +23,9 @@ _HAS_LEGACY_FINDERS = sys.version_info < (3, 12)
 # Called with (state, module name, finder, path entry) for each finder asked, while somebody listens.
 on_search: "Callable[[Any, str, Any, str | None], None] | None" = None
 
+# The file that was found last, and its status then.
+just_found: "tuple[str, Any] | None" = None
+
 _IS_CASE_BLIND = sys.platform.startswith(("win", "cygwin", "darwin", "ios", "tvos", "watchos"))
 _CASE_KEY: "Any" = "PYTHONCASEOK" if paths.IS_WINDOWS else b"PYTHONCASEOK"
 
@@ -68,14 +71,17 @@ class FileFinder:
         if wanted in listing:
             for suffix, loader_class in self._loaders:
                 init = f"{folder}{paths.SEPARATOR}__init__{suffix}"
-                if paths.is_file(init):
-                    return self._make_spec(loader_class, fullname, init, [folder])
+                status = paths.stat_file(init)
+                if status is not None:
+                    return self._make_spec(loader_class, fullname, init, [folder], status)
             is_portion = paths.is_directory(folder)
         for suffix, loader_class in self._loaders:
             if sys.flags.verbose >= 2:
                 say("trying {}", folder + suffix, level=2)
-            if wanted + suffix in listing and paths.is_file(folder + suffix):
-                return self._make_spec(loader_class, fullname, folder + suffix, None)
+            if wanted + suffix in listing:
+                status = paths.stat_file(folder + suffix)
+                if status is not None:
+                    return self._make_spec(loader_class, fullname, folder + suffix, None, status)
         if is_portion:
             say("possible namespace for {}", folder)
             spec = ModuleSpec(fullname, None)
@@ -84,8 +90,10 @@ class FileFinder:
         return None
 
     def _make_spec(
-        self, loader_class: "Any", name: str, path: str, locations: "list[str] | None"
+        self, loader_class: "Any", name: str, path: str, locations: "list[str] | None", status: "Any"
     ) -> ModuleSpec:
+        global just_found
+        just_found = (path, status)
         spec = ModuleSpec(name, loader_class(name, path), origin=path)
         spec._set_fileattr = True
         spec.submodule_search_locations = locations

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 # Called with (module name, source path, reason) for each source compiled, while somebody listens.
 on_compile: "Callable[[str, str, str], None] | None" = None
 
+# The file that is about to be loaded and its status, where the import system itself found it this instant:
+# asking once more would tell nothing new. Taken by the first who asks.
+about_to_load: "tuple[str, Any] | None" = None
+
 _namespace: "Any" = type(sys.implementation)
 EXTENSION_SUFFIXES: list[str] = _imp.extension_suffixes()
 
@@ -227,8 +231,11 @@ class SourceFileLoader(FileLoader, SourceLoader):
 
     def path_stats(self, path: str) -> "dict[str, Any]":
         """Return a file's `mtime` in seconds and `size` in bytes."""
-        stat = paths.stat(path)
-        return {"mtime": stat.st_mtime, "size": stat.st_size}
+        global about_to_load
+        known = about_to_load
+        about_to_load = None
+        status = known[1] if known is not None and known[0] is path else paths.stat(path)
+        return {"mtime": status.st_mtime, "size": status.st_size}
 
     def _cache_bytecode(self, source_path: str, cache_path: str, data: bytes) -> None:
         try:

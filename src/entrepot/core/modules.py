@@ -13,8 +13,8 @@ object, and `host` is the importer over it; each `System` is another.
 import sys
 from time import perf_counter
 
-from entrepot.core import events, finders, frames, names
-from entrepot.core.loaders import ExtensionFileLoader
+from entrepot.core import events, finders, frames, loaders, names
+from entrepot.core.loaders import ExtensionFileLoader, SourceFileLoader
 from entrepot.core.locks import DeadlockError, ModuleLocks, is_initializing
 from entrepot.core.room import with_room
 from entrepot.core.spec import make_module, set_attributes, warn_fallback
@@ -121,9 +121,12 @@ class Importer:
             parent_module = modules[parent]
             path = self._get_path(parent_module, parent, name)
             parent_spec = parent_module.__spec__
+        finders.just_found = None
         spec = self.find_spec(name, path)
         if spec is None:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        if type(spec.loader) is SourceFileLoader:
+            loaders.about_to_load = finders.just_found
         if not parent_spec:
             module = self._load_locked(spec)
         else:

@@ -84,6 +84,15 @@ def _is_kind(path: str, kind: int) -> bool:
         return False
 
 
+def stat_file(path: str) -> "Any":
+    """Return the status of a regular file that a path leads to, None for anything else."""
+    try:
+        status = stat(path)
+    except OSError:
+        return None
+    return status if (status.st_mode & _KIND) == _REGULAR else None
+
+
 def is_file(path: str) -> bool:
     """Whether a path leads to a regular file."""
     return _is_kind(path, _REGULAR)

@@ -38,7 +38,9 @@ class System:
     Attributes:
         modules: dict of str to module, the module cache.
         path: list of str, where top-level modules are searched.
-        meta_path, path_hooks: lists, path_importer_cache: dict, as their namesakes in `sys`.
+        meta_path: list, as `sys.meta_path`.
+        path_hooks: list, as `sys.path_hooks`.
+        path_importer_cache: dict, as `sys.path_importer_cache`.
         builtins: dict, the builtins of this system's modules.
     """
 
