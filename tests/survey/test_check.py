@@ -199,3 +199,23 @@ def test_every_code_is_documented():
     with open(page, encoding="utf-8") as file:
         text = file.read()
     assert [code for code in CODES if f"## {code} " not in text] == []
+
+
+def test_what_is_not_installed_is_told_once(draw, capsys):
+    """One finding for each missing top-level name, with a count and the way out; a suppressed place is not counted."""
+    root = draw({
+        "a.py": "import absent_one.x  # entrepot: ignore[EP401] made at run time\nimport absent_one\n",
+        "b.py": "from absent_one import y\nimport absent_two\n\nprint(y, absent_two)\n",
+    })  # fmt: skip
+    assert main(["check", str(root), "--select", "EP401", "--format", "json"]) == 1
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["message"].split()[0], row["line"]) for row in rows] == [
+        ("absent_one", 2),
+        ("absent_two", 2),
+    ]
+    assert "2 imports in 2 files" in rows[0]["message"]
+    main(["check", str(root), "--select", "EP401"])
+    assert "--python PATH" in capsys.readouterr().out
+    main(["check", str(root), "--write-baseline"])
+    capsys.readouterr()
+    assert main(["check", str(root), "--select", "EP401"]) == 0

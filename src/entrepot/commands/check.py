@@ -11,7 +11,7 @@ from entrepot.program.collection import paused_collection
 from entrepot.program.model import Program
 from entrepot.survey.checks import find_all
 from entrepot.survey.contracts import ContractChecker, find_interface_breaks, read_contracts
-from entrepot.survey.findings import CODES, Finding
+from entrepot.survey.findings import CODES, Finding, gather
 from entrepot.survey.fixes import apply_fixes
 from entrepot.survey.policy import (
     BASELINE_NAME,
@@ -76,7 +76,7 @@ def main(args: argparse.Namespace) -> int:
             print(f"{len(findings)} findings written to {os.path.relpath(name)}", file=sys.stderr)
             findings = []
         told.findings += findings
-    told.findings = list(dict.fromkeys(told.findings))
+    told.findings = gather(list(dict.fromkeys(told.findings)))
     match args.format:
         case "json":
             print(render_json(told.findings))

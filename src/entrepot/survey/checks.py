@@ -89,11 +89,12 @@ class Checker:
         message: str,
         related: Iterable[tuple[str, int, str]] = (),
         edits: object = None,
+        group: str = "",
     ) -> Finding:
         """Return a finding in a module; columns come from 0."""
         fix = Fix(tuple((int(a), int(b), str(c)) for a, b, c in edits)) if isinstance(edits, list) else None
         return Finding(
-            code, self.paths.get(module, ""), line, column + 1, message, module, tuple(related), fix
+            code, self.paths.get(module, ""), line, column + 1, message, module, tuple(related), fix, group
         )
 
     def _check_files(self) -> Iterator[Finding]:
@@ -310,8 +311,8 @@ class Checker:
                     if top not in absent:
                         absent[top] = top not in _STDLIB and self.program.find_outside(top) is None
                     if absent[top]:
-                        text = f"{row.module} is not on the search path: not installed, or misspelt"
-                        yield self.make("EP401", name, row.line, row.column, text)
+                        text = f"{top} is not on the search path: not installed, or misspelt"
+                        yield self.make("EP401", name, row.line, row.column, text, group=top)
 
     def _describe_missing(self, row: Import) -> str:
         have = row.module

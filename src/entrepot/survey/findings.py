@@ -6,7 +6,7 @@ means, why it matters, an example and how to mend it; `url` leads there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
@@ -72,6 +72,8 @@ class Finding:
     module: str = ""
     related: tuple[tuple[str, int, str], ...] = ()
     fix: Fix | None = None
+    # Findings of one group have one cause, and are told as one (see `gather`).
+    group: str = ""
 
     @property
     def severity(self) -> str:
@@ -82,3 +84,23 @@ class Finding:
     def sort_key(self) -> tuple[str, int, int, str, str]:
         """In order of place, then code."""
         return (self.path, self.line, self.column, self.code, self.message)
+
+
+def gather(findings: list[Finding]) -> list[Finding]:
+    """Return the findings with those of a group as one: the first, which says how many there are."""
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        if finding.group:
+            groups.setdefault((finding.code, finding.group), []).append(finding)
+    told = []
+    for finding in findings:
+        alike = groups.get((finding.code, finding.group), []) if finding.group else [finding]
+        if alike[0] is finding:
+            told.append(_add_count(finding, alike) if len(alike) > 1 else finding)
+    return told
+
+
+def _add_count(first: Finding, alike: list[Finding]) -> Finding:
+    files = len({finding.path for finding in alike})
+    where = f"in {files} files" if files > 1 else "in this file"
+    return replace(first, message=f"{first.message} ({len(alike)} imports {where})")

@@ -32,6 +32,10 @@ def render_text(findings: list[Finding], suppressed: int, known: int) -> str:
     fixable = sum(finding.fix is not None for finding in findings)
     if fixable:
         lines.append(f"[*] {fixable} fixable with --fix.")
+    absent = sum(finding.code == "EP401" and bool(finding.group) for finding in findings)
+    if absent:
+        what = f"{absent} modules are" if absent > 1 else "A module is"
+        lines.append(f"{what} not installed where this looked: --python PATH names another environment.")
     if known or suppressed:
         lines.append(f"Not told: {suppressed} suppressed, {known} in the baseline.")
     return "\n".join(lines)
