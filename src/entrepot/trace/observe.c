@@ -66,6 +66,7 @@ static _Atomic int armed;     /* effects end the process */
 static pid_t owner;           /* children are not observed */
 static int quiet;
 static int touched;               /* in a run: something was done that a second beginning would do twice */
+static int changed;               /* in a run: files, or anything but what went to the standard streams */
 static uint64_t variables[1024]; /* those that C code has read, by hash: asked for with 'g' */
 static uint64_t mask_before; /* the signal mask when armed */
 static __thread int inside;   /* our own calls */
@@ -114,7 +115,7 @@ static void note_caller(char kind, const char *what, void *address) {
 #define ASKED(kind, what) do { if (on()) note_caller(kind, what, __builtin_return_address(0)); } while (0)
 
 static void effect(const char *what, const char *detail) {
-    if (!listening) touched = 1;
+    if (!listening) touched = changed = 1;
     if (!on()) return;
     note('!', what, detail ? detail : "");
     if (armed && !quiet && is_owner()) syscall(SYS_exit_group, 77);
@@ -197,7 +198,8 @@ static int is_marker(const char *path) {
     switch (*word) { /* questions, answered at any time */
     case 'g': return variables[hash_name(word + 1) >> 6] >> (hash_name(word + 1) & 63) & 1 ? 1 : 2;
     case 't': return touched ? 2 : 1;
-    case 'y': touched = 0; return 1;
+    case 'k': return changed ? 2 : 1;
+    case 'y': touched = changed = 0; return 1;
     default: break;
     }
     switch (*word) {
@@ -260,7 +262,8 @@ static void saw_open(int dir, const char *path, int flags) {
     if (!path || inside) return;
     if ((flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC | O_APPEND))) {
         if (is_bytecode(path) || is_quiet(path)) return;
-        effect("writes a file", path);
+        if (!listening && (flags & O_TMPFILE) == O_TMPFILE) touched = 1; /* a file without a name changes none */
+        else effect("writes a file", path);
     }
     if (!on()) return;
     if (!strcmp(path, "/dev/urandom") || !strcmp(path, "/dev/random")) note('r', "urandom", "");

@@ -85,7 +85,23 @@ static Object *describe_run(Object *self, Object *unused) {
     return python.PyLong_FromLong(taken_over ? (long)LEFT->kind << 16 | (LEFT->entry_at & 0xffff) : 0);
 }
 
+/* Whether each name of one dictionary has the same object in another. Looks at no object's reference count, which
+ * would be written to: a page of memory copied for each. */
+static Object *is_same(Object *self, Object *const *arguments, long count) {
+    (void)self;
+    long at = 0;
+    Object *name, *value;
+    if (count != 2) return python.PyLong_FromLong(0);
+    while (python.PyDict_Next(arguments[0], &at, &name, &value))
+        if (python.PyDict_GetItemWithError(arguments[1], name) != value) {
+            python.PyErr_Clear();
+            return python.PyLong_FromLong(0);
+        }
+    return python.PyLong_FromLong(1);
+}
+
 static Method methods[] = {
+    {"is_same", (Object *(*)(Object *, Object *))(void (*)(void))is_same, METHOD_FAST, NULL},
     {"describe_run", describe_run, METHOD_ONE_ARGUMENT, NULL},
     {"dump", dump_here, METHOD_ONE_ARGUMENT, NULL},
     {"set_quick", set_quick, METHOD_ONE_ARGUMENT, NULL},
@@ -134,6 +150,12 @@ static void die_of_interrupt(void) {
 
 __attribute__((noreturn)) static void finish(Object *resident, Object *result) {
     int status = 0, interrupted = 0;
+    if (!leave_quickly) { /* before the modules are taken down, or PyErr_Print ends the process */
+        Object *type = NULL, *value = NULL, *trace = NULL;
+        python.PyErr_Fetch(&type, &value, &trace);
+        call_ignoring(python.PyDict_GetItemString(resident, "report_late"));
+        python.PyErr_Restore(type, value, trace);
+    }
     if (!result) {
         Object *error = python.PyErr_Occurred();
         if (error && python.PyErr_GivenExceptionMatches(error, *python.system_exit)) {

@@ -17,6 +17,7 @@ typedef struct {
     const char *doc;
 } Method;
 #define METHOD_ONE_ARGUMENT 8
+#define METHOD_FAST 0x80
 #define FILE_INPUT 257
 
 #define PYTHON_FUNCTIONS(F)                                              \
@@ -24,6 +25,8 @@ typedef struct {
     F(Object *, PyDict_New, (void))                                      \
     F(int, PyDict_SetItemString, (Object *, const char *, Object *))     \
     F(Object *, PyDict_GetItemString, (Object *, const char *))          \
+    F(int, PyDict_Next, (Object *, long *, Object **, Object **))        \
+    F(Object *, PyDict_GetItemWithError, (Object *, Object *))           \
     F(Object *, PyEval_GetBuiltins, (void))                              \
     F(Object *, PyEval_EvalCode, (Object *, Object *, Object *))         \
     F(Object *, PyRun_String, (const char *, int, Object *, Object *))   \
@@ -43,6 +46,7 @@ typedef struct {
     F(void, PyErr_Clear, (void))                                         \
     F(int, PyErr_GivenExceptionMatches, (Object *, Object *))            \
     F(void, PyErr_Fetch, (Object **, Object **, Object **))              \
+    F(void, PyErr_Restore, (Object *, Object *, Object *))               \
     F(void, PyErr_NormalizeException, (Object **, Object **, Object **)) \
     F(int, Py_FinalizeEx, (void))                                        \
     F(void, Py_IncRef, (Object *))                                       \

@@ -175,8 +175,10 @@ def wait(report: "dict[str, Any]", stash: "Any") -> None:
     answer = receive()
     if answer.get("dump") is None:
         posix._exit(0)
+    report.clear()  # here, not in each run
     RUN["stash"] = stash
     stash.start_cold = start_cold
+    stash.is_same = is_same  # type: ignore[name-defined] # noqa: F821
     if answer["base"]:
         RUN["script"] = sys.argv[0]
         RUN["base"] = None if sys.flags.safe_path else sys.path[0]  # of no program: replaced in the run
@@ -351,8 +353,10 @@ def finish() -> int:
     clear(modules["__main__"].__dict__)
     taken = frozenset(RUN["stash"].taken) if RUN["stash"] is not None else frozenset()
     for name in find_added():
+        if name == "__main__" or name in taken:
+            continue
         names = getattr(modules.get(name), "__dict__", None)
-        if name != "__main__" and name not in taken and isinstance(names, dict):
+        if isinstance(names, dict):
             clear(names)
     gc.collect()
     if flush("stdout"):
@@ -382,9 +386,11 @@ def report_late() -> None:
     if RUN["late"] is None or RUN["stash"] is None:
         return
     stash = RUN["stash"]
-    names = LOADED["warm/late/resident.py"]["list_late"](reversed(find_added()))
-    expected = {*stash.waiting, *stash.taken, *RUN["settings"]["plan"]["avoid"]}
-    if expected.issuperset(names):
+    added, expected = find_added(), frozenset(stash.taken)
+    if not stash.final and all(name in expected or name in stash.waiting for name in added):
+        return
+    names = LOADED["warm/late/resident.py"]["list_late"](reversed(added))
+    if {*stash.waiting, *expected, *RUN["settings"]["plan"]["avoid"]}.issuperset(names):
         return
     try:
         fd = posix.open(

@@ -38,12 +38,14 @@ _LISTS = (("sys", "path"), ("sys", "meta_path"), ("sys", "path_hooks"), ("warnin
 class Late:
     """One module that waits."""
 
-    __slots__ = ("binds", "changes", "module", "name", "needs", "stamp")
+    __slots__ = ("binds", "changes", "file", "module", "name", "needs", "outside", "stamp")
 
     def __init__(self, name: str, module: object) -> None:
         self.name = name
         self.module = module
-        self.needs: dict[str, None] = {}  # everything that it asked for, in order
+        self.needs: dict[str, None] = {}  # everything that it asked for, in order; the waiting ones once hidden
+        self.outside: tuple[str, ...] = ()  # the others, which the program sees
+        self.file: str = ""
         self.stamp: object = None  # of its file
         self.binds: object = None  # the parent module to which the name must be bound again
         self.changes: list[tuple[str, str, int, object]] = []  # what it did to the lists of the process
@@ -60,6 +62,7 @@ class Stash:
         self._finders: dict[str, object] = {}  # of their packages' folders, until the program comes there
         self.snapshots: dict[str, dict[str, object]] = {}
         self.start_cold: object = None  # begins the run again, without the store; set where that can be done
+        self.is_same = _is_same  # exchanged for one in C, which copies no page of memory by looking
         self.failed: dict[str, str] = {}  # name -> why it could not be imported
         self.misfits: dict[str, str] = {}  # name -> what it changes that cannot wait with it
         self.taken: list[str] = []
@@ -103,7 +106,9 @@ class Stash:
                 if "." in name:
                     late.needs[name.rpartition(".")[0]] = None  # in the cache already, so nobody asked for it
                 late.changes = self._pending.get(name, [])
-                late.stamp = _read_file_stamp(late.module)
+                file = getattr(late.module, "__file__", None)
+                if type(file) is str and file:
+                    late.file, late.stamp = file, _read_stamp(file)
                 self.waiting[name] = late
                 if "__warningregistry__" in getattr(late.module, "__dict__", ()):
                     self.warned.add(name)
@@ -208,6 +213,9 @@ class Stash:
             found = sys.modules.get(name)
             if _has_dict(found) and name not in ("sys", "builtins", "_frozen_importlib"):
                 self.snapshots[name] = dict(found.__dict__)
+        for late in self.waiting.values():
+            late.outside = tuple(name for name in late.needs if name not in self.waiting)
+            late.needs = {name: None for name in late.needs if name in self.waiting}
         self.snapshots["builtins"] = {"__import__": sys.modules["builtins"].__dict__["__import__"]}
 
     def drop(self, name: str) -> None:
@@ -345,13 +353,15 @@ class Stash:
             for name in now["env"].keys() | start["env"].keys():  # type: ignore[attr-defined]
                 if now["env"].get(name) != start["env"].get(name) and self._counts(name):  # type: ignore[attr-defined]
                     return f"the program set the environment variable {_text(name)}"
-        if not _is_untouched():
+        if not (_ask("?") and _ask("k")):  # the run has changed files, or what it did is not known
             for name in group:
-                if _read_file_stamp(self.waiting[name].module) != self.waiting[name].stamp:
+                late = self.waiting[name]
+                if late.file and _read_stamp(late.file) != late.stamp:
                     return f"the file of {name} was changed meanwhile"
-        members = set(group)
-        needs = {need for name in group for need in self.waiting[name].needs}
-        for name in needs - members:
+        needs: set[str] = set()
+        for name in group:
+            needs.update(self.waiting[name].needs, self.waiting[name].outside)
+        for name in needs.difference(group):
             waiting = self.waiting.get(name)
             module = sys.modules.get(name)
             if waiting is not None:
@@ -363,9 +373,10 @@ class Stash:
                 continue
             if module is None:
                 return f"{name}, which it uses, was removed"
-            names = module.__dict__
+            if self.is_same(before, module.__dict__):
+                continue
             for attribute, value in before.items():
-                if names.get(attribute) is not value and not _is_plain(attribute, value):
+                if module.__dict__.get(attribute) is not value and not _is_plain(attribute, value):
                     return f"{name}.{attribute} was changed by the program"
         return self._find_shadow(group, now)
 
@@ -381,15 +392,15 @@ class Stash:
                     break
                 if id(finder) not in start["meta"]:  # type: ignore[operator]
                     extra.append(finder)
-        for name in group:
-            parent = sys.modules.get(name.rpartition(".")[0]) or getattr(
-                self.waiting.get(name.rpartition(".")[0]), "module", None
-            )
-            path = getattr(parent, "__path__", None) if "." in name else None
+        for name in group if extra else ():
+            above = name.rpartition(".")[0]
+            parent = sys.modules.get(above) or getattr(self.waiting.get(above), "module", None)
+            path = getattr(parent, "__path__", None) if above else None
             for finder in extra:
                 if finder.find_spec(name, path) is not None:
                     return "a finder that the program added finds it"
-            if "." not in name and is_moved and self._is_elsewhere(name):
+        for name in group if is_moved else ():
+            if "." not in name and self._is_elsewhere(name):
                 return f"{name} is found elsewhere on the program's sys.path"
         return ""
 
@@ -464,6 +475,11 @@ def _has_dict(module: object) -> bool:
 
 def _text(name: bytes) -> str:
     return name.decode("utf-8", "surrogateescape")
+
+
+def _is_same(before: dict[str, object], now: dict[str, object]) -> bool:
+    """Whether every name of a namespace is bound to the object that it was bound to."""
+    return all(now.get(name) is value for name, value in before.items())
 
 
 def _is_plain(attribute: str, value: object) -> bool:
@@ -547,11 +563,6 @@ def _read_stamp(path: object) -> object:
     except (OSError, TypeError, ValueError):
         return None
     return st.st_ino, st.st_mtime_ns, st.st_ctime_ns
-
-
-def _read_file_stamp(module: object) -> object:
-    file = getattr(module, "__file__", None)
-    return _read_stamp(file) if type(file) is str and file else None
 
 
 def _list_portions(spec: object) -> "list[str] | None":
