@@ -43,7 +43,13 @@ def build(root: str, version: str) -> bool:
     try:
         loader = run([compiler, "-print-file-name=ld-linux-x86-64.so.2"]).stdout.strip()
         parts = {
-            f"{warm}/_image.so": [*IMAGE, f"{warm}/image_preload.c", f"{warm}/image_dump.c", "-ldl"],
+            f"{warm}/_image.so": [
+                *IMAGE,
+                f"{warm}/image_preload.c",
+                f"{warm}/image_dump.c",
+                f"{warm}/image_hot.c",
+                "-ldl",
+            ],
             f"{warm}/_restore.so": [
                 *IMAGE,
                 "-nostdlib",

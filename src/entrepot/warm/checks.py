@@ -15,7 +15,7 @@ from typing import Any
 from entrepot.warm import eligible
 from entrepot.warm.files import read_seen
 from entrepot.warm.fingerprint import Record
-from entrepot.warm.images import list_folder, read_image, remove
+from entrepot.warm.images import find_beside, list_folder, read_image, remove
 from entrepot.warm.knowledge import learn, read_knowledge, remember_plan, write_knowledge
 from entrepot.warm.prepare import RESTORER, Made, NotMade, find_surroundings
 from entrepot.warm.record_file import read_record, write_record
@@ -70,8 +70,8 @@ def publish(store: str, request: Request, name: str, key: str, image: str, made:
     )
     write_checks(store, request, key, image, files, made.record)
     if before is not None and before.path != os.path.join(store, image):
-        remove(before.path)
-        remove(before.path.replace(".image", ".files"))
+        for path in (before.path, before.path.replace(".image", ".files"), *find_beside(before.path)):
+            remove(path)
 
 
 def write_checks(store: str, request: Request, key: str, image: str, files: str, record: Record) -> None:

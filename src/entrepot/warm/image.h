@@ -59,12 +59,19 @@ struct Span {
     uint32_t prot, pad;
 };
 
+/* Beside an image `path.hot` may be: a struct Area for each stretch of pages that runs write to. They are copied in
+ * one go when the image is taken over, which costs half of a fault for each. `path.seen`: those of the first run,
+ * of which the second keeps what it wrote to as well. */
+#define MAX_HOT 4096   /* stretches */
+#define HOT_PAGES 8192 /* pages, together */
+
 /* What the restorer leaves behind for the program's process, above its code and its stack. */
 struct Left {
     struct Head *head;
     uint64_t ignored; /* bit per signal that whoever started us ignores */
     char kind;        /* of the run: f(ile), c(ommand), m(odule) */
     int entry_at;     /* the place of the program in its arguments */
+    uint64_t hot;     /* stretches that were copied */
 };
 #define LEFT ((struct Left *)(WORKSHOP + WORKSHOP_CODE + WORKSHOP_STACK))
 

@@ -7,4 +7,7 @@
 int image_dump(const char *path);
 extern char image_error[256];
 
+/* image_hot.c: note which pages of the image this run has written to. */
+void image_note_hot(const char *image);
+
 #endif

@@ -100,7 +100,15 @@ static Object *is_same(Object *self, Object *const *arguments, long count) {
     return python.PyLong_FromLong(1);
 }
 
+static Object *note_hot(Object *self, Object *image) {
+    (void)self;
+    const char *path = python.PyBytes_AsString(image);
+    if (path && taken_over) image_note_hot(path);
+    return python.PyLong_FromLong(0);
+}
+
 static Method methods[] = {
+    {"note_hot", note_hot, METHOD_ONE_ARGUMENT, NULL},
     {"is_same", (Object *(*)(Object *, Object *))(void (*)(void))is_same, METHOD_FAST, NULL},
     {"describe_run", describe_run, METHOD_ONE_ARGUMENT, NULL},
     {"dump", dump_here, METHOD_ONE_ARGUMENT, NULL},

@@ -27,6 +27,9 @@
 #include "image.h"
 
 #define PUBLIC __attribute__((visibility("default")))
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
 #define RSEQ_SIGNATURE 0x53053053
 #define OLD_MAPS 1000
 
@@ -42,6 +45,7 @@ struct State {
     char **argv, **envp; /* for a cold start */
     char exe[16];        /* as well: constants of this library are gone by then */
     uint64_t workshop_bytes;
+    struct Area hot[MAX_HOT];
 };
 
 extern const char __start_restorer[], __stop_restorer[];
@@ -110,12 +114,23 @@ INLINE int make_maps(struct State *state) {
     return 0;
 }
 
+/* Copy the pages that runs write to, before they do. */
+INLINE void copy_hot(struct State *state) {
+    uint64_t pages = 0;
+    for (uint64_t index = 0; index < state->left.hot; index++) {
+        pages += state->hot[index].size / PAGE;
+        if (pages > HOT_PAGES) return;
+        if (call3(SYS_madvise, (long)state->hot[index].start, (long)state->hot[index].size, MADV_POPULATE_WRITE)) return;
+    }
+}
+
 RESTORER __attribute__((noreturn, used)) static void rebuild(struct State *state) {
     struct Head *head = state->left.head;
     if (move_special(state)) start_cold(state);
     for (uint64_t index = 0; index < state->old_count; index++)
         call3(SYS_munmap, (long)state->olds[index].start, (long)state->olds[index].size, 0);
     if (make_maps(state)) start_cold(state);
+    copy_hot(state);
     call3(SYS_close, state->image_fd, 0, 0);
     call3(SYS_arch_prctl, ARCH_SET_FS, (long)head->fs, 0);
     long tid = call3(SYS_gettid, 0, 0, 0);
@@ -235,6 +250,18 @@ static int leave_rseq(const struct Head *head) {
     return call6(SYS_rseq, (long)own, 32, 2, RSEQ_SIGNATURE, 0, 0) == -ENOSYS ? 0 : -1;
 }
 
+static void read_hot(struct State *state, const char *path) {
+    char name[4200];
+    uint64_t length = count_text(path);
+    copy(name, path, length);
+    copy(name + length, ".hot", 5);
+    long fd = call6(SYS_openat, AT_FDCWD, (long)name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0, 0, 0);
+    if (fd < 0) return;
+    long got = call3(SYS_read, fd, (long)state->hot, sizeof state->hot);
+    if (got > 0) state->left.hot = (uint64_t)got / sizeof *state->hot;
+    call3(SYS_close, fd, 0, 0);
+}
+
 static void note_ignored(struct State *state) {
     for (int number = 1; number <= 64; number++) {
         struct Handler now;
@@ -291,6 +318,7 @@ static void restore(const char *what, char **argv, char **envp) {
     state->maps = (struct Map *)(table + head.maps);
     state->text = table + head.text;
     note_ignored(state);
+    read_hot(state, path);
     if (plan_restore(state, table + head.table_bytes, maps_bytes)) goto cold;
     if (leave_rseq(state->left.head)) goto cold;
     void (*run)(struct State *) = (void (*)(struct State *))(shop + ((const char *)rebuild - __start_restorer));

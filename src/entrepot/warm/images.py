@@ -3,7 +3,7 @@
 A store is one folder of the user's (mode 0700). Of the image with the stem K it holds
 
     K.checks   what a client compares first; it names the two files that follow. Without it there is no image
-    K.<time>.image, K.<time>.files
+    K.<time>.image, K.<time>.files, and beside the image what image_hot.c notes: .hot, .seen
     K.record   what its modules depended on         K.plan   what is known about preparing it
     K.info     how long its modules took, or why there is no image
     K.hits     one byte for each run, its time is the last use
@@ -90,6 +90,11 @@ def forget(store: str, name: str) -> None:
             remove(os.path.join(store, entry))
 
 
+def find_beside(image: str) -> tuple[str, str]:
+    """Return the files that runs make beside an image (see image.h)."""
+    return f"{image}.hot", f"{image}.seen"
+
+
 def remove(path: str) -> None:
     """Remove a file that may be gone."""
     try:
@@ -120,7 +125,10 @@ def remove_orphans(store: str, now: float) -> None:
         stem, _, rest = entry.partition(".")
         path = os.path.join(store, entry)
         try:
-            if rest.endswith((".image", ".files", ".new")) and now - os.stat(path).st_mtime > ORPHAN_S:
+            if (
+                rest.endswith((".image", ".files", ".new", ".hot", ".seen"))
+                and now - os.stat(path).st_mtime > ORPHAN_S
+            ):
                 image = read_image(store, stem)
                 if image is None or not image.path.startswith(path.rpartition(".")[0]):
                     os.unlink(path)

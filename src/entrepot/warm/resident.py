@@ -175,6 +175,7 @@ def wait(report: "dict[str, Any]", stash: "Any") -> None:
     answer = receive()
     if answer.get("dump") is None:
         posix._exit(0)
+    RUN["image"] = answer["dump"]
     report.clear()  # here, not in each run
     RUN["stash"] = stash
     stash.start_cold = start_cold
@@ -382,7 +383,8 @@ def find_added() -> "list[Any]":
 
 
 def report_late() -> None:
-    """Write down what the program went on to import, for the next image."""
+    """Write down, for the next runs, which pages of the image were written to and what was imported late."""
+    note_hot(RUN["image"])  # type: ignore[name-defined] # noqa: F821
     if RUN["late"] is None or RUN["stash"] is None:
         return
     stash = RUN["stash"]

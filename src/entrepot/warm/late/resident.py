@@ -43,7 +43,9 @@ class Late:
     def __init__(self, name: str, module: object) -> None:
         self.name = name
         self.module = module
-        self.needs: dict[str, None] = {}  # everything that it asked for, in order; the waiting ones once hidden
+        self.needs: dict[
+            str, None
+        ] = {}  # everything that it asked for, in order; the waiting ones once hidden
         self.outside: tuple[str, ...] = ()  # the others, which the program sees
         self.file: str = ""
         self.stamp: object = None  # of its file
