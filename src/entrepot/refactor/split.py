@@ -16,7 +16,8 @@ from entrepot.errors import Refused
 from entrepot.refactor.changes import Edit, FileChange, Note
 from entrepot.refactor.checks import check_moved, check_result
 from entrepot.refactor.cross import decide
-from entrepot.refactor.cut import STAY, make_cut
+from entrepot.refactor.crossings import make_cut
+from entrepot.refactor.cut import STAY
 from entrepot.refactor.decision import Decision
 from entrepot.refactor.project import Project
 from entrepot.refactor.splitting import write_texts

@@ -22,8 +22,9 @@ from dataclasses import dataclass, field
 from entrepot.errors import Refused
 from entrepot.program.symbols import AT_IMPORT
 from entrepot.refactor.cross import decide
-from entrepot.refactor.cut import MODULE_FACTS as _MODULE_FACTS
-from entrepot.refactor.cut import STAY, make_cut
+from entrepot.refactor.crossings import make_cut
+from entrepot.refactor.cut import STAY
+from entrepot.refactor.dynamic import MODULE_FACTS as _MODULE_FACTS
 from entrepot.refactor.project import Project
 from entrepot.refactor.statements import Statement, is_main_guard, is_only_imports, list_statements
 from entrepot.refactor.text import SourceFile
