@@ -9,7 +9,8 @@ import pytest
 
 from entrepot.refactor.project import Project
 from entrepot.refactor.split import plan_split
-from entrepot.refactor.suggest import Suggestion, suggest_split
+from entrepot.refactor.suggest import suggest_split
+from entrepot.refactor.suggestion import Suggestion
 
 SHOP = """
     import math

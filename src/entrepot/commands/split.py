@@ -36,12 +36,13 @@ def main(args: argparse.Namespace) -> int:
     from entrepot.refactor.split import parse_request, plan_split
 
     if args.suggest:
-        from entrepot.refactor.suggest import print_suggestion, suggest_split
+        from entrepot.refactor.suggest import as_json, describe, suggest_split
 
         project = make_project(args, args.file)
         with planning(project):
             suggestion = suggest_split(project, project.get_module(args.file))
-        return print_suggestion(suggestion, args.format)
+        print(as_json(suggestion) if args.format == "json" else describe(suggestion))
+        return 0
     if not args.to:
         print("entrepot split: say what goes where with --to MODULE=NAME,..., or ask with --suggest")
         return 2

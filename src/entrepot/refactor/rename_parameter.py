@@ -15,6 +15,7 @@ from entrepot.errors import Refused
 from entrepot.program.inner_code import find_string_body
 from entrepot.refactor.changes import Edit, FileChange, Note
 from entrepot.refactor.checks import check_result
+from entrepot.refactor.class_family import Family, is_of_module
 from entrepot.refactor.fstrings import keep_printed_text
 from entrepot.refactor.project import Project
 from entrepot.refactor.rename import check_new_name
@@ -304,34 +305,10 @@ class _Work:
 
     # -- calls of a method -----------------------------------------------------------------
 
-    def family(self) -> dict[str, list[tuple[SourceFile, ast.ClassDef]]]:
-        """Return the class and the classes derived from it, by name, in the whole project."""
-        top = self.owner.split(".")[-1]
-        names = {top}
-        found: dict[str, list[tuple[SourceFile, ast.ClassDef]]] = {}
-        classes: list[tuple[SourceFile, ast.ClassDef]] = []
-        for path in self.project.mentioning("class "):
-            try:
-                file = self.project.file(path)
-                classes += [(file, n) for n in ast.walk(file.tree) if isinstance(n, ast.ClassDef)]
-            except Refused:
-                continue
-        size = 0
-        while size != len(names):
-            size = len(names)
-            for _, node in classes:
-                bases = {b.attr if isinstance(b, ast.Attribute) else getattr(b, "id", "") for b in node.bases}
-                if bases & names:
-                    names.add(node.name)
-        for file, node in classes:
-            if node.name in names:
-                found.setdefault(node.name, []).append((file, node))
-        self.classes = classes
-        return found
-
     def rename_in_overrides(self) -> None:
         """Methods that override this one take the same keyword."""
-        self.members = self.family()
+        self.family = Family(self.project, self.owner.split(".")[-1])
+        self.members = self.family.members
         if self.name in ("__init__", "__new__"):
             return
         for pairs in self.members.values():
@@ -349,11 +326,9 @@ class _Work:
                             self.rename_inside(file, inner)
 
     def rename_method_calls(self) -> None:
-        own = {id(node) for pairs in self.members.values() for _, node in pairs}
         rivals = [
             (file, inner)
-            for file, node in self.classes
-            if id(node) not in own
+            for file, node in self.family.list_others()
             for inner in node.body
             if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef)
             and inner.name == self.name
@@ -386,63 +361,21 @@ class _Work:
                     is_super = (
                         isinstance(func, ast.Attribute)
                         and func.attr == self.name
-                        and self.is_in_family(file, node)
+                        and self.family.holds(file, node)
                     )
-                    if last in creators or is_super or (last == "cls" and self.is_in_family(file, node)):
+                    if last in creators or is_super or (last == "cls" and self.family.holds(file, node)):
                         self.rename_keywords(file, node)
                 elif isinstance(func, ast.Attribute) and func.attr == self.name:
                     if not any(k.arg == self.old for k in node.keywords):
                         continue
-                    if rivals and not self.is_certain(file, node, func) and not self.force:
+                    if rivals and not self.family.reaches(file, func) and not self.force:
                         raise Refused(
                             f"whose {self.name} is called here is not known, and {self.project.show(rivals[0][0].path)} "
                             f"has another", self.project.show(path), node.lineno, "use --force to rename this call too",
                         )  # fmt: skip
-                    if self.is_foreign(file, func):
+                    if is_of_module(file, func):
                         continue
                     self.rename_keywords(file, node)
-
-    def is_in_family(self, file: SourceFile, node: ast.Call) -> bool:
-        return any(
-            other is file and inner is node
-            for pairs in self.members.values()
-            for other, owner in pairs
-            for inner in ast.walk(owner)
-        )
-
-    def is_foreign(self, file: SourceFile, func: ast.Attribute) -> bool:
-        """Whether a call certainly goes to something else: a module's function."""
-        root = func.value
-        if not isinstance(root, ast.Name):
-            return False
-        return any(
-            o.kind == "import" and o.name == root.id and isinstance(o.node, ast.alias)
-            and isinstance(o.node.statement, ast.Import)  # type: ignore[attr-defined]
-            for o in file.names.occurrences
-        )  # fmt: skip
-
-    def is_certain(self, file: SourceFile, node: ast.Call, func: ast.Attribute) -> bool:
-        """Whether a method call certainly reaches the family."""
-        value = func.value
-        if isinstance(value, ast.Name) and value.id in ("self", "cls"):
-            return self.is_in_family(file, node)
-        if isinstance(value, ast.Call):
-            made = value.func.attr if isinstance(value.func, ast.Attribute) else getattr(value.func, "id", "")
-            return made in self.members or (made == "super" and self.is_in_family(file, node))
-        if isinstance(value, ast.Name):
-            if value.id in self.members:
-                return True
-            assigned = [
-                n.value for n in ast.walk(file.tree)
-                if isinstance(n, ast.Assign) and any(isinstance(t, ast.Name) and t.id == value.id for t in n.targets)
-            ]  # fmt: skip
-            return bool(assigned) and all(
-                isinstance(v, ast.Call)
-                and (v.func.attr if isinstance(v.func, ast.Attribute) else getattr(v.func, "id", ""))
-                in self.members
-                for v in assigned
-            )
-        return False
 
 
 def _parameters(node: Function) -> list[str]:
