@@ -6,7 +6,7 @@ PY := $(BIN)/python
 # One worker a core: `make test WORKERS=0` runs the tests in one process.
 WORKERS ?= 2
 
-.PHONY: demo test test-all check format lint types arrows docs bench bench-quick clean
+.PHONY: demo test test-all check format lint types arrows docs bench bench-quick soak clean
 
 $(VENV)/.run: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("entrepot needs Python 3.11 or newer; this is %s. Try: make PYTHON=python3.12" % sys.version.split()[0])'
@@ -52,6 +52,10 @@ bench: $(VENV)/.test
 # Fewer repetitions, and the page is not written.
 bench-quick: $(VENV)/.test
 	$(PY) bench/run.py --quick
+
+# Five minutes of hard use of a warm store, with faults; writes docs/reliability.md.
+soak: $(VENV)/.test
+	env -u PYTHONDONTWRITEBYTECODE $(PY) tools/soak_store.py --output docs/reliability.md
 
 clean:
 	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -139,7 +139,8 @@ def test_an_arrow_that_points_up_is_noticed(need, tmp_path):
 def test_folders_say_which_question_they_answer():
     """A folder's __init__.py holds that sentence as its docstring and nothing else.
 
-    `entrepot.live`, `entrepot.trace` and `entrepot.warm` are names that users import: they offer their public names, fetched when asked for.
+    `entrepot.live`, `entrepot.trace` and `entrepot.warm` are names that users import: they offer their public names,
+    fetched when asked for.
     """
     for path in SOURCE.glob("*/__init__.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
