@@ -57,6 +57,42 @@ def explain(root: Path, *command: str) -> str:
             "did you mean 'arcade'?",
         ),
         (
+            {"main.py": "from collections import OrderdDict\n"},
+            "collections has no 'OrderdDict'; did you mean 'OrderedDict'?",
+        ),
+        (
+            {"main.py": "print(sqrt(2))\n"},
+            "sqrt is in the standard module math: add `from math import sqrt`",
+        ),
+        (
+            {"main.py": "import collections\nwords = defaultdict(list)\n"},
+            "defaultdict is in collections, which main.py imports: it is collections.defaultdict here",
+        ),
+        (
+            {"main.py": "print(jsn.dumps(1))\n"},
+            "there is no 'jsn' here; did you mean the module json, with `import json`?",
+        ),
+        (
+            {"main.py": "import arcade\nprint(get_scor())\n", "arcade.py": "def get_score(): ...\n"},
+            "there is no 'get_scor' here; did you mean arcade.get_score?",
+        ),
+        (
+            {"main.py": "import os.paths\n"},
+            "did you mean 'os.path'?",
+        ),
+        (
+            {"main.py": "import yaml_nobody_has\n"},
+            "-m pip install yaml_nobody_has",
+        ),
+        (
+            {"main.py": "import a, b\na.two\n", "a.py": "one = 1\n", "b.py": "\ntwo = 2\n"},
+            "a (a.py) has no 'two', but b has (b.py:1)",
+        ),
+        (
+            {"main.py": "total = 0\ndef add():\n    print(total)\n    total = 1\nadd()\n"},
+            "write `global total` first in add() if the total of the module is meant",
+        ),
+        (
             {"main.py": "import fractions\nfractions.Fraction\n", "fractions.py": "x = 1\n"},
             "fractions.py is named like the standard module 'fractions' and hides it",
         ),
@@ -80,6 +116,23 @@ def test_a_circular_import_names_the_two_lines(draw: Callable[..., Path]):
 
     assert "a.py:1 begins to import b while a is half made" in text
     assert "b.py:2 already needs 'f' of a" in text
+
+
+def test_a_longer_circle_names_everyone_in_it(draw: Callable[..., Path]):
+    """Three modules in a circle: the chain, the line where it began, and the line that needed too much."""
+    root = draw(
+        {
+            "main.py": "import a\n",
+            "a.py": "import b\nx = 1\n",
+            "b.py": "import c\n",
+            "c.py": "\nfrom a import x\n",
+        }
+    )
+    text = explain(root, "main.py")
+
+    assert "a -> b -> c -> a: these import each other in a circle" in text
+    assert "a.py:1 begins to import b while a is half made" in text
+    assert "c.py:1 already needs 'x' of a" in text
 
 
 def test_a_module_of_a_package_run_as_a_script(draw: Callable[..., Path]):
