@@ -12,11 +12,11 @@ It does not look at the order in which entries of several modules stand in one r
 from __future__ import annotations
 
 import random
-from types import FunctionType, ModuleType
+from types import FunctionType, GeneratorType, ModuleType
 from typing import Any
 
 MODULES = 4
-HEAD = "import functools, enum, dataclasses\n"
+HEAD = "import abc, functools, enum, dataclasses, typing\n"
 
 
 class Program:
@@ -101,7 +101,7 @@ class Program:
         """Write a statement; `name` asks for one that binds this name again."""
         choose = self.random
         self.count += 1
-        kind = name[0] if name and name[1:].isdigit() else choose.choice("KKKffffCCCTTgriIeopu")
+        kind = name[0] if name and name[1:].isdigit() else choose.choice("KKKffffCCCTTgriIeopunswxDvb")
         new = name or f"{kind}{self.count}"
         value = self._value(index, place)
         functions = self._names(index, place, "f")
@@ -182,6 +182,29 @@ class Program:
             return f"@dataclasses.dataclass\nclass {new}:\n    a: int = {value}\n    b: int = 2\n    def m(self):\n        return (self.b, {self._value(index, place)})"
         if kind == "p":
             return f"{new} = functools.partial({choose.choice(functions or ['max'])}, 3)"
+        if kind == "n":
+            return f"class {new}(typing.NamedTuple):\n    a: int = {value}\n    b: int = 3\n    def m(self):\n        return (self.a, {self._value(index, place)})"
+        if kind == "s":
+            slots = choose.choice(["'a',", "'a', 'b'"])
+            return f"class {new}:\n    __slots__ = ({slots})\n    def __init__(self):\n        self.a = {value}\n    def m(self):\n        return (self.a, {self._value(index, place)})"
+        if kind == "w" and tables:
+            own = [name for name in tables if "." not in name]
+            if own:
+                return f"W{self.count} = [*{own[-1]}]\nW{self.count} += [{value}]"
+        if kind == "x" and choose.random() < 0.3:
+            return choose.choice(["1 / 0", "raise SystemExit(1)", "import m_missing", "undefined_name"])
+        if kind == "D":
+            return (
+                f"if {value} > 8:\n    def h{self.count}(x):\n        return (x, {self._value(index, place)})\n"
+                f"else:\n    def h{self.count}(x):\n        return ('else', x)"
+            )
+        if kind == "v":
+            return f"def v{self.count}(x):\n    for i in range(3):\n        yield (i, {value})\nV{self.count} = list(v{self.count}(1))"
+        if kind == "b":
+            return (
+                f"class B{self.count}(abc.ABC):\n    made = []\n    def __init_subclass__(cls):\n        cls.tag = (cls.__name__, {value})\n"
+                f"class S{self.count}(B{self.count}):\n    def m(self):\n        return (self.tag, {self._value(index, place)})"
+            )
         if kind == "u" and classes:
             return f"{new} = {choose.choice(classes)}()"
         return f"K{self.count} = {value}"
@@ -229,6 +252,7 @@ def look(value: Any, depth: int = 0) -> Any:
     if callable(value):
         try:
             done = value(4)
+            done = list(done) if isinstance(done, GeneratorType) else done
         except Exception as error:
             return ("raises", type(error).__name__)
         name = getattr(value, "__qualname__", "") if type(value) is FunctionType else ""
@@ -265,5 +289,6 @@ def look_at_all(modules: dict[str, ModuleType]) -> dict[str, Any]:
         for name, module in modules.items()
         for key, value in sorted(vars(module).items())
         if key[:1] != "_"
-        and key not in ("functools", "enum", "dataclasses", "i", "register", "twice", "maker")
+        and key
+        not in ("abc", "typing", "functools", "enum", "dataclasses", "i", "register", "twice", "maker")
     }

@@ -107,23 +107,26 @@ class _Reader:
             u for u in units if u.has_effects or u.is_decorated or u.kind in ("class", "other", "main")
         ]
         self._said: dict[int, _Said] = {}
-        self._homes: dict[int, Unit] = {}
+        self._homes: dict[int, list[Unit]] = {}  # the statements that made a container, or gave it its name
         for name, value in namespace.items():
             if name in self.makers and isinstance(value, list | dict | set | deque):
-                self._homes.setdefault(id(value), self.makers[name])
+                binders = [unit for unit in units if name in unit.binds]
+                made = [unit for unit in binders if unit.kind == "assign"] or binders[-1:]
+                self._homes.setdefault(id(value), []).extend(made)
 
     # -- lining up ----------------------------------------------------------------------------------------------
 
     def line_up(self, entries: list[Entry]) -> list[Unit | None]:
         """Return the statement of each of one container's entries."""
         container = entries[0].container
-        home = self._homes.get(id(container))
-        units = self.effective if home is None or home in self.effective else [home, *self.effective]
-        units = sorted(units, key=lambda unit: unit.first)
+        homes = self._homes.get(id(container), [])
+        home = homes[-1] if homes else None
+        units = [*self.effective, *(unit for unit in homes if unit not in self.effective)]
+        units.sort(key=lambda unit: unit.first)
         if len(entries) * len(units) > MOST_CELLS:
             return [home] * len(entries)
         origins = [_origins((entry.key, entry.value), self.namespace) for entry in entries]
-        found = [self._candidate(unit, entries, origins, is_home=unit is home) for unit in units]
+        found = [self._candidate(unit, entries, origins, is_home=unit in homes) for unit in units]
         candidates = [c for c in found if c is not None]
         if not candidates:
             return [home] * len(entries)

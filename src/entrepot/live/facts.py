@@ -122,9 +122,10 @@ class Facts:
         if fact.is_content and code is not None and not CHANGERS.isdisjoint(code.co_names):
             return  # it fills the container: what it does is the same
         at_call = code is None or fact.name in code.co_names or _calls_inner(code, fact.name)
-        if known is not None and (known.at_call or not at_call):
+        attributes = _methods_using(value, fact.name) if isinstance(value, type) else set()
+        if known is not None and (known.at_call or not at_call) and attributes <= known.attributes:
             return
-        self.add(Fact(module, definition, BEHAVIOUR, at_call=at_call), value)
+        self.add(Fact(module, definition, BEHAVIOUR, attributes, at_call=at_call), value)
 
     def _concerns(self, module: str, fact: Fact) -> bool:
         """Whether a name used in functions of `module` can be the fact's."""
@@ -324,6 +325,16 @@ class Facts:
         """The fact of a module's `__getattr__` (PEP 562), where that is who gives the name."""
         fact = self.table.get((module, "__getattr__"))
         return fact if fact is not None and name not in self.namespace(module) else None
+
+
+def _methods_using(cls: type, name: str) -> set[str]:
+    """Names of a class's own methods whose code names something."""
+    found = set()
+    for key, value in list(cls.__dict__.items()):
+        code = getattr(innermost(value), "__code__", None)
+        if code is not None and any(name in c.co_names for c in (code, *walk_codes(code))):
+            found.add(key)
+    return found
 
 
 def _calls_inner(code: CodeType, name: str) -> bool:
