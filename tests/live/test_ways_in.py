@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -213,3 +214,204 @@ def test_asking_before_the_start_says_what_to_do():
     """An error with the line to write."""
     with pytest.raises(Exception, match=r"live\.start"):
         live.refresh()
+
+
+class Watched:
+    """A program under `entrepot watch`, on a terminal of its own if asked."""
+
+    def __init__(self, root: Path, *options: str, terminal: int | None = None) -> None:
+        command = [sys.executable, "-B", "-m", "entrepot", "watch", *options, str(root / "main.py")]
+        self.process = subprocess.Popen(
+            command,
+            stdin=terminal,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if terminal is None else terminal,
+            text=True,
+            start_new_session=terminal is not None,
+        )
+
+    def read_line(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline()
+
+    def __enter__(self) -> Watched:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+LOOP = """
+import sys, time, lib
+def main():
+    seen, end = "", time.monotonic() + 20
+    while time.monotonic() < end and not lib.is_over():
+        if lib.word() != seen:
+            seen = lib.word()
+            print(seen, flush=True)
+        time.sleep(0.01)
+main()
+"""
+LIB = "def word(): return 'one'\ndef is_over(): return False\n"
+
+
+@pytest.mark.slow
+def test_a_refused_save_is_told_and_the_program_goes_on(draw: Callable[..., Path]):
+    """By default: the old program runs, stderr says why, and the next good save takes effect."""
+    root = draw({"lib.py": LIB, "main.py": LOOP})
+    with Watched(root) as watched:
+        assert watched.read_line() == "one\n"
+        (root / "lib.py").write_text("def word(: return 'two'\n")
+        assert watched.process.stderr is not None
+        told = [watched.process.stderr.readline() for _ in range(2)]
+        (root / "lib.py").write_text(LIB.replace("one", "three"))
+        assert watched.read_line() == "three\n"
+        (root / "lib.py").write_text(LIB.replace("False", "True"))
+        assert watched.process.wait(20) == 0
+    assert "nothing was changed" in told[0]
+    assert "lib.py:1: SyntaxError" in told[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("answer", "after"), [("y", "fresh"), ("n", "kept")])
+def test_on_a_terminal_it_asks_whether_to_restart(draw: Callable[..., Path], answer: str, after: str):
+    """With `--on-refusal ask`: yes starts the program again, no goes on with the old one."""
+    root = draw({
+        "lib.py": LIB,
+        "lib_slots.py": "class S:\n    __slots__ = ('a',)\nheld = S()\n",
+        "main.py": "import lib_slots\nlabel = 'kept'\n" + LOOP.replace("import sys", "import os, sys"),
+    })  # fmt: skip
+    outer, inner = os.openpty()
+    try:
+        with Watched(root, "--on-refusal", "ask", terminal=inner) as watched:
+            assert watched.read_line() == "one\n"
+            # Cannot be done in place: the layout of a class with a living instance changes.
+            (root / "lib_slots.py").write_text("class S:\n    __slots__ = ('a', 'b')\nheld = S()\n")
+            asked = b""
+            while b"[y/N]" not in asked:
+                asked += os.read(outer, 1000)
+            os.write(outer, f"{answer}\n".encode())
+            if after == "fresh":
+                assert watched.read_line() == "one\n"
+            (root / "lib.py").write_text(LIB.replace("one", "two"))
+            # Kept: the refused file is still refused, so nothing of the next save is applied either.
+            expected = "two\n" if after == "fresh" else ""
+            if expected:
+                assert watched.read_line() == expected
+            else:
+                asked = b""
+                while b"[y/N]" not in asked:
+                    asked += os.read(outer, 1000)
+                os.write(outer, b"n\n")
+                (root / "lib_slots.py").write_text("class S:\n    __slots__ = ('a',)\nheld = S()\n")
+                assert watched.read_line() == "two\n"
+    finally:
+        os.close(outer)
+        os.close(inner)
+
+
+@pytest.mark.slow
+def test_an_exception_of_the_program_is_shown_as_python_shows_it(draw: Callable[..., Path]):
+    """The same traceback, to the letter, and the same exit status."""
+    root = draw({"lib.py": "def f():\n    raise ValueError('no')\n", "main.py": "import lib\nlib.f()\n"})
+    plain, ours = (
+        subprocess.run(
+            [sys.executable, "-B", *command, str(root / "main.py")],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        for command in ((), ("-m", "entrepot", "watch"))
+    )
+
+    assert (ours.stderr, ours.returncode) == (plain.stderr, plain.returncode)
+
+
+def test_without_inotify_the_files_are_looked_at(draw: Callable[..., Path], monkeypatch):
+    """On a system that cannot tell, or when its watches are used up."""
+    from entrepot.live import background
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "no space left on device")
+
+    monkeypatch.setattr(background.Watch, "add", fail)
+    assert follow_one_save(draw, monkeypatch, background.refresh_on_change) == 2
+
+
+def test_a_save_is_told_by_the_system(draw: Callable[..., Path], monkeypatch):
+    """Without looking at files in between."""
+    from entrepot.live import background
+
+    monkeypatch.setattr(background, "INTERVAL_S", 30)
+    assert follow_one_save(draw, monkeypatch, background.refresh_on_change) == 2
+
+
+def test_the_program_chooses_the_moment(draw: Callable[..., Path], monkeypatch):
+    """With a safe point the thread only hands over what is to be called."""
+    from entrepot.live import background
+
+    waiting: list[Callable[[], object]] = []
+
+    def start() -> Callable[[], None]:
+        return background.refresh_on_change(safe_point=waiting.append)
+
+    def step() -> None:
+        while waiting:
+            waiting.pop(0)()
+
+    assert follow_one_save(draw, monkeypatch, start, step) == 2
+
+
+def follow_one_save(
+    draw: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    start: Callable[[], Callable[[], None]],
+    step: Callable[[], None] = lambda: None,
+) -> int:
+    """Save once, by renaming, under a thread that applies; returns what the program then says."""
+    root = draw({"background_mod.py": "def f(): return 1\n"})
+    monkeypatch.syspath_prepend(str(root))
+    live.start(paths=[str(root)])
+    try:
+        import background_mod
+
+        end = start()
+        (root / "new.tmp").write_text("def f(): return 2\n")
+        os.replace(root / "new.tmp", root / "background_mod.py")
+        limit = time.monotonic() + 10
+        while background_mod.f() == 1 and time.monotonic() < limit:
+            step()
+            time.sleep(0.005)
+        end()
+        return int(background_mod.f())
+    finally:
+        live.stop()
+        sys.modules.pop("background_mod", None)
+
+
+@pytest.mark.slow
+def test_a_main_loop_at_top_level_goes_on_with_new_functions(draw: Callable[..., Path]):
+    """It is not run a second time, and what stands after it runs when it is its turn."""
+    root = draw({
+        "lib.py": LIB,
+        "main.py": """
+            import time, lib
+            seen = ""
+            while not lib.is_over():
+                now = lib.word()
+                if now != seen:
+                    seen = now
+                    print(now, flush=True)
+                time.sleep(0.01)
+            print("end", seen, flush=True)
+        """,
+    })  # fmt: skip
+    with Watched(root) as watched:
+        assert watched.read_line() == "one\n"
+        (root / "lib.py").write_text(LIB.replace("one", "two"))
+        assert watched.read_line() == "two\n"
+        (root / "lib.py").write_text(LIB.replace("one", "two").replace("False", "True"))
+        assert watched.read_line() == "end two\n"
+        assert watched.process.wait(20) == 0

@@ -73,10 +73,13 @@ def _run(rest: list[str], refusal: str, reports: str, again: list[str]) -> int:
             print("entrepot: restart? [y/N] ", end="", file=sys.stderr, flush=True)
             if not sys.stdin.readline().lower().startswith("y"):
                 return
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
         os.execv(sys.executable, [sys.executable, *again])
 
     session.subscribe(tell)
     end = background.refresh_on_change()
+    status = 0
     try:
         if is_module:
             session.get_session().run_module(target)
@@ -84,17 +87,50 @@ def _run(rest: list[str], refusal: str, reports: str, again: list[str]) -> int:
             session.run_main(target)
     except SystemExit as error:
         if error.code is None or isinstance(error.code, int):
-            return error.code or 0
-        print(error.code, file=sys.stderr)
-        return 1
+            status = error.code or 0
+        else:
+            print(error.code, file=sys.stderr)
+            status = 1
     except FileNotFoundError as error:
         if error.filename != target:
-            raise
-        raise NoProgram(path=target) from None
+            status = _show(error)
+        else:
+            raise NoProgram(path=target) from None
+    except BaseException as error:
+        status = _show(error)
     finally:
+        _wait_for_threads()
         end()
         session.stop()
-    return 0
+    return status
+
+
+def _show(error: BaseException) -> int:
+    """Show an exception of the program as Python does, from the program's own first line on; returns the exit status."""
+    trace = error.__traceback__
+    own = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if not file.startswith((own, "<frozen importlib")):
+            break
+        trace = trace.tb_next
+    sys.excepthook(type(error), error.with_traceback(trace), trace)
+    if isinstance(error, KeyboardInterrupt):
+        import signal
+
+        # So that a shell sees what ended the program (as Python itself does since 3.8).
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    return 1
+
+
+def _wait_for_threads() -> None:
+    """As at the end of any program, threads that are not daemons go on; until then saves are applied."""
+    import threading
+
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
 
 
 def _append(path: str, report: Report) -> None:

@@ -1,6 +1,7 @@
 """A thread that waits for saves and has them applied.
 
-Uses watchfiles where it is installed, else looks at the files every quarter of a second.
+Saves are told by inotify; where that is not to be had, the files are looked at every quarter of a second. Editors write in
+several steps, and several files may be saved together: an update waits until nothing has happened for a moment.
 """
 
 from __future__ import annotations
@@ -9,18 +10,22 @@ import threading
 from collections.abc import Callable
 
 from entrepot.live import session
+from entrepot.live.inotify import Watch
 from entrepot.live.report import Report
 
 INTERVAL_S = 0.25
+QUIET_S = 0.02
+LONGEST_S = 0.2  # a program that writes into its own folder all the time does not put an update off for ever
 
 
 def refresh_on_change(
-    safe_point: Callable[[Callable[[], Report]], object] | None = None, *, interval_s: float = INTERVAL_S
+    safe_point: Callable[[Callable[[], Report]], object] | None = None, *, interval_s: float | None = None
 ) -> Callable[[], None]:
     """Apply every save from a thread; returns what stops it.
 
     `safe_point` is called with the function that applies (for a program that wants to do so at a moment of its own:
-    `loop.call_soon_threadsafe` is one). Without it the thread applies at once.
+    `loop.call_soon_threadsafe` is one). Without it the thread applies at once, between two bytecodes of the others.
+    With `interval_s` the files are looked at so often, instead of waiting to be told.
     """
     stop = threading.Event()
     current = session.get_session()
@@ -34,26 +39,42 @@ def refresh_on_change(
             current.refresh()
 
     def poll() -> None:
-        while not stop.wait(interval_s):
+        while not stop.wait(interval_s or INTERVAL_S):
             apply()
 
-    def watch() -> None:
-        from watchfiles import watch as watch_files
+    def wait_for_saves(watch: Watch) -> None:
+        try:
+            while not stop.is_set():
+                if watch.add(folders()):
+                    apply()  # something may have been saved there before
+                if watch.wait(INTERVAL_S):
+                    for _ in range(int(LONGEST_S / QUIET_S)):
+                        if not watch.wait(QUIET_S):
+                            break
+                    apply()
+        finally:
+            watch.close()
 
-        for _ in watch_files(*current.tracker.given, stop_event=stop, debounce=50, step=10, rust_timeout=500):
-            apply()
+    def folders() -> list[str]:
+        return [*current.tracker.given, *current.tracker.folders]
 
     def run() -> None:
-        try:
-            import watchfiles  # noqa: F401
-        except ImportError:
-            poll()
-            return
-        try:
-            watch()
-        except (OSError, RuntimeError):  # no inotify here
-            poll()
+        if watch is not None:
+            try:
+                wait_for_saves(watch)
+            except OSError:
+                apply()
+            else:
+                return
+        poll()
 
+    watch: Watch | None = None
+    if interval_s is None:
+        try:
+            watch = Watch()
+            watch.add(folders())
+        except OSError:
+            watch = None
     thread = threading.Thread(target=run, name="entrepot.live", daemon=True)
     thread.start()
 

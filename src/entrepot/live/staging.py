@@ -37,6 +37,7 @@ class Stage:
         self.last_run: dict[int, int] = {}  # ids of units that have run -> as which of the update's runs
         self.seen = 0  # facts known when the module was last gone through
         self.is_active = False
+        self.running_line = 0  # the line that the module's own top level has come to, where it still runs
         self.unpatched: set[tuple[str, int]] = set()  # codes whose free variables differ
         self.published: dict[str, Any] = {}
         self.entries_out: list[Any] = []

@@ -15,7 +15,7 @@ from __future__ import annotations
 import heapq
 import sys
 from functools import partial
-from types import FunctionType, ModuleType
+from types import FrameType, FunctionType, ModuleType
 
 from entrepot.live.attribution import assign_units
 from entrepot.live.classes import (
@@ -273,6 +273,8 @@ class Update:
             new = self.parsed[name]
             stage = Stage(record, new, plan_steps(old, new, partial(self._binds_of, record)), is_edited=True)
             stage.path = change.path
+        if not record.finished:
+            stage.running_line = find_running_line(record.namespace)
         self.stages[name] = stage
         self.facts.namespaces[name] = stage.staged
         assign_units(record.entries, old.units, record.namespace)
@@ -369,6 +371,8 @@ class Update:
         first = id(unit) not in stage.ran
         if unit.kind == "main":
             return
+        if stage.running_line and (step.old or unit).last >= stage.running_line:
+            return  # it runs now, or has not run yet
         reasons = [r for r in self.facts.reasons(stage.record.name, unit) if first or r.fact.number > since]
         if first and step.action != SAME:
             stage.ran.add(id(unit))
@@ -993,6 +997,17 @@ class Update:
         if not file and self.changes.edited:
             file, line, module = self.changes.edited[0].path, 1, self.changes.edited[0].record.name
         return Problem(file, line, module, type(error).__name__, str(error))
+
+
+def find_running_line(namespace: dict[str, Any]) -> int:
+    """Return the line of a module's top level that is being executed (a main loop, an import that waits); 0: none is."""
+    for frame in sys._current_frames().values():
+        place: FrameType | None = frame
+        while place is not None:
+            if place.f_globals is namespace and place.f_code.co_name == "<module>":
+                return place.f_lineno
+            place = place.f_back
+    return 0
 
 
 def find_class(namespace: dict[str, Any], module: str, qualname: str) -> type | None:

@@ -1,0 +1,58 @@
+"""Waiting until something is saved, by Linux's inotify(7), called through ctypes.
+
+`Watch` waits for events in folders (not those inside them); the caller looks for itself what changed. Raises OSError
+where there is no inotify or no more watches are to be had: then the caller looks at the files now and then.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from collections.abc import Iterable
+
+# From <sys/inotify.h>.
+_MODIFY, _CLOSE_WRITE, _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x2, 0x8, 0x40, 0x80, 0x100, 0x200
+_WANTED = _MODIFY | _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE
+
+
+class Watch:
+    """The watched folders of one process; close it when done."""
+
+    def __init__(self) -> None:
+        import ctypes
+
+        try:
+            self._libc = ctypes.CDLL(None, use_errno=True)
+            self._get_errno = ctypes.get_errno
+            self._descriptor = int(self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
+        except AttributeError:
+            raise OSError("this system has no inotify") from None
+        if self._descriptor < 0:
+            raise OSError(self._get_errno(), os.strerror(self._get_errno()))
+        self._folders: set[str] = set()
+
+    def add(self, folders: Iterable[str]) -> bool:
+        """Watch these folders too; whether any is new. Those that are gone are left out. Raises OSError when there are too many."""
+        before = len(self._folders)
+        for folder in set(folders) - self._folders:
+            number = self._libc.inotify_add_watch(self._descriptor, os.fsencode(folder or "."), _WANTED)
+            if number >= 0:
+                self._folders.add(folder)
+            elif os.path.isdir(folder or "."):
+                raise OSError(self._get_errno(), os.strerror(self._get_errno()), folder)
+        return len(self._folders) > before
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until something happens in a folder; False when nothing did for so long."""
+        if not select.select([self._descriptor], [], [], timeout_s)[0]:
+            return False
+        try:
+            while os.read(self._descriptor, 1 << 16):
+                pass
+        except BlockingIOError:
+            pass
+        return True
+
+    def close(self) -> None:
+        """Watch no longer."""
+        os.close(self._descriptor)
