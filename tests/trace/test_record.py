@@ -244,6 +244,9 @@ def test_labels_say_who_wrote_each_line(draw: Draw):
                 print("one"); sys.stdout.write("two\\nthree\\n")
                 logging.basicConfig(); logging.warning("four")
                 subprocess.run(["echo", "five"])
+                import os; os.write(1, b"six\\n")
+                sys.stdout.buffer.write(b"seven\\n")
+                print("eight"); subprocess.run("echo nine; echo ten >&2", shell=True)
             """,
             "noisy.py": "print('zero')\n",
         }
@@ -257,5 +260,42 @@ def test_labels_say_who_wrote_each_line(draw: Draw):
         "[__main__:2] two",
         "[__main__:2] three",
         "[__main__:4 (child)] five",
+        "[__main__:5] six",
+        "[__main__:6] seven",
+        "[__main__:7] eight",
+        "[__main__:7 (child)] nine",
     ]
-    assert run.stderr.splitlines() == ["[__main__:3] WARNING:root:four"]
+    assert run.stderr.splitlines() == ["[__main__:3] WARNING:root:four", "[__main__:7 (child)] ten"]
+
+
+def test_a_change_of_the_path_belongs_to_the_line_that_made_it(draw: Draw):
+    """A register changed before an import is the importer's doing, not that of the module imported next."""
+    root = draw(
+        {"main.py": "import sys\nsys.path.append('more')\nimport first\n", "first.py": "import colorsys\n"}
+    )
+    effects = trace(root, "main.py").record.effects
+
+    assert [(e.module, e.what) for e in effects if e.kind == "hook"] == [("__main__", "sys.path")]
+
+
+def test_threads_that_write_at_once_keep_their_labels(draw: Draw):
+    """Each line bears the line of code that wrote it, however many threads write."""
+    root = draw(
+        {
+            "main.py": """
+                import sys, threading
+                def one():
+                    for _ in range(200): sys.stdout.write("one\\n")
+                def two():
+                    for _ in range(200): sys.stdout.write("two\\n")
+                threads = [threading.Thread(target=work) for work in (one, two, one, two)]
+                [thread.start() for thread in threads]; [thread.join() for thread in threads]
+            """
+        }
+    )
+    code = "import sys; from entrepot.trace.running import record; record('main.py', labels=True)"
+    run = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+
+    lines = run.stdout.splitlines()
+    assert len(lines) == 800
+    assert set(lines) == {"[__main__:3] one", "[__main__:5] two"}

@@ -72,7 +72,7 @@ class EffectWatcher:
     """Notes what is done, with the line that does it and the module whose top level led to it.
 
     observer: knows the modules being initialised; set before `arm`.
-    busy: True while the watching itself acts, so that it does not watch itself.
+    busy: the threads in which the watching itself acts at this moment, so that it does not watch itself.
     on_begin: called when the interpreter begins to run the program.
     on_process: called after a process was started.
     """
@@ -81,7 +81,7 @@ class EffectWatcher:
 
     def __init__(self, own_files: "set[str]") -> None:
         """`own_files` are those whose frames are not the program's."""
-        self.busy = False
+        self.busy: set[int] = set()
         self.own_files = own_files
         self.observer: StatementObserver
         self.on_begin: Callable[[], None] = _nothing
@@ -90,16 +90,17 @@ class EffectWatcher:
 
     def tell(self, kind: str, text: str = "") -> None:
         """Take what the base observer tells: environment reads, and registers that were changed."""
-        if self.busy:
+        thread = get_ident()
+        if thread in self.busy:
             return
-        self.busy = True
+        self.busy.add(thread)
         try:
             if kind in ("V", "W"):
                 self.note("environment", "os.environ" if kind == "W" else text)
             elif kind == "Q":
                 self.note("hook", text.partition("\1")[2])
         finally:
-            self.busy = False
+            self.busy.discard(thread)
 
     def note(self, kind: str, what: str) -> None:
         """Write down what is being done, unless it counts at import only and nothing is being imported."""
@@ -141,7 +142,7 @@ class EffectWatcher:
 
         def hook(event: str, args: "tuple[Any, ...]") -> None:
             watch = get(event)
-            if watch is not None and not self.busy:
+            if watch is not None and get_ident() not in self.busy:
                 watch(event, args)
 
         return hook
@@ -175,11 +176,12 @@ class EffectWatcher:
         file = args[1]
         if type(file) is str and self.observer.code_of.get(file) == "read":
             # Its bytecode was not used: the file is still there as it was, so one can see why.
-            self.busy = True
+            thread = get_ident()
+            self.busy.add(thread)
             try:
                 self.observer.code_of[file] = why_not_bytecode(file)
             finally:
-                self.busy = False
+                self.busy.discard(thread)
 
     def _on_effect(self, event: str, args: "tuple[Any, ...]") -> None:
         kind = _EFFECTS[event]
@@ -195,11 +197,12 @@ class EffectWatcher:
             self.on_process()
 
     def _note_alone(self, kind: str, what: str) -> None:
-        self.busy = True
+        thread = get_ident()
+        self.busy.add(thread)
         try:
             self.note(kind, what)
         finally:
-            self.busy = False
+            self.busy.discard(thread)
 
 
 def _nothing() -> None:

@@ -6,9 +6,10 @@ the order of what a program, its C code and its children write is kept (see `tra
 Only what a bare interpreter has loaded is imported.
 """
 
+import _io
 import posix
 import sys
-from _thread import get_ident
+from _thread import RLock, get_ident
 from time import perf_counter
 
 TYPE_CHECKING = False
@@ -55,42 +56,54 @@ _ENOUGH = 300  # times that one line may write before only its marks are made
 class OutputWatcher:
     """Notes what is written to standard output and error."""
 
-    __slots__ = ("_counts", "_token", "_watcher")
+    __slots__ = ("_counts", "_genuine", "_lock", "_token", "_watcher")
 
     def __init__(self, watcher: "EffectWatcher", token: str) -> None:
         """`token` makes marks in the streams, "" none."""
         self._watcher = watcher
         self._token = token
         self._counts: dict[tuple[str, int], int] = {}
+        self._genuine = posix.write
+        # Threads write one after the other, each between its own marks.
+        self._lock: Any = RLock()
 
     def arm(self) -> None:
         """Begin to watch both streams."""
+        if self._token:
+            self._watch_bytes()
+            self._watcher.on_process = self.mark_child
         for number, stream in ((1, sys.stdout), (2, sys.stderr)):
             if stream is not None and hasattr(stream, "write"):
                 self._watch_stream(number, stream)
-        if self._token:
-            self._watcher.on_process = self.mark_child
+
+    def renew(self) -> None:
+        """Begin anew in a child made by fork: the thread that held the lock is not there."""
+        self._lock._at_fork_reinit()
 
     def _watch_stream(self, number: int, stream: "Any") -> None:
         genuine, watcher = stream.write, self._watcher
-        mark_begin, mark_end = self._mark_begin, self._mark_end
 
         def write(text: str) -> int:
-            if watcher.busy or type(text) is not str:
+            thread = get_ident()
+            if thread in watcher.busy or type(text) is not str:
                 return genuine(text)  # type: ignore[no-any-return]
-            watcher.busy = True
+            watcher.busy.add(thread)
             try:
                 place = self._find_writer()
                 self._note(number, text, place)
-                if self._token:
-                    mark_begin(number, stream, place)
+                if not self._token:
+                    return genuine(text)  # type: ignore[no-any-return]
+                with self._lock:
+                    # In the stream itself, so that order is kept: whose, the text, and the end of it.
+                    stream.flush()
+                    self._mark(number, f"{place[0]}:{place[2]}")
+                    try:
+                        return genuine(text)  # type: ignore[no-any-return]
+                    finally:
+                        stream.flush()
+                        self._mark(number, "")
             finally:
-                watcher.busy = False
-            try:
-                return genuine(text)  # type: ignore[no-any-return]
-            finally:
-                if self._token:
-                    mark_end(number, stream)
+                watcher.busy.discard(thread)
 
         try:
             stream.write = write
@@ -98,29 +111,66 @@ class OutputWatcher:
             # Not a stream that takes attributes: what it writes is not told.
             return
 
+    def _watch_bytes(self) -> None:
+        """Mark what goes past the text streams: `sys.stdout.buffer.write` and `os.write`. For labels only."""
+        watcher, find, mark, lock = self._watcher, self._find_writer, self._mark, self._lock
+        genuine = posix.write
+
+        def make_marking(kind: "Any") -> type:
+            """Return such a kind of buffer with marks around what is written to it directly."""
+
+            def write_bytes(self: "Any", data: "Any") -> int:
+                if get_ident() in watcher.busy:
+                    return kind.write(self, data)  # type: ignore[no-any-return]
+                place = find()
+                with lock:
+                    self.flush()
+                    mark(self.fileno(), f"{place[0]}:{place[2]}")
+                    try:
+                        return kind.write(self, data)  # type: ignore[no-any-return]
+                    finally:
+                        self.flush()
+                        mark(self.fileno(), "")
+
+            return type(kind.__name__, (kind,), {"write": write_bytes})
+
+        def write(fd: int, data: "Any", /) -> int:
+            if fd not in (1, 2) or get_ident() in watcher.busy:
+                return genuine(fd, data)
+            place = find()
+            with lock:
+                mark(fd, f"{place[0]}:{place[2]}")
+                try:
+                    return genuine(fd, data)
+                finally:
+                    mark(fd, "")
+
+        for name in ("stdout", "stderr"):
+            stream = getattr(sys, name)
+            if type(getattr(stream, "buffer", None)) in (_io.BufferedWriter, _io.FileIO):
+                made = _put_below(stream, make_marking(type(stream.buffer)))
+                setattr(sys, name, made)
+                setattr(sys, f"__{name}__", made)
+        sys.modules["os"].write = posix.write = write  # type: ignore[attr-defined]
+        self._genuine = genuine
+
+    def _mark(self, number: int, text: str) -> None:
+        try:
+            self._genuine(number, f"\0{self._token}{text}\0".encode())
+        except OSError:
+            pass  # closed by the program: what it writes goes nowhere
+
     def _note(self, number: int, text: str, place: "tuple[str, str, int]") -> None:
         count = self._counts[place[1:]] = self._counts.get(place[1:], 0) + 1
         if count <= _ENOUGH:
             journal = self._watcher.observer.journal
             journal.events.extend(("O", get_ident(), perf_counter(), number, text[:_LONGEST], *place))
 
-    def _mark_begin(self, number: int, stream: "Any", place: "tuple[str, str, int]") -> None:
-        # In the stream itself, so that order is kept: whose, the text, and the end of it.
-        stream.flush()
-        posix.write(number, f"\0{self._token}{place[0]}:{place[2]}\0".encode())
-
-    def _mark_end(self, number: int, stream: "Any") -> None:
-        stream.flush()
-        posix.write(number, f"\0{self._token}\0".encode())
-
     def mark_child(self) -> None:
         """Say in both streams that what now comes unmarked is a child's of this place."""
         module, _, line = self._find_writer()
         for number in (1, 2):
-            try:
-                posix.write(number, f"\0{self._token}>{module}:{line}\0".encode())
-            except OSError:
-                pass
+            self._mark(number, f">{module}:{line}")
 
     def _find_writer(self) -> "tuple[str, str, int]":
         """Return the module, file and line that write: the nearest code that is not a writing library's."""
@@ -138,3 +188,21 @@ class OutputWatcher:
                     first = place
             frame = frame.f_back
         return first or ("?", "", 0)
+
+
+def _put_below(stream: "Any", buffer: "Any") -> "Any":
+    """Return a text stream like this one on a buffer of another class; this one is of no use any more."""
+    words = {
+        name: getattr(stream, name) for name in ("encoding", "errors", "line_buffering", "write_through")
+    }
+    mode, name = stream.mode, stream.name
+    raw = stream.detach()
+    if type(raw) is _io.FileIO:
+        # Without buffering (`python -u`) the file itself is below the text.
+        below = buffer(raw.fileno(), "w", closefd=False)
+        below.name = name
+    else:
+        below = buffer(raw.detach())
+    made = type(stream)(below, newline="\n", **words)
+    made.mode = mode
+    return made

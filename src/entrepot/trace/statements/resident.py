@@ -146,6 +146,7 @@ class StatementObserver(Observer):
         real = _frozen_importlib._find_and_load  # type: ignore[attr-defined]
         getframe, now, cpu, pages = sys._getframe, perf_counter, process_time, self._pages
         journal, stacks, modules, finish = self.journal, self.stacks, sys.modules, self._finish
+        look = self._look_at_registers
         events, statement_code = journal.events, self._statement_code
         add = events.extend
 
@@ -159,6 +160,7 @@ class StatementObserver(Observer):
                 if caller:
                     add(("C", thread, entered, name, caller))
                 return real(name, import_)
+            look()  # what the importer has changed is not this module's doing
             try:
                 stack = stacks[thread]
             except KeyError:
@@ -218,10 +220,7 @@ class StatementObserver(Observer):
     def _finish(self, name: str) -> "tuple[Any, ...]":  # type: ignore[override]
         """Return what can be said of a module now, having looked at the process's registers."""
         try:
-            signature = read_signature()
-            if signature != self._signature:
-                self._signature = signature
-                self._compare_registers(name)
+            self._look_at_registers()
             if name in self.on_module:
                 self.on_module[name]()
             return describe_module(sys.modules.get(name), name, self.code_of, self._foreign)
@@ -229,11 +228,16 @@ class StatementObserver(Observer):
             # Modules may be objects of any kind; the program goes on whatever they do when looked at.
             return "", "", "", False, ()
 
-    def _compare_registers(self, name: str) -> None:
+    def _look_at_registers(self) -> None:
+        """Tell of the process's registers that have been changed since the last look."""
+        signature = read_signature()
+        if signature == self._signature:
+            return
+        self._signature = signature
         registers = read_registers()
         for key, value in registers.items():
             if self._registers.get(key, value) != value:
-                self.tell("Q", f"{name}\1{key}")
+                self.tell("Q", f"{self.current_module()}\1{key}")
         self._registers = registers
 
     # ---- searches

@@ -48,8 +48,8 @@ def start(log: int, token: str, details: str) -> None:
 
     def finish() -> None:
         """Note what can only be seen at the end."""
-        watcher.busy = True
         thread = get_ident()
+        watcher.busy.add(thread)
         for patch in _facts.find_patches():
             journal.events.extend(("H", thread, *patch))
         error = getattr(sys, "last_value", None)
@@ -57,7 +57,7 @@ def start(log: int, token: str, details: str) -> None:
             journal.events.extend(("T", thread, *_facts.describe_error(error)))
         journal.events.extend(("Z", thread))
         journal.flush()
-        watcher.busy = False
+        watcher.busy.discard(thread)
 
     begin()
     watcher.on_begin = begin
@@ -66,9 +66,11 @@ def start(log: int, token: str, details: str) -> None:
             watch(watcher)
         else:
             observer.on_module[name] = lambda watch=watch: watch(watcher)  # type: ignore[misc]
-    _output.OutputWatcher(watcher, token).arm()
+    output = _output.OutputWatcher(watcher, token)
+    output.arm()
     atexit.register(finish)
     posix.register_at_fork(after_in_child=journal.abandon)
+    posix.register_at_fork(after_in_child=output.renew)
     sys.addaudithook(watcher.make_hook())
     observer.arm()
 
