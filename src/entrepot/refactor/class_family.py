@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 
 from entrepot.errors import Refused
+from entrepot.program.symbols import BINDING
 from entrepot.refactor.project import Project
 from entrepot.refactor.text import SourceFile
 
@@ -61,20 +62,24 @@ class Family:
         if isinstance(value, ast.Attribute):
             return value.attr in self.members
         if isinstance(value, ast.Name):
-            return value.id in self.members or self._is_only_made_here(file, value.id)
+            return value.id in self.members or self._is_only_made_here(file, value)
         return False
 
-    def _is_only_made_here(self, file: SourceFile, name: str) -> bool:
-        """Whether a variable is only ever assigned instances of the classes in its file."""
-        assigned = [
-            node.value
+    def _is_only_made_here(self, file: SourceFile, name: ast.Name) -> bool:
+        """Whether all that binds a variable, in the scope it belongs to, is `name = Class(...)`."""
+        start = file.lines.start_of(name)
+        everywhere = file.names.called(name.id)
+        home = next((o.home for o in everywhere if o.start == start), None)
+        binders = [o for o in everywhere if o.kind in BINDING and (o.home or o.scope) is home]
+        made = {
+            id(target)
             for node in ast.walk(file.tree)
             if isinstance(node, ast.Assign)
-            and any(isinstance(target, ast.Name) and target.id == name for target in node.targets)
-        ]
-        return bool(assigned) and all(
-            isinstance(value, ast.Call) and name_of(value.func) in self.members for value in assigned
-        )
+            and isinstance(node.value, ast.Call)
+            and name_of(node.value.func) in self.members
+            for target in node.targets
+        }
+        return home is not None and bool(binders) and all(id(o.node) in made for o in binders)
 
 
 def is_of_module(file: SourceFile, attribute: ast.Attribute) -> bool:

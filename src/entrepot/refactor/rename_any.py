@@ -4,6 +4,7 @@ shop.cart:Basket  Cart              a definition
 shop.cart:Basket  shop.cart:Cart    the same
 shop.cart:total(price)  cost        a parameter; total.price and total:price mean the same
 shop.cart:Basket.add(item)  thing   a method's parameter
+shop.cart:Basket.add  insert        a method or an attribute
 shop.cart  shop.trolley             a module or a package; a bare new name stays in its package
 shop/cart.py  shop/trolley.py       the same
 """
@@ -17,6 +18,7 @@ from entrepot.errors import Refused
 from entrepot.refactor.changes import Edit
 from entrepot.refactor.project import Project
 from entrepot.refactor.rename import plan_rename_definition
+from entrepot.refactor.rename_member import is_class, plan_rename_member
 from entrepot.refactor.rename_module import plan_rename_module
 from entrepot.refactor.rename_parameter import plan_rename_parameter
 
@@ -41,6 +43,9 @@ def plan_rename(project: Project, old: str, new: str, *, force: bool = False) ->
         return plan_rename_parameter(project, module, match["function"], parameter, name, force=force)
     if "." in what:
         function, _, parameter = what.rpartition(".")
+        if is_class(project, module, function):
+            last = name.rpartition(".")[2]
+            return plan_rename_member(project, module, function, parameter, last, force=force)
         return plan_rename_parameter(
             project, module, function, parameter, name.rpartition(".")[2], force=force
         )
