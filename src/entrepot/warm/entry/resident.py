@@ -121,10 +121,11 @@ CALLS = frozenset(
 class Entry:
     """An entry point, compiled so that it stops once on its way."""
 
-    __slots__ = ("code", "leading", "line", "reason")
+    __slots__ = ("code", "later", "leading", "line", "reason")
 
-    def __init__(self, code, leading: int, line: int, reason: str) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, code, leading: int, line: int, reason: str, later: "list[str]") -> None:  # type: ignore[no-untyped-def]
         self.code = code
+        self.later = later  # modules that statements of the rest import, whatever happens
         self.leading = leading  # number of statements before the stop
         self.line = line  # first line of the rest, 0 at the end of the file
         self.reason = reason  # why it stops there
@@ -158,6 +159,7 @@ def compile_entry(  # type: ignore[no-untyped-def]
     tree = compile(source, filename, "exec", _ONLY_AST, dont_inherit=True)
     leading, reason = find_stop(tree.body, avoid, at_most, package)
     line = tree.body[leading].lineno if leading < len(tree.body) else 0
+    later = find_later(tree.body[leading:], package)
     pieces = compile(_TOKEN.__repr__() + " @ None", filename, "exec", _ONLY_AST, dont_inherit=True)
     statement = pieces.body[0]
     near = tree.body[min(leading, len(tree.body) - 1)] if tree.body else statement
@@ -166,7 +168,7 @@ def compile_entry(  # type: ignore[no-untyped-def]
     code = compile(tree, filename, "exec", dont_inherit=True)
     hook = _Stop(stop)
     consts = tuple(hook if type(value) is str and value == _TOKEN else value for value in code.co_consts)
-    return Entry(code.replace(co_consts=consts), leading, line, reason)
+    return Entry(code.replace(co_consts=consts), leading, line, reason, later)
 
 
 def _place(node, line: int) -> None:  # type: ignore[no-untyped-def]
@@ -176,6 +178,15 @@ def _place(node, line: int) -> None:  # type: ignore[no-untyped-def]
         child = getattr(node, name)
         if hasattr(child, "_fields") and hasattr(child, "lineno"):
             _place(child, line)
+
+
+def find_later(body, package: str) -> "list[str]":  # type: ignore[no-untyped-def]
+    """Return the modules that statements of their own import: what a first run will most likely go on to."""
+    found: dict[str, None] = {}
+    for statement in body:
+        if type(statement).__name__ in ("Import", "ImportFrom"):
+            found.update(dict.fromkeys(find_imported(statement, package)))
+    return list(found)
 
 
 def find_stop(body, avoid=frozenset(), at_most: int = 1 << 30, package: str = "") -> tuple[int, str]:  # type: ignore[no-untyped-def]

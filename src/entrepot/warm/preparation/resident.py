@@ -27,7 +27,8 @@ def begin(main, source, filename: str, package: str, plan, load, wait):  # type:
     observer, stash = _make(plan, load)
 
     def stop() -> None:
-        report = _settle(observer, stash, plan)
+        # Nothing has been learned of a program that has only run cold: its own text says what it will import.
+        report = _settle(observer, stash, plan["late"] or entry.later)
         report.update(leading=entry.leading, line=entry.line, reason=entry.reason)
         wait(report, stash)
         stash.serve()
@@ -47,7 +48,7 @@ def begin_base(plan, load, wait):  # type: ignore[no-untyped-def]
     """Import ahead what the plan names, then wait; in the run, let imports ask the stash first."""
     observer, stash = _make(plan, load)
     observer.arm()
-    report = _settle(observer, stash, plan)
+    report = _settle(observer, stash, plan["late"])
     wait(report, stash)
     stash.serve()
     return stash
@@ -69,9 +70,9 @@ def _make(plan, load) -> tuple:  # type: ignore
     return observer, stash(observer, renewing["renew"], observing["read_registers"])
 
 
-def _settle(observer, stash, plan) -> dict[str, object]:  # type: ignore[no-untyped-def]
+def _settle(observer, stash, names) -> dict[str, object]:  # type: ignore[no-untyped-def]
     """Fill the stash, take the observer away, hide the stash."""
-    stash.fill(plan["late"])
+    stash.fill(names)
     watched = sys.argv
     observer.disarm()
     stash.hide()
