@@ -106,3 +106,55 @@ def test_pages_that_runs_write_to_are_noted_and_a_damaged_note_harms_nothing(pla
         outcomes.append(place.run())
 
     assert outcomes == [("warm", (0, "[1]\n", ""))] * 7
+
+
+# Three distributions: one sets a variable that counts, the others read it while they are initialised.
+READS = "import os\nfrom telling_{0} import is_by_program\nseen = os.environ.get('OMP_SHIP')\n"
+SETS = "import os\nos.environ.setdefault('OMP_SHIP', 'brig')\n"
+BEGIN = "import time\ntime.time()\ndef work(name):\n    return __import__(name)\n"
+
+
+def write_ships(place: Stored) -> None:
+    place.write(
+        lib__sets=SETS,
+        **{f"lib__{name}": READS.format(name) for name in ("before", "after")},
+        **{f"lib__telling_{name}": TELLING for name in ("before", "after")},
+    )
+    (place.path / "lib").rename(place.path / "lib2")
+    (place.path / "lib2" / "site-packages").mkdir()
+    for path in (place.path / "lib2").glob("*.py"):
+        path.rename(path.parent / "site-packages" / path.name)
+
+
+@pytest.mark.parametrize(
+    ("order", "ready"),
+    [
+        (("before", "sets", "after"), {"before", "after"}),
+        (("before",), {"before"}),
+        # These would find the variable otherwise than they did: Python runs them.
+        (("after",), set()),
+        (("sets", "before", "after"), {"after"}),
+        (("sets", "after", "before"), {"after"}),
+    ],
+    ids=["all", "before", "after", "set first", "set first, turned round"],
+)
+def test_a_variable_that_a_library_sets_counts_for_those_imported_after_it(tmp_path, order, ready):
+    """A module is handed over where it would find what it found, whoever has set it meanwhile."""
+    with Stored(tmp_path, PYTHONPATH=str(tmp_path / "lib2" / "site-packages")) as place:
+        write_ships(place)
+        show = "print(name, getattr(module, 'seen', ''))\nif hasattr(module, 'is_by_program'): made += [name] * (not module.is_by_program)\n"
+        body = (
+            "import sys\nmade = []\nfor name in sys.argv[1:]:\n    module = work(name)\n    "
+            + show.replace("\n", "\n    ")
+        )
+        place.write(main=BEGIN + body + "\nsys.stderr.write(' '.join(sorted(made)))\n")
+        learn(place, "main.py", "before", "sets", "after")
+        image = next(place.store.glob("*.plan")).read_text()
+
+        how, (status, out, err) = place.run("main.py", *order)
+        plain = place.plain("main.py", *order)
+
+    assert "after" in image
+    assert (status, out) == plain[:2]
+    assert how == "warm"
+    assert set(err.split()) == ready

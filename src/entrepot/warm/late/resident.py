@@ -38,7 +38,7 @@ _LISTS = (("sys", "path"), ("sys", "meta_path"), ("sys", "path_hooks"), ("warnin
 class Late:
     """One module that waits."""
 
-    __slots__ = ("binds", "changes", "file", "module", "name", "needs", "outside", "stamp")
+    __slots__ = ("binds", "changes", "environment", "file", "module", "name", "needs", "outside", "stamp")
 
     def __init__(self, name: str, module: object) -> None:
         self.name = name
@@ -51,6 +51,7 @@ class Late:
         self.stamp: object = None  # of its file
         self.binds: object = None  # the parent module to which the name must be bound again
         self.changes: list[tuple[str, str, int, object]] = []  # what it did to the lists of the process
+        self.environment = 0  # how many of the changes of the environment were there before its own
 
 
 class Stash:
@@ -74,6 +75,8 @@ class Stash:
         self.warned: set[str] = set()  # modules to which a warning was charged, shown or not
         self._lists: dict[tuple[str, str], list[object]] = {}
         self._pending: dict[str, list[tuple[str, str, int, object]]] = {}
+        self._settings: list[tuple[bytes, object]] = []  # variables as the waiting modules set them, in order
+        self._settled: dict[str, int] = {}  # module -> how many of these were there before its own
 
     # ---- in the preparing interpreter
 
@@ -108,6 +111,7 @@ class Stash:
                 if "." in name:
                     late.needs[name.rpartition(".")[0]] = None  # in the cache already, so nobody asked for it
                 late.changes = self._pending.get(name, [])
+                late.environment = self._settled.get(name, len(self._settings))
                 file = getattr(late.module, "__file__", None)
                 if type(file) is str and file:
                     late.file, late.stamp = file, _read_stamp(file)
@@ -148,9 +152,11 @@ class Stash:
                 self._pending.setdefault(name, []).append((*key, place, item))
         self._lists = now
         env = _read_environment()
+        self._settled[name] = len(self._settings)
         if env != self._env:
             for variable in env.keys() | self._env.keys():
                 if env.get(variable) != self._env.get(variable):
+                    self._settings.append((variable, env.get(variable)))
                     self._pending.setdefault(name, []).append(
                         ("os", "environ", 0, (variable, env.get(variable)))
                     )
@@ -351,10 +357,9 @@ class Stash:
             for name in self.warned:
                 if name in group or name not in self.waiting:
                     return f"the program changed the warning filters, and {name} is warned about"
-        if now["env"] != start["env"]:
-            for name in now["env"].keys() | start["env"].keys():  # type: ignore[attr-defined]
-                if now["env"].get(name) != start["env"].get(name) and self._counts(name):  # type: ignore[attr-defined]
-                    return f"the program set the environment variable {_text(name)}"
+        variable = self._find_setting(group, start["env"], now["env"])  # type: ignore[arg-type]
+        if variable:
+            return f"the environment variable {_text(variable)} is not as it was"
         if not (_ask("?") and _ask("k")):  # the run has changed files, or what it did is not known
             for name in group:
                 late = self.waiting[name]
@@ -381,6 +386,35 @@ class Stash:
                 if module.__dict__.get(attribute) is not value and not _is_plain(attribute, value):
                     return f"{name}.{attribute} was changed by the program"
         return self._find_shadow(group, now)
+
+    def _find_setting(
+        self, group: list[str], start: "dict[bytes, object]", now: "dict[bytes, object]"
+    ) -> bytes:
+        """Return a variable that some of these modules would find otherwise than when they were prepared.
+
+        They found what modules before them had set; here they find what the program, or modules handed
+        over before them, have set.
+        """
+        names = {name for name, _ in self._settings}
+        if now != start:
+            names |= {name for name in now.keys() | start.keys() if now.get(name) != start.get(name)}
+        for name in sorted(names):
+            if not self._counts(name):
+                continue
+            values = [(at, value) for at, (other, value) in enumerate(self._settings) if other == name]
+            current = now.get(name)
+            for member in group:
+                late = self.waiting[member]
+                found = start.get(name)
+                for at, value in values:
+                    if at < late.environment:
+                        found = value
+                if found != current:
+                    return name
+                for _, where, _, item in late.changes:
+                    if where == "environ" and item[0] == name:  # type: ignore[index]
+                        current = item[1]  # type: ignore[index]
+        return b""
 
     def _find_shadow(self, group: list[str], now: dict[str, object]) -> str:
         """Ask the finders that the program added, and the path as it is now."""
