@@ -63,6 +63,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.start = 0.0
+        self.cost = 0.0  # seconds that watching one statement takes
         self.lost = 0.0  # seconds that went into watching so far
         self.now_s = 0.0  # the time of the event at hand, since the start, without those
         self.cpu_s = 0.0
@@ -104,9 +105,10 @@ class _Reader:
         self.now_s = at - self.start - self.lost
         self.cpu_s = cpu - self.lost
 
-    def read_A(self, thread: int, at: float, python: str, preloaded: tuple[str, ...]) -> None:
+    def read_A(self, thread: int, at: float, cost: float, python: str, preloaded: tuple[str, ...]) -> None:
         self.__init__()  # type: ignore[misc]
         self.start = at
+        self.cost = cost
         self.python, self.preloaded = python, preloaded
 
     def read_S(
@@ -124,6 +126,7 @@ class _Reader:
         if file in _IMPORTLIB:
             return  # what the import system itself imports is its own affair
         self.now_s = at - self.start - self.lost
+        self.lost += self.cost
         self.begun.append(at)
         around = (self.threads.get(thread) or self.open_modules(thread))[-1]
         number = around.last_statement = len(self.statements)
@@ -241,10 +244,11 @@ class _Reader:
         loader: str,
         bytecode: str,
         is_kept: bool,
-        names: tuple[tuple[str, ...], ...],
+        names: str,
     ) -> None:
         self.set_clocks(at, cpu)
-        found = (origin, loader, bytecode, is_kept, *(names or ((), (), (), ())))
+        kinds = [tuple(line.split("\t")) if line else () for line in names.split("\n")] if names else [()] * 4
+        found = (origin, loader, bytecode, is_kept, *kinds)
         self.close_module(self.open_modules(thread), pages, found, "")
         self.lost += left - at
 

@@ -65,7 +65,7 @@ def read_namespace(module: object) -> "dict[str, Any]":
 
 def describe_module(
     module: object, name: str, code_of: "dict[str, str]", foreign: "tuple[str, ...] | None"
-) -> "tuple[str, str, str, bool, tuple[Any, ...]]":
+) -> "tuple[str, str, str, bool, str]":
     """Return where a module came from, its loader, how its code was had, whether that is kept, and its names.
 
     Args:
@@ -90,7 +90,7 @@ def describe_module(
         or "dist-packages" in origin
         or origin[:1] != "/"
     ):
-        return origin, kind, bytecode, is_kept, ()
+        return origin, kind, bytecode, is_kept, ""
     return origin, kind, bytecode, is_kept, sort_names(namespace, name)
 
 
@@ -99,8 +99,10 @@ _FUNCTION, _BUILT_IN, _MODULE = type(why_not_bytecode), type(len), type(sys)
 _PLAIN = frozenset((str, int, float, bool, tuple, list, dict, set, frozenset, bytes, type(None)))
 
 
-def sort_names(namespace: "dict[str, Any]", name: str) -> "tuple[tuple[str, ...], ...]":
+def sort_names(namespace: "dict[str, Any]", name: str) -> str:
     """Return the names of a module's namespace by kind: functions, classes, variables, taken from elsewhere.
+
+    One string: a line for each kind, names with a tab between them. (Tuples would count for the garbage collector.)
 
     Functions and classes are those defined there. Names that Python itself sets (`__file__`) are left out.
     """
@@ -127,7 +129,7 @@ def sort_names(namespace: "dict[str, Any]", name: str) -> "tuple[tuple[str, ...]
             names = variables
         if type(key) is str and not (key[:2] == "__" and key[-2:] == "__"):
             names.append(key)
-    return tuple(functions), tuple(classes), tuple(variables), tuple(imported)
+    return "\n".join(["\t".join(functions), "\t".join(classes), "\t".join(variables), "\t".join(imported)])
 
 
 def find_patches() -> "list[tuple[str, str, str, str, int]]":

@@ -8,7 +8,7 @@ Times are in seconds of `time.perf_counter`, CPU times of `time.process_time`, m
 (the statement before in this thread), () (whoever asked for the module around it) or (form, importer, file,
 line, function).
 
-    A thread at python preloaded                            the program begins; what was before is nobody's
+    A thread at cost python preloaded                       the program begins; what was before is nobody's
     S thread at line file function importer name names level    an import statement begins
     ! thread at kind text                                   the one that began then has failed
     C thread at name caller                                 a module asked for by name was in the cache
@@ -24,7 +24,8 @@ line, function).
     R thread number                                         so many repeated statements were not written down
     Z thread                                                the trace ends as it should
 
-Between `entered` and `at` of B, and between `at` and `left` of E and X, time went into watching.
+Between `entered` and `at` of B, and between `at` and `left` of E and X, time went into watching; `cost` is
+what watching one S takes.
 
 A chunk is a head (a mark, its length, a hash) and a marshalled list of events: a piece of something
 else in the file, or half a chunk, does not pass for one.
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 # How many fields an event has, its letter among them.
 WIDTHS = {
-    "A": 5, "S": 10, "!": 5, "C": 5, "B": 8, "F": 3, "E": 12, "X": 9,
+    "A": 6, "S": 10, "!": 5, "C": 5, "B": 8, "F": 3, "E": 12, "X": 9,
     "D": 9, "O": 8, "U": 7, "H": 7, "T": 8, "R": 3, "Z": 2,
 }  # fmt: skip
 FLUSH_AT = 40_000  # fields: whoever adds an event looks whether it is time

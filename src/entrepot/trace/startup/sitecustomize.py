@@ -20,6 +20,10 @@ def _begin() -> None:
     sys.path_importer_cache.pop(folder, None)
     os.set_inheritable(int(log), False)
     known = set(sys.modules)
+    # What we make is not to bring the program's collections of garbage forward.
+    import gc
+
+    gc.disable()
     sys.path.insert(0, root)
     from entrepot.trace.tracing import resident
 
@@ -27,6 +31,9 @@ def _begin() -> None:
     resident.forget_new(known, root)
     _be_the_real_one()
     resident.start(int(log), token, details)
+    gc.enable()
+    if "gc" not in known:
+        del sys.modules["gc"]
 
 
 def _be_the_real_one() -> None:

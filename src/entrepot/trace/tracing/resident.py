@@ -43,8 +43,9 @@ def start(log: int, token: str, details: str) -> None:
     def begin() -> None:
         """Forget what the interpreter itself did to make the program's path, and to start us."""
         observer.reset_registers()
+        cost = observer.measure_cost()
         python = sys.version.partition(" ")[0]
-        journal.events[:] = ["A", get_ident(), perf_counter(), python, _facts.list_modules()]
+        journal.events[:] = ["A", get_ident(), perf_counter(), cost, python, _facts.list_modules()]
 
     def finish() -> None:
         """Note what can only be seen at the end."""
@@ -59,7 +60,6 @@ def start(log: int, token: str, details: str) -> None:
         journal.flush()
         watcher.busy.discard(thread)
 
-    begin()
     watcher.on_begin = begin
     for name, watch in (("warnings", _effects.watch_warnings), ("threading", _effects.watch_threads)):
         if name in sys.modules:
@@ -73,6 +73,7 @@ def start(log: int, token: str, details: str) -> None:
     posix.register_at_fork(after_in_child=output.renew)
     sys.addaudithook(watcher.make_hook())
     observer.arm()
+    begin()
 
 
 def forget_new(known: "set[str]", root: str) -> None:
