@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import textwrap
+from dataclasses import replace
 
 import pytest
 
@@ -219,3 +221,50 @@ def test_what_is_not_installed_is_told_once(draw, capsys):
     main(["check", str(root), "--write-baseline"])
     capsys.readouterr()
     assert main(["check", str(root), "--select", "EP401"]) == 0
+
+
+def test_what_only_looks_wrong_is_not_told(draw):
+    """A caught import, at whatever time; names behind a module `__getattr__`; an extension beside its source."""
+    caught = """
+        import contextlib
+        import pytest
+        def f():
+            try:
+                import nothere_one
+            except ImportError:
+                nothere_one = None
+            with pytest.raises(ImportError):
+                from b import nothing
+            with contextlib.suppress(ImportError):
+                import nothere_two
+            return nothere_one, nothere_two, nothing
+    """
+    root = draw({
+        "a.py": textwrap.dedent(caught),
+        "b.py": "def make(): ...\n__getattr__ = make()\n__all__ = ['made']\n",
+        "c.py": "x = 1\n",
+        "c.cpython-311-x86_64-linux-gnu.so": "",
+    })  # fmt: skip
+    codes = {(finding.code, finding.message) for finding in find_all(Program.read(root), is_kept=False)[0]}
+    assert not {code for code, _ in codes} & {"EP002", "EP401", "EP404", "EP703"}
+
+
+def test_a_copy_that_was_installed_from_here_hides_nothing(draw, monkeypatch):
+    """Checking the sources of an installed package is no shadowing; another package of that name is."""
+    root = draw({"src/p/__init__.py": "", "src/p/a.py": "", "src/q/__init__.py": ""})
+    site = (
+        draw(
+            {
+                "env/p/__init__.py": "",
+                "env/p/a.py": "",
+                "env/q/__init__.py": "",
+                "env/q/z.py": "",
+                "env/q/y.py": "",
+            }
+        )
+        / "env"
+    )
+    program = Program.read(root / "src", is_kept=False)
+    monkeypatch.setattr(program, "search_path", replace(program.search_path, site=(str(site),)))
+    found = [finding.module for finding in find_all(program, is_kept=False)[0] if finding.code == "EP303"]
+    assert found == ["q"]

@@ -10,9 +10,11 @@ from entrepot.commands.graph import add_program_arguments, read_program
 from entrepot.program.collection import paused_collection
 from entrepot.program.model import Program
 from entrepot.survey.checks import find_all
-from entrepot.survey.contracts import ContractChecker, find_interface_breaks, read_contracts
+from entrepot.survey.contract_files import read_contracts
+from entrepot.survey.contracts import ContractChecker
 from entrepot.survey.findings import CODES, Finding, gather
 from entrepot.survey.fixes import apply_fixes
+from entrepot.survey.interfaces import find_interface_breaks
 from entrepot.survey.policy import (
     BASELINE_NAME,
     Policy,
@@ -67,7 +69,7 @@ def main(args: argparse.Namespace) -> int:
             mended = apply_fixes(findings)
             if not mended:
                 break
-            print(f"Fixed {mended} in {os.path.relpath(path)}.", file=sys.stderr)
+            print(f"Fixed {mended} finding{'s' if mended > 1 else ''} in {path}.", file=sys.stderr)
             told.suppressed = told.known = 0
             findings = check_path(path, args, policy, told)
         if args.write_baseline:

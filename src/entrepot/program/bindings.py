@@ -88,6 +88,7 @@ class BindingsReader:
         self.above = 0
 
     def bind(self, name: str, kind: str, node: ast.AST, when: str, **fetched: object) -> None:
+        self.found.is_dynamic |= name == "__getattr__" and kind != "class"
         line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
         end = getattr(node, "end_lineno", line) or line
         above = self.above
@@ -103,8 +104,6 @@ class BindingsReader:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 self.bind(node.name, "function", node, when)
                 self.read_globals(node, when)
-                if node.name == "__getattr__":
-                    self.found.is_dynamic = True
             case ast.ClassDef():
                 self.bind(node.name, "class", node, when)
                 self.read_globals(node, when)

@@ -137,7 +137,8 @@ def _add_file(
         # Python takes the package before the module, and extension, source, bytecode in this order.
         order = ("extension", "source", "bytecode")
         first, second = sorted((other, file), key=lambda f: (not f.is_package, order.index(f.kind)))
-        if second.kind != "bytecode":
+        # An extension beside its source was compiled from it.
+        if second.kind != "bytecode" and first.kind != "extension":
             problems.append((second.path, 1, f"is never imported: {module} is {first.path}"))
         file = first
     files[module] = file

@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 import builtins
+import filecmp
 import os
 import sys
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
 from entrepot.program.bindings import Bindings
-from entrepot.program.conditions import AT_IMPORT, AT_RUN, GUARDED, LAZY, NEVER, TYPING
+from entrepot.program.conditions import AT_IMPORT, AT_RUN, LAZY, NEVER, TYPING
 from entrepot.program.graph import find_reached
 from entrepot.program.model import Import, Program
 from entrepot.program.resolve import get_absolute
@@ -281,7 +282,7 @@ class Checker:
                     if place not in self.program.search_path.own
                 ]
                 other = self._find_in(places, name)
-                if other and os.path.realpath(other) != os.path.realpath(path):
+                if other and not _is_same_project(path, other):
                     yield self.make(
                         "EP303", name, 1, 0, f"{os.path.basename(path)} hides the installed {name} ({other})"
                     )
@@ -296,17 +297,16 @@ class Checker:
     def _check_resolution(self) -> Iterator[Finding]:
         absent: dict[str, bool] = {}
         for name, rows in self.imports.items():
+            guarded = self.facts[name].guarded
             for row in rows:
-                if row.when == NEVER:
+                if row.when == NEVER or row.line in guarded:
                     continue
                 if row.kind == "beyond":
                     text = f"{row.module or '.' * row.level} leads beyond the top level package of {name}"
                     yield self.make("EP402", name, row.line, row.column, text)
                 elif row.kind == "missing":
-                    # Only what cannot be caught: a guarded import is a question.
-                    if row.when != GUARDED:
-                        yield self.make("EP401", name, row.line, row.column, self._describe_missing(row))
-                elif row.kind == "outside" and row.when in AT_RUN - {GUARDED}:
+                    yield self.make("EP401", name, row.line, row.column, self._describe_missing(row))
+                elif row.kind == "outside" and row.when in AT_RUN:
                     top = row.module.partition(".")[0]
                     if top not in absent:
                         absent[top] = top not in _STDLIB and self.program.find_outside(top) is None
@@ -323,8 +323,14 @@ class Checker:
 
     def _check_names(self) -> Iterator[Finding]:
         for name, rows in self.imports.items():
+            guarded = self.facts[name].guarded
             for row in rows:
-                if row.kind != "own" or row.form != "from" or row.when in (GUARDED, NEVER, TYPING):
+                if (
+                    row.kind != "own"
+                    or row.form != "from"
+                    or row.when in (NEVER, TYPING)
+                    or row.line in guarded
+                ):
                     continue
                 target = self.program.modules[row.module]
                 if target.kind != "source" or row.is_unsure or target.name == name:
@@ -494,6 +500,16 @@ _BUILTIN_NAMES = frozenset(name for name in dir(builtins) if name[0] != "_")
 
 def _is_in(path: str, folders: Iterable[str]) -> bool:
     return any(path.startswith(folder + os.sep) for folder in folders) and "site-packages" not in path
+
+
+def _is_same_project(path: str, other: str) -> bool:
+    """Is an installed module the one at `path`, or a copy of it that was installed from there?"""
+    if os.path.realpath(other) == os.path.realpath(path):
+        return True
+    if os.path.basename(path) != "__init__.py" or os.path.basename(other) != "__init__.py":
+        return os.path.basename(path) == os.path.basename(other) and filecmp.cmp(path, other, shallow=False)
+    here, there = (set(os.listdir(os.path.dirname(one))) - {"__pycache__"} for one in (path, other))
+    return 2 * len(here & there) > max(len(here), len(there))
 
 
 def _has_main(path: str) -> bool:

@@ -1,61 +1,29 @@
-"""Contracts on imports, as import-linter has them, and public interfaces, as tach has them.
-
-Read from `.importlinter`, the `[importlinter]` sections of setup.cfg, `[tool.importlinter]` of
-pyproject.toml; and from tach.toml (`[[modules]]` with depends_on, `[[interfaces]]`) and
-`[tool.entrepot.contracts]`, written like import-linter's.
+"""Contracts on imports, as import-linter has them.
 
 layers, forbidden and independence hold for chains: an indirect import breaks them too
 (`allow_indirect_imports` for forbidden). Imports under TYPE_CHECKING do not count when
 `exclude_type_checking_imports` says so, for all or for one contract; arrows to parents count only
 if `count_parents` is set. `ignore_imports` takes single arrows out: `a.b -> c.d`, `*` for one
-part of a name, `**` for any number.
+part of a name, `**` for any number. A module that a contract names and that is not there is an error,
+for a contract with a misspelt name would be kept for ever.
 """
 
 from __future__ import annotations
 
-import configparser
-import os
 import re
-import tomllib
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from entrepot.errors import ProgramError
 from entrepot.program.conditions import TYPING, WHENS
+from entrepot.program.graph import find_cycles
 from entrepot.program.model import Program
-from entrepot.survey.settings import read_settings
+from entrepot.survey.contract_files import Contract, ContractError, get_list, is_true
 
-
-class ContractError(ProgramError):
-    """A contract that cannot be understood. Fields: `path`, `reason`."""
-
-    path: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.reason}"
-
-
-@dataclass
-class Contract:
-    """A rule. kind: "layers", "forbidden", "independence", "acyclic_siblings", "protected" or "modules".
-
-    options: as written.
-    """
-
-    name: str
-    kind: str
-    options: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Interface:
-    """Of the modules in `sources`, only members matching `expose` may be imported from outside."""
-
-    sources: tuple[str, ...]
-    expose: tuple[str, ...]
+# How deep acyclic_siblings looks if it does not say.
+_DEPTH = 10
 
 
 @dataclass(frozen=True)
@@ -66,81 +34,6 @@ class Broken:
     chain: tuple[str, ...]
     lines: tuple[int, ...]
     reason: str
-
-
-def read_contracts(folder: str) -> tuple[list[Contract], list[Interface]]:
-    """Read all contracts that stand in a folder. Raises ContractError."""
-    contracts: list[Contract] = []
-    interfaces: list[Interface] = []
-    for name in (".importlinter", "setup.cfg"):
-        path = os.path.join(folder, name)
-        if os.path.isfile(path):
-            contracts += _read_ini(path)
-    path = os.path.join(folder, "pyproject.toml")
-    if os.path.isfile(path):
-        tool = _load_toml(path).get("tool", {})
-        for section in (tool.get("importlinter", {}), read_settings(folder)):
-            common = {key: value for key, value in section.items() if key not in ("contracts", "check")}
-            for item in section.get("contracts", []):
-                if not isinstance(item, dict) or "type" not in item:
-                    raise ContractError(path=path, reason="a contract needs a type")
-                contracts.append(
-                    Contract(str(item.get("name", item["type"])), item["type"], {**common, **item})
-                )
-    path = os.path.join(folder, "tach.toml")
-    if os.path.isfile(path):
-        data = _load_toml(path)
-        for module in data.get("modules", []):
-            sources = [module["path"]] if "path" in module else list(module.get("paths", []))
-            if "depends_on" in module:
-                allowed = [
-                    part if isinstance(part, str) else part.get("path", "") for part in module["depends_on"]
-                ]
-                others = [m["path"] for m in data["modules"] if m.get("path") and m["path"] not in sources]
-                options = {"sources": sources, "allowed": allowed, "others": others}
-                contracts.append(Contract(f"dependencies of {', '.join(sources)}", "modules", options))
-        interfaces += [
-            Interface(tuple(item.get("from", [".*"])), tuple(item.get("expose", [])))
-            for item in data.get("interfaces", [])
-        ]
-    return contracts, interfaces
-
-
-def _load_toml(path: str) -> dict[str, Any]:
-    try:
-        with open(path, "rb") as file:
-            return tomllib.load(file)
-    except (OSError, ValueError) as error:
-        raise ContractError(path=path, reason=str(error)) from error
-
-
-def _read_ini(path: str) -> list[Contract]:
-    parser = configparser.ConfigParser()
-    try:
-        parser.read(path, encoding="utf-8")
-    except (configparser.Error, UnicodeDecodeError) as error:
-        raise ContractError(path=path, reason=str(error).splitlines()[0]) from error
-    if not parser.has_section("importlinter"):
-        return []
-    found = []
-    common = dict(parser["importlinter"])
-    for section in parser.sections():
-        if section.startswith("importlinter:contract:"):
-            options: dict[str, Any] = {**common, **dict(parser[section])}
-            if "type" not in options:
-                raise ContractError(path=path, reason=f"[{section}] needs a type")
-            found.append(Contract(options.get("name", section.rpartition(":")[2]), options["type"], options))
-    return found
-
-
-def _get_list(value: Any) -> list[str]:
-    if isinstance(value, str):
-        return [line.strip() for line in value.splitlines() if line.strip() and line.strip()[0] not in "#;"]
-    return [str(item) for item in value or []]
-
-
-def _is_true(value: Any) -> bool:
-    return str(value).strip().lower() in ("true", "1", "yes", "on")
 
 
 class ContractChecker:
@@ -154,7 +47,7 @@ class ContractChecker:
         """Return what breaks a contract. Raises ContractError for a kind that is not known."""
         options = contract.options
         whens = set(WHENS)
-        if _is_true(options.get("exclude_type_checking_imports", False)):
+        if is_true(options.get("exclude_type_checking_imports", False)):
             whens.discard(TYPING)
         graph = self._make_graph(whens, options)
         match contract.kind:
@@ -163,7 +56,8 @@ class ContractChecker:
             case "forbidden":
                 return list(self._check_forbidden(contract, graph, whens))
             case "independence":
-                modules = self._expand(_get_list(options.get("modules")))
+                modules = self._expand(get_list(options.get("modules")))
+                self._require(contract, modules)
                 pairs = [(a, b) for a in modules for b in modules if a != b]
                 return list(self._find_chains(contract, graph, pairs, whens, "must not know of each other"))
             case "protected":
@@ -179,9 +73,9 @@ class ContractChecker:
         )
 
     def _make_graph(self, whens: set[str], options: dict[str, Any]) -> list[set[int]]:
-        parents = _is_true(options.get("count_parents", False))
+        parents = is_true(options.get("count_parents", False))
         graph = [set(targets) for targets in self.program.get_graph(whens, with_ancestors=parents)]
-        for line in _get_list(options.get("ignore_imports")):
+        for line in get_list(options.get("ignore_imports")):
             left, arrow, right = line.partition("->")
             if not arrow:
                 continue
@@ -191,18 +85,39 @@ class ContractChecker:
                     graph[number] = {t for t in graph[number] if not targets.fullmatch(self.names[t])}
         return graph
 
-    def _expand(self, patterns: Iterable[str]) -> list[str]:
+    def _expand(self, patterns: Iterable[str], *, must_exist: bool = False) -> list[str]:
+        """Return the modules that patterns stand for. must_exist: raise ContractError where one stands for none."""
         found: list[str] = []
         for pattern in patterns:
             if "*" in pattern:
                 match = _compile(pattern)
-                found += [name for name in self.names if match.fullmatch(name)]
+                several = [name for name in self.names if match.fullmatch(name)]
             else:
-                found.append(pattern)
+                several = [pattern] if not must_exist or pattern in self.program.raw.ids else []
+            if must_exist and not several:
+                raise ContractError(
+                    path=self.program.folder, reason=f"a contract names {pattern}, which does not exist"
+                )
+            found += several
         return list(dict.fromkeys(found))
 
-    def _members(self, name: str) -> set[int]:
-        return {n for n, one in enumerate(self.names) if one == name or one.startswith(name + ".")}
+    def _refuse(self, contract: Contract, reason: str) -> ContractError:
+        return ContractError(path=self.program.folder, reason=f"contract {contract.name!r}: {reason}")
+
+    def _require(self, contract: Contract, names: Iterable[str]) -> None:
+        """Raise ContractError for a name that is no module."""
+        for name in names:
+            if name not in self.program.raw.ids:
+                raise self._refuse(contract, f"{name} does not exist")
+
+    def _members(self, name: str, *, as_package: bool = True) -> set[int]:
+        """Return the numbers of a module and, as a package, of what is in it."""
+        ids = self.program.raw.ids
+        found = {ids[name]} if name in ids else set()
+        if as_package:
+            # Names are sorted; "/" follows "." there.
+            found.update(range(bisect_left(self.names, name + "."), bisect_left(self.names, name + "/")))
+        return found
 
     def _find_chains(
         self,
@@ -214,11 +129,13 @@ class ContractChecker:
         *,
         is_direct: bool = False,
         avoid: Iterable[str] = (),
+        as_packages: bool = True,
     ) -> Iterator[Broken]:
         """Give a shortest chain for each pair of packages (importer, imported) that has one."""
         avoided = {number for name in avoid for number in self._members(name)}
         for importer, imported in pairs:
-            starts, ends = self._members(importer), self._members(imported)
+            starts = self._members(importer, as_package=as_packages)
+            ends = self._members(imported, as_package=as_packages)
             if starts & ends:
                 continue
             chain = self._search(graph, starts, ends, is_direct, avoided - starts - ends)
@@ -258,12 +175,16 @@ class ContractChecker:
 
     def _check_layers(self, contract: Contract, graph: list[set[int]], whens: set[str]) -> Iterator[Broken]:
         options = contract.options
-        rows = [self._parse_layer(line) for line in _get_list(options.get("layers"))]
-        containers = self._expand(_get_list(options.get("containers"))) or [""]
+        lines = get_list(options.get("layers"))
+        rows, optional = self._parse_layers(contract, lines)
+        containers = self._expand(get_list(options.get("containers"))) or [""]
         for container in containers:
             layers = []
             for row, is_independent in rows:
                 names = [f"{container}.{name}" if container else name for name in row]
+                self._require(
+                    contract, [name for name in names if name.removeprefix(f"{container}.") not in optional]
+                )
                 layers.append(([name for name in names if self._members(name)], is_independent))
             everything = [name for names, _ in layers for name in names]
             for index, (lower, is_independent) in enumerate(layers):
@@ -283,30 +204,61 @@ class ContractChecker:
                     if is_independent:
                         pairs = [(name, other) for other in lower if other != name]
                         yield from self._find_chains(contract, graph, pairs, whens, "are independent layers")
-            if _is_true(options.get("exhaustive", False)) and container:
-                ignored = set(_get_list(options.get("exhaustive_ignores")))
+            if is_true(options.get("exhaustive", False)) and container:
+                ignored = set(get_list(options.get("exhaustive_ignores")))
                 listed = {name.removeprefix(container + ".") for row, _ in rows for name in row}
                 for name in self.names:
                     leaf = name.removeprefix(container + ".")
                     if name.startswith(container + ".") and "." not in leaf and leaf not in listed | ignored:
                         yield Broken(contract.name, (name,), (), f"{name} has no place among the layers")
 
-    def _parse_layer(self, line: str) -> tuple[list[str], bool]:
-        """Read one layer: `a`, `(a)` optional, `a | b` independent, `a : b` not."""
-        is_independent = "|" in line
-        names = [part.strip().strip("()").strip() for part in re.split(r"[|:]", line)]
-        return [name for name in names if name], is_independent
+    def _parse_layers(
+        self, contract: Contract, lines: list[str]
+    ) -> tuple[list[tuple[list[str], bool]], set[str]]:
+        """Read the layers, each with whether it is independent, and which names are optional.
+
+        `a`, `(a)` optional, `a | b` independent of each other, `a : b` not.
+        """
+        rows = []
+        optional = set()
+        seen: set[str] = set()
+        for line in lines:
+            if "|" in line and ":" in line:
+                raise self._refuse(contract, f"a layer is independent (|) or not (:): {line}")
+            names = []
+            for part in re.split(r"[|:]", line):
+                name = part.strip()
+                if name.startswith("(") and name.endswith(")"):
+                    name = name[1:-1].strip()
+                    optional.add(name)
+                if name in seen:
+                    raise self._refuse(contract, f"{name} stands in the layers twice")
+                seen.add(name)
+                names.append(name)
+            rows.append((names, ":" not in line))
+        if is_true(contract.options.get("exhaustive", False)) and not contract.options.get("containers"):
+            raise self._refuse(contract, "exhaustive needs containers")
+        return rows, optional
 
     def _check_forbidden(
         self, contract: Contract, graph: list[set[int]], whens: set[str]
     ) -> Iterator[Broken]:
         options = contract.options
-        sources = self._expand(_get_list(options.get("source_modules")))
-        forbidden = self._expand(_get_list(options.get("forbidden_modules")))
-        inside = [name for name in forbidden if self._members(name)]
+        sources = self._expand(get_list(options.get("source_modules")))
+        forbidden = self._expand(get_list(options.get("forbidden_modules")))
+        inside = [name for name in forbidden if name.partition(".")[0] in self.program.raw.ids]
+        self._require(contract, [*sources, *inside])
         pairs = [(source, name) for source in sources for name in inside]
-        is_direct = _is_true(options.get("allow_indirect_imports", False))
-        yield from self._find_chains(contract, graph, pairs, whens, "must not meet", is_direct=is_direct)
+        is_direct = is_true(options.get("allow_indirect_imports", False))
+        yield from self._find_chains(
+            contract,
+            graph,
+            pairs,
+            whens,
+            "must not meet",
+            is_direct=is_direct,
+            as_packages=is_true(options.get("as_packages", True)),
+        )
         outside = {name for name in forbidden if name not in inside}
         if outside:
             yield from self._check_outside(contract, graph, sources, outside, whens, is_direct)
@@ -343,32 +295,67 @@ class ContractChecker:
     def _check_protected(
         self, contract: Contract, graph: list[set[int]], whens: set[str]
     ) -> Iterator[Broken]:
-        protected = self._expand(_get_list(contract.options.get("protected_modules")))
-        allowed = self._expand(_get_list(contract.options.get("allowed_importers")))
-        as_packages = contract.options.get("as_packages", True)
-        inside = set()
+        options = contract.options
+        as_packages = is_true(options.get("as_packages", True))
+        protected = self._expand(get_list(options.get("protected_modules")))
+        may: set[int] = set()
+        for name in self._expand(get_list(options.get("allowed_importers"))):
+            may |= self._members(name, as_package=as_packages)
         for name in protected:
-            inside |= self._members(name) if _is_true(as_packages) else {self.program.raw.ids.get(name, -1)}
-        may = {number for name in allowed for number in self._members(name)} | inside
-        for number, targets in enumerate(graph):
-            if number not in may:
-                for target in sorted(targets & inside):
-                    yield self._describe(
-                        contract, [number, target], whens, f"{self.names[target]} is protected"
-                    )
+            # What is protected together may import each other only inside of one package.
+            inside = self._members(name, as_package=as_packages)
+            for number, targets in enumerate(graph):
+                if number not in may and number not in inside:
+                    for target in sorted(targets & inside):
+                        yield self._describe(
+                            contract, [number, target], whens, f"{self.names[target]} is protected"
+                        )
 
     def _check_acyclic(self, contract: Contract, graph: list[set[int]], whens: set[str]) -> Iterator[Broken]:
-        for parent in self._expand(_get_list(contract.options.get("ancestors"))) or [""]:
-            prefix = parent + "." if parent else ""
-            tops = sorted({n[len(prefix) :].partition(".")[0] for n in self.names if n.startswith(prefix)})
-            siblings = [prefix + top for top in tops]
-            for index, first in enumerate(siblings):
-                for second in siblings[index + 1 :]:
-                    a, b = self._members(first), self._members(second)
-                    there = self._search(graph, a, b, True, set())
-                    back = self._search(graph, b, a, True, set())
-                    if there and back:
-                        yield self._describe(contract, back, whens, f"{first} and {second} import each other")
+        """The children of each ancestor, and of what is below it to a depth, import each other in no circle."""
+        options = contract.options
+        depth = int(options.get("depth", _DEPTH))
+        patterns = get_list(options.get("ancestors")), get_list(options.get("skip_descendants"))
+        if both := set(patterns[0]).intersection(patterns[1]):
+            raise self._refuse(contract, f"{min(both)} is an ancestor and skipped as well")
+        ancestors = self._expand(patterns[0], must_exist=True) or [""]
+        skipped = set(self._expand(patterns[1], must_exist=True))
+        layer = list(ancestors)
+        seen: set[str] = set()
+        for _ in range(depth + 1):
+            following = []
+            for parent in layer:
+                if parent in seen:
+                    continue
+                seen.add(parent)
+                children = self._list_children(parent)
+                yield from self._find_child_cycles(contract, graph, whens, children)
+                following += [child for child in children if child not in skipped]
+            layer = following
+
+    def _list_children(self, parent: str) -> list[str]:
+        prefix = parent + "." if parent else ""
+        tops = {name[len(prefix) :].partition(".")[0] for name in self.names if name.startswith(prefix)}
+        return [prefix + top for top in sorted(tops)]
+
+    def _find_child_cycles(
+        self, contract: Contract, graph: list[set[int]], whens: set[str], children: list[str]
+    ) -> Iterator[Broken]:
+        """Give, for each circle of children, the first arrow between two neighbours in it."""
+        owner = {number: index for index, child in enumerate(children) for number in self._members(child)}
+        arrows: list[dict[int, tuple[int, int]]] = [{} for _ in children]
+        for number, index in sorted(owner.items()):
+            for target in sorted(graph[number]):
+                other = owner.get(target, index)
+                if other != index:
+                    arrows[index].setdefault(other, (number, target))
+        for circle in find_cycles([sorted(targets) for targets in arrows]):
+            first = circle[0]
+            other = min(target for target in arrows[first] if target in circle)
+            names = ", ".join(children[index] for index in circle)
+            yield self._describe(
+                contract, list(arrows[first][other]), whens, f"{names} import each other in a circle"
+            )
 
     def _check_modules(self, contract: Contract, graph: list[set[int]], whens: set[str]) -> Iterator[Broken]:
         options = contract.options
@@ -384,38 +371,6 @@ class ContractChecker:
                 yield from self._find_chains(
                     contract, graph, [(source, other)], whens, reason, is_direct=True
                 )
-
-
-def find_interface_breaks(
-    program: Program, interfaces: list[Interface]
-) -> Iterator[tuple[str, int, int, str]]:
-    """Give (module, line, column, message) for each import past a public interface."""
-    if not interfaces:
-        return
-    for name in program.names:
-        for row in program.resolve_module(name):
-            if row.kind != "own":
-                continue
-            for interface in interfaces:
-                for pattern in interface.sources:
-                    home = _find_home(pattern, row.module)
-                    if home is None or name == home or name.startswith(home + "."):
-                        continue
-                    inner = row.module[len(home) :].lstrip(".")
-                    members = [f"{inner}.{one}".strip(".") for one in row.names if one != "*"] or [inner]
-                    for member in members:
-                        if member and not any(re.fullmatch(expose, member) for expose in interface.expose):
-                            yield name, row.line, row.column, f"{home} does not offer {member}"
-
-
-def _find_home(pattern: str, module: str) -> str | None:
-    """Return the outermost package on the way to a module that an interface speaks of."""
-    parts = module.split(".")
-    for end in range(1, len(parts) + 1):
-        name = ".".join(parts[:end])
-        if re.fullmatch(pattern, name) or pattern == name:
-            return name
-    return None
 
 
 def _compile(pattern: str) -> re.Pattern[str]:

@@ -21,7 +21,7 @@ from entrepot.program.source import Source
 from entrepot.program.work import find_work
 from entrepot.survey.mentions import Mentions, read_mentions
 
-LOCAL_VERSION = 2
+LOCAL_VERSION = 3
 _BUILTINS = frozenset(name for name in dir(builtins) if name[0] != "_")
 _COMMENT = re.compile(
     r"#\s*(?:noqa(?P<codes>:\s*[A-Z0-9, ]+)?|entrepot:\s*ignore(?:\[(?P<ours>[^\]]*)\])?(?P<reason>.*))", re.I
@@ -54,6 +54,8 @@ class Facts:
     excused: dict[int, Any] = field(default_factory=dict)
     stars: list[Any] = field(default_factory=list)
     line_count: int = 0
+    # Lines of imports whose failure is caught, at whatever time they run.
+    guarded: list[int] = field(default_factory=list)
     # The bindings as plain tuples (see `unpack_bindings`), and attributes used at import time:
     # (root, [parts], line, is guarded).
     raw_names: dict[str, Any] = field(default_factory=dict)
@@ -73,7 +75,7 @@ def read_facts(source: Source, target: Target, is_init: bool) -> Facts:
     facts.all_known = bindings.is_all_known and not bindings.all_from
     facts.stars = [list(star) for star in bindings.stars]
     mentions = read_mentions(tree)
-    imports = _list_imports(tree)
+    imports, facts.guarded = _list_imports(tree)
     _find_unused(source, imports, mentions, bindings, facts, is_init)
     _find_twice(source, imports, mentions, bindings, facts)
     _find_builtins(bindings, facts)
@@ -173,17 +175,21 @@ def _read_comments(source: Source) -> dict[int, Any]:
 _Import = tuple[ast.Import | ast.ImportFrom, str, list[ast.stmt]]
 
 
-def _list_imports(tree: ast.Module) -> list[_Import]:
-    """Return every import statement, in order of place."""
+def _list_imports(tree: ast.Module) -> tuple[list[_Import], list[int]]:
+    """Return every import statement, in order of place, and the lines of those whose failure is caught."""
     found: list[_Import] = []
-    stack: list[tuple[list[ast.stmt], str]] = [(tree.body, EAGER)]
+    guarded: list[int] = []
+    stack: list[tuple[list[ast.stmt], str, bool]] = [(tree.body, EAGER, False)]
     while stack:
-        body, when = stack.pop()
+        body, when, is_guarded = stack.pop()
         for node in body:
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 found.append((node, when, body))
+                if is_guarded:
+                    guarded.append(node.lineno)
                 continue
             inner = when
+            is_caught = is_guarded or _catches(node)
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 inner = LAZY
             elif isinstance(node, (ast.Try, ast.TryStar)):
@@ -193,10 +199,24 @@ def _list_imports(tree: ast.Module) -> list[_Import]:
             for name in ("body", "orelse", "finalbody"):
                 part = getattr(node, name, None)
                 if part and isinstance(part, list) and not isinstance(node, ast.Lambda):
-                    stack.append((part, inner))
-            stack += [(handler.body, inner) for handler in getattr(node, "handlers", ())]
-            stack += [(case.body, inner) for case in getattr(node, "cases", ())]
-    return sorted(found, key=lambda item: (item[0].lineno, item[0].col_offset))
+                    stack.append((part, inner, is_caught if name == "body" else is_guarded))
+            stack += [(handler.body, inner, is_guarded) for handler in getattr(node, "handlers", ())]
+            stack += [(case.body, inner, is_guarded) for case in getattr(node, "cases", ())]
+    return sorted(found, key=lambda item: (item[0].lineno, item[0].col_offset)), sorted(guarded)
+
+
+def _catches(node: ast.stmt) -> bool:
+    """Does a statement catch what fails in its body: `try` with handlers, `suppress`, a test's `raises`?"""
+    if isinstance(node, (ast.Try, ast.TryStar)):
+        return bool(node.handlers)
+    if not isinstance(node, (ast.With, ast.AsyncWith)):
+        return False
+    calls = [item.context_expr for item in node.items if isinstance(item.context_expr, ast.Call)]
+    names = [
+        call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        for call in calls
+    ]
+    return any(name in ("suppress", "raises", "assertRaises", "assertRaisesRegex") for name in names)
 
 
 def _find_unused(
