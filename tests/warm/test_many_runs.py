@@ -1,0 +1,173 @@
+"""Runs of one image know nothing of each other, however many there are at once, and leave nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from warm_place import CLIENT, Place, as_python, wait_until
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not CLIENT.exists() and not os.environ.get("ENTREPOT_REQUIRE_ALL"), reason="native parts not built"
+    ),
+]
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A program and an empty store; no keeper is left."""
+    place = Place(tmp_path)
+    yield place
+    place.stop()
+
+
+ALONE = """
+import json, os, random, secrets, sys, tempfile, uuid
+import decimal, logging, registry
+print("x", end="")
+with open(sys.argv[1] + ".txt", "w") as file:
+    file.write(sys.argv[1])
+registry.SEEN.append(sys.argv[1])
+decimal.getcontext().prec = 3
+os.environ["MARK"] = sys.argv[1]
+logging.getLogger().addHandler(logging.NullHandler())
+json.dumps.__kwdefaults__["indent"] = 1
+sys.modules["left by " + sys.argv[1]] = registry
+with tempfile.NamedTemporaryFile() as file:
+    name = file.name
+chance = [random.random(), random.randrange(2**62), str(uuid.uuid4()), str(uuid.uuid1()), secrets.token_hex(),
+          name, random.SystemRandom().random(), os.urandom(8).hex(), os.getpid()]
+left = [name for name in sys.modules if name.startswith("left")]
+sys.stdout.write("\\n" + repr((sys.argv[1:], os.environ.get("GIVEN"), sys.stdin.read(), registry.SEEN,
+                             len(logging.root.handlers), left, os.path.basename(os.getcwd()))) + "\\n")
+print(*chance)
+"""
+
+
+def test_fifty_runs_at_once_are_independent(place):
+    """Each has its own arguments, environment, input, directory, chance, and state of modules."""
+    (place.path / "registry.py").write_text("SEEN = []\n")
+    (place.path / "main.py").write_text(ALONE)
+    place.warm_up("main.py")
+    processes = []
+    for number in range(50):
+        env = place.get_env(GIVEN=str(number))
+        process = subprocess.Popen(
+            place.get_command("main.py", str(number), "x" * number),
+            cwd=place.path, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        processes.append(process)
+
+    outcomes = [
+        process.communicate(f"input {number}", timeout=50) for number, process in enumerate(processes)
+    ]
+
+    assert {err for _, err in outcomes} == {"entrepot: warm\n"}
+    for number, (out, _) in enumerate(outcomes):
+        mark, seen, _ = out.splitlines()
+        assert mark == "x"
+        assert seen == repr(
+            (
+                [str(number), "x" * number],
+                str(number),
+                f"input {number}",
+                [str(number)],
+                1,
+                [f"left by {number}"],
+                place.path.name,
+            )
+        )
+        assert (place.path / f"{number}.txt").read_text() == str(number)
+    columns = list(zip(*(out.splitlines()[2].split() for out, _ in outcomes), strict=True))
+    assert len(columns) == 9
+    assert all(len(set(column)) == 50 for column in columns)
+
+
+def test_numpys_chance_differs_from_run_to_run(place, need):
+    """The global generator of numpy, and one made of it, are seeded anew."""
+    command = [place.get_command()[3], "-c", "import numpy"]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("numpy is not installed here")
+    (place.path / "main.py").write_text(
+        "import numpy as np\nprint(np.random.rand(), np.random.default_rng().random(), np.random.RandomState().rand())\n"
+    )
+    place.warm_up("main.py")
+
+    outcomes = [place.run("main.py") for _ in range(3)]
+
+    assert {outcome[2] for outcome in outcomes} == {"entrepot: warm\n"}
+    assert all(
+        len(set(column)) == 3 for column in zip(*(outcome[1].split() for outcome in outcomes), strict=True)
+    )
+
+
+@pytest.mark.parametrize("after_ms", [0, 1, 2, 4, 6, 8, 12, 20, 40])
+def test_killed_run_leaves_nothing(place, after_ms):
+    """SIGKILL at any moment of a run ends it, and the next is as if nothing had been."""
+    place.warm_up()
+    for _ in range(3):
+        process = subprocess.Popen(
+            place.get_command(),
+            cwd=place.path,
+            env=place.get_env(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(after_ms / 1000)
+        process.kill()
+        assert process.wait(10) in (-signal.SIGKILL, 2)
+    assert as_python(place.run())
+    assert place.run()[2] == "entrepot: warm\n"
+    keeper = place.get_keeper()
+    wait_until(lambda: set(place.find_processes()) <= {keeper})
+
+
+def test_killed_runs_children_are_left_to_init_as_ever(place):
+    """A child outlives a killed program, warm as in python; what the program held is given back."""
+    (place.path / "main.py").write_text(
+        "import json, subprocess, time\n"
+        "child = subprocess.Popen(['sleep', '30'])\nprint(json.dumps(child.pid), flush=True)\ntime.sleep(30)\n"
+    )
+    place.warm_up("main.py")
+    process = subprocess.Popen(
+        place.get_command("main.py"),
+        cwd=place.path,
+        env=place.get_env(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    child = json.loads(process.stdout.readline())
+    process.kill()
+    process.wait(10)
+    process.stdout.close()
+
+    assert Path(f"/proc/{child}/comm").read_text() == "sleep\n"
+    os.kill(child, signal.SIGKILL)
+
+
+def test_many_runs_leave_nothing_behind(place):
+    """A hundred runs: no process, no file but the count of hits, no larger store."""
+    place.warm_up()
+    place.run()
+    wait_until(
+        lambda: place.find_processes() == [place.get_keeper()]
+    )  # the shared modules' image is made too
+    before = {path.name: path.stat().st_blocks for path in place.store.rglob("*") if path.is_file()}
+    names = set(os.listdir("/tmp"))
+
+    assert all(as_python(place.run()) for _ in range(100))
+
+    after = {path.name: path.stat().st_blocks for path in place.store.rglob("*") if path.is_file()}
+    assert after == before
+    assert not [
+        name for name in set(os.listdir("/tmp")) - names if "entrepot" in name and "pytest" not in name
+    ]
+    assert len(place.find_processes()) == 1
