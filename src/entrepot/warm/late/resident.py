@@ -76,7 +76,7 @@ class Stash:
         self._lists: dict[tuple[str, str], list[object]] = {}
         self._pending: dict[str, list[tuple[str, str, int, object]]] = {}
         self._settings: list[tuple[bytes, object]] = []  # variables as the waiting modules set them, in order
-        self._settled: dict[str, int] = {}  # module -> how many of these were there before its own
+        self._settled: dict[str, tuple[int, int]] = {}  # module -> how many of these before and after it
 
     # ---- in the preparing interpreter
 
@@ -104,6 +104,7 @@ class Stash:
         self.observer.on_finish = None
         self.env_names = frozenset(self.observer.variables)
         self.observer.tell("P", "")
+        settled = 0
         for name in list(sys.modules):
             if name not in before:
                 late = Late(name, sys.modules[name])
@@ -111,7 +112,8 @@ class Stash:
                 if "." in name:
                     late.needs[name.rpartition(".")[0]] = None  # in the cache already, so nobody asked for it
                 late.changes = self._pending.get(name, [])
-                late.environment = self._settled.get(name, len(self._settings))
+                # Modules that nobody sees finish (parts of extensions) come after the one before them.
+                late.environment, settled = self._settled.get(name, (settled, settled))
                 file = getattr(late.module, "__file__", None)
                 if type(file) is str and file:
                     late.file, late.stamp = file, _read_stamp(file)
@@ -152,7 +154,7 @@ class Stash:
                 self._pending.setdefault(name, []).append((*key, place, item))
         self._lists = now
         env = _read_environment()
-        self._settled[name] = len(self._settings)
+        before_own = len(self._settings)
         if env != self._env:
             for variable in env.keys() | self._env.keys():
                 if env.get(variable) != self._env.get(variable):
@@ -161,6 +163,7 @@ class Stash:
                         ("os", "environ", 0, (variable, env.get(variable)))
                     )
             self._env = env
+        self._settled[name] = before_own, len(self._settings)
         registers = self._read_registers()
         for key, value in registers.items():
             # A register that has just come with its module is that module's own affair.
