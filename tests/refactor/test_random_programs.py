@@ -21,7 +21,7 @@ programs = importlib.util.module_from_spec(_spec)
 sys.modules["random_programs"] = programs
 _spec.loader.exec_module(programs)
 
-COUNT = int(os.environ.get("ENTREPOT_RANDOM_PROGRAMS", "120"))
+COUNT = int(os.environ.get("ENTREPOT_RANDOM_PROGRAMS", "60"))
 SHARES = 6
 
 

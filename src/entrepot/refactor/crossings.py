@@ -125,6 +125,8 @@ def copy_import(cut: Cut, key: str, name: str) -> None:
     for statement in cut.statements:
         if name not in statement.binds or name in wanted.get(statement.index, ()):
             continue
+        if isinstance(statement.node, ast.Delete):
+            continue
         wanted.setdefault(statement.index, set()).add(name)
         if not statement.is_import:
             wanted[statement.index] |= statement.binds

@@ -101,7 +101,8 @@ def is_copied(cut: Cut, name: str) -> bool:
     """Whether each module that needs the name repeats the statements that bind it."""
     if cut.owner.get(name) != STAY or name in cut.rebound:
         return False
-    binders = [s for s in cut.statements if name in s.binds]
+    # An import that the file takes away again when it is done is repeated all the same.
+    binders = [s for s in cut.statements if name in s.binds and not isinstance(s.node, ast.Delete)]
     return bool(binders) and all(_is_repeatable(s.node, name) for s in binders)
 
 

@@ -52,6 +52,10 @@ class NameGraph:
             )
             if repeated and not is_main_guard(statement.node):
                 continue
+            if isinstance(statement.node, ast.Delete):
+                self.node_of[index] = index
+                self.pinned |= {index, *(by_name[name] for name in statement.binds if name in by_name)}
+                continue
             first = next((by_name[name] for name in statement.binds if name in by_name), index)
             self.node_of[index] = first
             for name in sorted(statement.binds):

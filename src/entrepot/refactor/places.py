@@ -30,12 +30,11 @@ def place_statements(cut: Cut) -> None:
                 raise cut.refuse(f"there is no {name} at the top level", None, hint)
             wanted[name] = key
     for name, key in wanted.items():
+        if all(_only_brings(statement) for statement in binders[name]):
+            raise cut.refuse(
+                f"{name} is imported here, not defined", binders[name][0].node, "move it where it is defined"
+            )
         for statement in binders[name]:
-            if statement.is_import or is_type_checking(statement.node):
-                if len(binders[name]) == 1:
-                    raise cut.refuse(
-                        f"{name} is imported here, not defined", statement.node, "move it where it is defined"
-                    )
             if is_main_guard(statement.node):
                 raise cut.refuse(f'{name} is bound under `if __name__ == "__main__"`', statement.node)
             if cut.place[statement.index] not in (STAY, key):
@@ -45,6 +44,12 @@ def place_statements(cut: Cut) -> None:
     _follow(cut, wanted)
     if not any(cut.place):
         raise Refused("nothing to move was named", cut.project.show(cut.path))
+
+
+def _only_brings(statement: Statement) -> bool:
+    """Whether a statement imports what it binds, or takes it away again."""
+    node = statement.node
+    return statement.is_import or is_type_checking(node) or isinstance(node, ast.Delete)
 
 
 def _check_whole(cut: Cut, wanted: dict[str, str]) -> None:
