@@ -100,6 +100,18 @@ def test_work_at_import_is_told_with_its_place(draw):
     assert program.modules["broken"].references() == []
 
 
+def test_names_that_go_round_are_followed_out_of_the_circle(draw):
+    """A package star-imports a module that takes a name of the package: the name is where it was first defined."""
+    root = draw({
+        "p/__init__.py": "from .misc import *\nfrom .union import *\n",
+        "p/misc.py": "def groups(): ...\n",
+        "p/union.py": "from p import groups\nfrom p import round\nfrom .union import round\n",
+    })  # fmt: skip
+    program = Program.read(root)
+    assert program.find_origin("p.union.groups") == program.find_origin("p.groups") == "p.misc.groups"
+    assert program.find_origin("p.round")  # an end, though nobody defines it
+
+
 @pytest.mark.slow
 def test_every_reference_stands_where_it_says():
     """On the standard library, the text at each place begins with the name."""

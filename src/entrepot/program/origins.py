@@ -35,39 +35,44 @@ def find_origin(program: Program, dotted: str) -> str:
     `shop.total`, where shop/__init__.py says `from .cart import total`, is `shop.cart.total`. What is not
     the program's, or cannot be followed, is returned as it is.
     """
-    for _ in range(_LONGEST):
-        module, rest = split_name(program, dotted)
-        name, _, attributes = rest.partition(".")
-        if not module or not name:
-            return dotted
-        source = _find_source(program, module, name)
-        if source is None or source == f"{module}.{name}":
-            return dotted
-        dotted = f"{source}.{attributes}" if attributes else source
-    return dotted
+    return _follow(program, dotted, {dotted}) or dotted
 
 
-def _find_source(program: Program, module: str, name: str) -> str | None:
-    """Return what an import in a module binds a name to; None where no import does."""
+def _follow(program: Program, dotted: str, seen: set[str]) -> str | None:
+    """Return where a name is defined; None where every way leads back to names that were seen."""
+    module, rest = split_name(program, dotted)
+    name, _, attributes = rest.partition(".")
+    sources = _list_sources(program, module, name) if module and name and len(seen) < _LONGEST else []
+    if not sources:
+        return dotted
+    for source in sources:
+        target = f"{source}.{attributes}" if attributes else source
+        if target not in seen:
+            seen.add(target)
+            found = _follow(program, target, seen)
+            if found is not None:
+                return found
+    return None
+
+
+def _list_sources(program: Program, module: str, name: str) -> list[str]:
+    """Return what imports in a module can bind a name to, the likeliest first; [] where the module itself does."""
     bindings = program.raw.read_outline(module)
     is_package = program.raw.is_package(module)
     for binding in reversed(bindings.names.get(name, ())):
         if binding.when in (TYPING, NEVER):
             continue
-        if binding.kind != "import":
-            return None
         source = get_absolute(module, is_package, binding.level, binding.module)
-        if source is None:
-            return None
-        if not binding.fetched:
-            return source if binding.is_as else source.partition(".")[0]
-        return f"{source}.{binding.fetched}"
+        if binding.kind != "import" or source is None:
+            return []
+        if binding.fetched:
+            return [f"{source}.{binding.fetched}"]
+        return [source if binding.is_as else source.partition(".")[0]]
+    found = []
     for level, base, _, _, when in reversed(bindings.stars):
         source = get_absolute(module, is_package, level, base)
-        if (
-            source is not None
-            and when not in (TYPING, NEVER)
-            and name in (program.list_star_names(source) or ())
-        ):
-            return f"{source}.{name}"
-    return None
+        if source is None or when in (TYPING, NEVER):
+            continue
+        if name in (program.list_star_names(source) or ()):
+            found.append(f"{source}.{name}")
+    return found
