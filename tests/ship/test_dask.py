@@ -189,7 +189,7 @@ if __name__ == "__main__":
     with LocalCluster(n_workers=2, processes=True, dashboard_address=None) as cluster, Client(cluster) as client:
         modules = Modules("main.py")
         client.register_plugin(modules)
-        whole = sum(map(len, modules.sender.packed.values()))
+        whole = sum(map(len, modules.sender.blobs.values()))
         tell(on_all(client, total))
         edit("many/part_7.py", "VALUE = 1007\\n")
         report = modules.refresh()

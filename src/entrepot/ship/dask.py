@@ -24,11 +24,11 @@ from typing import Any
 
 from entrepot.errors import SetupError
 from entrepot.ship.collect import collect
-from entrepot.ship.contents import Contents
-from entrepot.ship.manifest import Manifest, Sender, unpack_blob
+from entrepot.ship.manifest import KEY, Manifest, Sender, list_blobs, pack_blobs, unpack_blobs, unpack_change
 from entrepot.ship.placed import Placed, get_placed
 from entrepot.ship.reach import find_entry
 from entrepot.ship.reports import NotTakenError, Refreshed, Running
+from entrepot.ship.same_files import Files
 
 
 class NoDaskError(SetupError):
@@ -90,11 +90,20 @@ class Modules(SchedulerPlugin):
         label = os.path.basename(self.entry.path) if module is None else module
         self.name = name or f"entrepot-modules-{label}"
         self.sender = Sender()
-        self.contents = self._collect()
-        self.manifest = self.sender.take(self.contents)
+        self.files: Files | None = None
+        self._read()
 
-    def _collect(self) -> Contents:
-        return collect(self.entry, **self.options)
+    def _read(self) -> None:
+        """Take the present state of the program's files."""
+        if self.files is None or not self.files.are_same(self._find_before):
+            self.contents = collect(self.entry, **self.options)
+        self.files = Files(self.contents)
+        self.manifest = self.sender.take(self.contents)
+        self._paths = {item.file: path for path, item in self.contents.files.items()}
+
+    def _find_before(self, file: str) -> bytes | None:
+        digest = self.manifest.files.get(self._paths.get(file, ""), "")
+        return self.sender.blobs.get(digest)
 
     @property
     def roots(self) -> list[str]:
@@ -105,7 +114,8 @@ class Modules(SchedulerPlugin):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The scheduler gets the blobs, and nothing of the client's machine.
-        return (Shelf, (self.name, self.manifest, dict(self.sender.packed), _PROCESS, self.roots))
+        packed = pack_blobs(list_blobs(self.manifest, self.sender.blobs, KEY))
+        return (Shelf, (self.name, self.manifest.pack_change(None), packed, _PROCESS, self.roots))
 
     def refresh(self, client: Any = None) -> Any:
         """Send what has changed since, have every process follow it, and return a `Refreshed`.
@@ -117,21 +127,25 @@ class Modules(SchedulerPlugin):
             NoEntryError: the entry point is gone. OSError: a file cannot be read.
         """
         client = client or get_client()
-        self.contents = self._collect()
-        self.manifest = self.sender.take(self.contents)
-        return client.sync(self._publish, client)
+        before = self.manifest
+        self._read()
+        return client.sync(self._publish, client, before)
 
     def status(self, client: Any = None) -> Any:
         """Return a `Refreshed` that says which process runs which version, with name clashes; nothing is changed."""
         client = client or get_client()
         return client.sync(self._ask_status, client)
 
-    async def _publish(self, client: Any) -> Refreshed:
-        digests = list(self.sender.packed)
-        missing = await self._call(client, action="list_missing", digests=digests)
-        blobs = {digest: self.sender.packed[digest] for digest in missing}
-        answer = await self._call(client, action="publish", manifest=self.manifest.to_plain(), blobs=blobs)
-        return _read_answer(self.manifest.version, answer, sum(map(len, blobs.values())))
+    async def _publish(self, client: Any, before: Manifest) -> Refreshed:
+        change = self.manifest.pack_change(before)
+        missing = await self._call(client, action="offer", change=change)
+        if missing is None:  # another client has published since
+            change = self.manifest.pack_change(None)
+            missing = await self._call(client, action="offer", change=change)
+        wanted = Manifest({digest: digest for digest in missing}, ())
+        packed = pack_blobs(list_blobs(wanted, self.sender.blobs, KEY)) if missing else b""
+        answer = await self._call(client, action="publish", change=change, packed=packed)
+        return _read_answer(self.manifest.version, answer, len(packed))
 
     async def _ask_status(self, client: Any) -> Refreshed:
         answer = await self._call(client, action="status")
@@ -147,23 +161,25 @@ def _read_answer(version: str, answer: dict[str, dict[str, Any]], sent_bytes: in
 
 
 class Shelf(SchedulerPlugin):
-    """The scheduler's side: keeps the blobs, and tells workers which state they should run."""
+    """The scheduler's side: keeps the files, and tells workers which state they should run."""
 
     idempotent = False
 
-    def __init__(
-        self, name: str, manifest: Manifest, packed: dict[str, bytes], process: str, roots: list[str]
-    ) -> None:
+    def __init__(self, name: str, change: bytes, packed: bytes, process: str, roots: list[str]) -> None:
         self.name = name
+        self.given = (name, change, packed, process, roots)
+        manifest = unpack_change(change, None)
+        assert manifest is not None
         self.manifest = manifest
-        self.packed = packed
+        self.blobs = unpack_blobs(packed)
         self.process = process
         self.roots = roots
         self.scheduler: Any = None
         self.turn = asyncio.Lock()
+        self.last_packed: tuple[object, bytes] = ((), b"")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Shelf, (self.name, self.manifest, self.packed, self.process, self.roots))
+        return (Shelf, self.given)
 
     async def start(self, scheduler: Any) -> None:
         """Take the modules into the scheduler's process and have every worker take them. Raises NotTakenError."""
@@ -193,16 +209,14 @@ class Shelf(SchedulerPlugin):
         """Bring the scheduler's own process to the present state. Where it is the client's, it has the modules."""
         if self.process == _PROCESS:
             return Running("scheduler", self.manifest.version, "same")
-        placed = self._place()
-        wanted = placed.list_missing(self.manifest)
-        blobs = {digest: unpack_blob(digest, self.packed[digest]) for digest in wanted}
+        blobs = list_blobs(self.manifest, self.blobs, KEY)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(None, placed.take, self.manifest, blobs, self.roots)
+        return await loop.run_in_executor(None, self._place().take, self.manifest, blobs, self.roots)
 
     async def handle(self, action: str, **message: Any) -> Any:
         """Answer clients and workers."""
         answers: dict[str, Any] = {
-            "list_missing": self.list_missing,
+            "offer": self.offer,
             "publish": self.publish,
             "status": self.status,
             "get_manifest": self.get_manifest,
@@ -210,32 +224,42 @@ class Shelf(SchedulerPlugin):
         }
         return await answers[action](**message)
 
-    async def list_missing(self, digests: Sequence[str]) -> list[str]:
-        """Return which blobs the client must send."""
-        return [digest for digest in digests if digest not in self.packed]
+    async def offer(self, change: bytes) -> list[str] | None:
+        """Return which files a client must send for a change; None where it begins with another state than ours."""
+        manifest = unpack_change(change, self.manifest)
+        if manifest is None:
+            return None
+        return sorted({digest for digest in manifest.files.values() if digest not in self.blobs})
 
-    async def get_manifest(self) -> dict[str, object]:
+    async def get_manifest(self) -> bytes:
         """Return the state that every process should run."""
-        return self.manifest.to_plain()
+        return self.manifest.pack_change(None)
 
-    async def get_blobs(self, digests: Sequence[str]) -> dict[str, bytes]:
-        """Return blobs by their hashes; those that are no longer of any state are left out."""
-        return {digest: self.packed[digest] for digest in digests if digest in self.packed}
+    async def get_blobs(self, digests: Sequence[str], key: str) -> bytes:
+        """Return files by their hashes, with the bytecode for Pythons of this `KEY`; those of no state are left out."""
+        asked = (tuple(digests), key)
+        if self.last_packed[0] != asked:  # workers that start together ask for the same
+            wanted = Manifest({digest: digest for digest in digests}, ())
+            self.last_packed = (asked, pack_blobs(list_blobs(wanted, self.blobs, key)))
+        return self.last_packed[1]
 
-    async def publish(self, manifest: dict[str, Any], blobs: dict[str, bytes]) -> dict[str, dict[str, Any]]:
+    async def publish(self, change: bytes, packed: bytes) -> dict[str, dict[str, Any]]:
         """Make a state the one that every process should run, and return what each runs then."""
         async with self.turn:  # of two clients that publish at once one is the later, everywhere
-            return await self._publish(Manifest.from_plain(manifest), blobs)
+            manifest = unpack_change(change, self.manifest)
+            if manifest is None:
+                raise ValueError("another client has published meanwhile; refresh again")
+            return await self._publish(manifest, unpack_blobs(packed) if packed else {})
 
     async def _publish(self, manifest: Manifest, blobs: dict[str, bytes]) -> dict[str, dict[str, Any]]:
         before = self.manifest
-        self.packed.update(blobs)
+        self.blobs.update(blobs)
         self.manifest = manifest
         own = await self._take_here()
-        answers = await self._ask_all(action="take", manifest=manifest.to_plain())
+        answers = await self._ask_all(action="take", change=manifest.pack_change(before))
         # A worker that is just being placed may still ask for the state before.
-        used = {digest for one in (before, self.manifest) for digest in one.list_for(one.key).values()}
-        self.packed = {digest: data for digest, data in self.packed.items() if digest in used}
+        used = {digest for one in (before, manifest) for digest in one.files.values()}
+        self.blobs = {name: data for name, data in self.blobs.items() if name.partition(".")[0] in used}
         return {"scheduler": own.to_plain(), **answers}
 
     async def status(self) -> dict[str, dict[str, Any]]:
@@ -287,7 +311,7 @@ class WorkerModules(WorkerPlugin):
         # Before anything is waited for: an edit that comes meanwhile waits for its turn.
         worker.handlers[_name_message(self.name)] = self.handle
         async with self.turn:
-            running = await self._take(Manifest.from_plain(await self._ask(action="get_manifest")))
+            running = await self._take(await self._ask_manifest())
         self._place().come_back()
         if running.problems:
             raise NotTakenError(problems={worker.address: list(running.problems)})
@@ -309,11 +333,12 @@ class WorkerModules(WorkerPlugin):
         told = {"message": dumps(text), "category": dumps(NameClashWarning)}
         self.worker.log_event("warn", told)
 
-    async def handle(self, action: str, manifest: dict[str, Any] | None = None) -> dict[str, Any]:
+    async def handle(self, action: str, change: bytes = b"") -> dict[str, Any]:
         """Answer the scheduler."""
         async with self.turn:
-            if action == "take" and manifest is not None:
-                running = await self._take(Manifest.from_plain(manifest))
+            if action == "take":
+                manifest = unpack_change(change, self._place().manifest)
+                running = await self._take(manifest or await self._ask_manifest())
             else:
                 running = self._place().look()
         return running.to_plain()
@@ -321,17 +346,21 @@ class WorkerModules(WorkerPlugin):
     async def _ask(self, **message: Any) -> Any:
         return await getattr(self.worker.scheduler, _name_message(self.name))(**message)
 
+    async def _ask_manifest(self) -> Manifest:
+        manifest = unpack_change(await self._ask(action="get_manifest"), None)
+        assert manifest is not None
+        return manifest
+
     async def _take(self, manifest: Manifest) -> Running:
         """Fetch what is missing and take a state."""
         loop = asyncio.get_running_loop()
         placed = await loop.run_in_executor(None, self._place)
         missing = await loop.run_in_executor(None, placed.list_missing, manifest)
-        packed = await self._ask(action="get_blobs", digests=missing) if missing else {}
+        packed = await self._ask(action="get_blobs", digests=missing, key=KEY) if missing else b""
         try:
-            blobs = {digest: unpack_blob(digest, data) for digest, data in packed.items()}
+            blobs = unpack_blobs(packed) if packed else {}
         except ValueError as error:
             return placed.describe("failed", problems=(str(error),))
         running = await loop.run_in_executor(None, placed.take, manifest, blobs, self.roots)
-        received = sum(map(len, packed.values()))
-        plain = {**running.to_plain(), "received_bytes": received}
+        plain = {**running.to_plain(), "received_bytes": len(packed)}
         return Running.from_plain(self.worker.address, plain)

@@ -1,22 +1,25 @@
-"""What a program's modules are at one moment: a path and a hash for each file. Blobs travel by their hashes.
+"""What a program's modules are at one moment: a path and a hash for each file. Files travel by their hashes.
 
-The files are sources and data; for Pythons with the sender's bytecode format there are bytecode files too, which know
-the hash of their source (PEP 552), so that one that is late is not believed.
+Beside a source travels bytecode, for Pythons with the sender's format. It knows the hash of its source (PEP 552), so that
+one that is late is not believed; and it goes with the source, whose hash stands for both.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import sys
 import zlib
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from entrepot.ship.compiler import compile_one
 from entrepot.ship.contents import Contents
 
 # Hash-based, and to be compared with the source (PEP 552).
 _CHECKED = (0b11).to_bytes(4, "little")
+# The format of this Python's bytecode.
 KEY = f"{sys.implementation.cache_tag}-{importlib.util.MAGIC_NUMBER[:2].hex()}"
 
 
@@ -24,14 +27,11 @@ KEY = f"{sys.implementation.cache_tag}-{importlib.util.MAGIC_NUMBER[:2].hex()}"
 class Manifest:
     """One state of a program's modules.
 
-    files: path -> SHA-256. bytecode: path of the source -> SHA-256 of its bytecode file, for Pythons whose `KEY` is `key`.
-    roots: the folders among the paths that are entries of `sys.path`.
+    files: path -> SHA-256. roots: the folders among the paths that are entries of `sys.path`.
     """
 
     files: dict[str, str]
     roots: tuple[str, ...]
-    bytecode: dict[str, str] = field(default_factory=dict)
-    key: str = ""
 
     @property
     def version(self) -> str:
@@ -39,25 +39,33 @@ class Manifest:
         text = repr((sorted(self.files.items()), self.roots))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
-    def list_for(self, key: str) -> dict[str, str]:
-        """Return what a Python with this `KEY` takes: path -> SHA-256, bytecode files under their own paths."""
-        if key != self.key:
-            return dict(self.files)
-        made = {name_bytecode(path): digest for path, digest in self.bytecode.items() if path in self.files}
-        return {**self.files, **made}
+    def pack_change(self, before: Manifest | None) -> bytes:
+        """Return what leads from one state to this one; from nothing if None."""
+        old = before.files if before else {}
+        change = {
+            "before": before.version if before else "",
+            "files": {path: digest for path, digest in self.files.items() if old.get(path) != digest},
+            "removed": [path for path in old if path not in self.files],
+            "roots": self.roots,
+        }
+        return zlib.compress(json.dumps(change).encode())
 
-    def to_plain(self) -> dict[str, object]:
-        """Return it as a mapping that any protocol carries."""
-        return {"files": self.files, "roots": list(self.roots), "bytecode": self.bytecode, "key": self.key}
 
-    @staticmethod
-    def from_plain(plain: dict[str, object]) -> Manifest:
-        """Return what `to_plain` gave."""
-        files, roots, bytecode, key = (plain[name] for name in ("files", "roots", "bytecode", "key"))
-        assert isinstance(files, dict)
-        assert isinstance(roots, list | tuple)
-        assert isinstance(bytecode, dict)
-        return Manifest(dict(files), tuple(roots), dict(bytecode), str(key))
+def unpack_change(packed: bytes, before: Manifest | None) -> Manifest | None:
+    """Return the state that a change leads to; None where it begins with another one than that given."""
+    change = json.loads(zlib.decompress(packed))
+    if change["before"] not in ("", before.version if before else ""):
+        return None
+    files = dict(before.files) if before and change["before"] else {}
+    files.update(change["files"])
+    for path in change["removed"]:
+        files.pop(path, None)
+    return Manifest(files, tuple(change["roots"]))
+
+
+def hash_blob(data: bytes) -> str:
+    """Return what a blob is called: its SHA-256, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def name_bytecode(path: str) -> str:
@@ -66,48 +74,66 @@ def name_bytecode(path: str) -> str:
     return f"{folder}/__pycache__/{name.removesuffix('.py')}.{sys.implementation.cache_tag}.pyc"
 
 
-def hash_blob(data: bytes) -> str:
-    """Return what a blob is called: its SHA-256, in hexadecimal."""
-    return hashlib.sha256(data).hexdigest()
+def name_code(digest: str) -> str:
+    """Return what the bytecode of a source is called among blobs, for the Python that runs this."""
+    return f"{digest}.{KEY}"
 
 
 class Sender:
-    """The sender's side: states of a program, and packed blobs by their hashes."""
+    """The sender's side: files by their hashes, and bytecode by `name_code`."""
 
     def __init__(self) -> None:
-        self.packed: dict[str, bytes] = {}
-        self._compiled: dict[tuple[str, str], bytes | None] = {}
+        self.blobs: dict[str, bytes] = {}
 
     def take(self, contents: Contents) -> Manifest:
-        """Return the present state of a program; its blobs are in `packed` afterwards. Raises OSError."""
-        files, bytecode, wanted = {}, {}, {}
+        """Return the present state of a program; its blobs are in `blobs` afterwards. Raises OSError."""
+        files, blobs = {}, {}
         for path, item in contents.files.items():
             data = item.read()
             files[path] = digest = hash_blob(data)
-            wanted[digest] = data
-            made = self._compile(path, digest, data) if path.endswith(".py") else None
-            if made is not None:
-                bytecode[path] = digest = hash_blob(made)
-                wanted[digest] = made
-        before = self.packed
-        self.packed = {
-            digest: before[digest] if digest in before else zlib.compress(data)
-            for digest, data in wanted.items()
-        }
-        return Manifest(files, contents.roots, bytecode, KEY)
-
-    def _compile(self, path: str, digest: str, data: bytes) -> bytes | None:
-        """Return the bytecode file of a source; None where this Python cannot compile it."""
-        if (path, digest) not in self._compiled:
-            code = compile_one(path, data)
-            head = importlib.util.MAGIC_NUMBER + _CHECKED + importlib.util.source_hash(data)
-            self._compiled[path, digest] = None if code is None else head + code
-        return self._compiled[path, digest]
+            blobs[digest] = data
+            if path.endswith(".py"):
+                code = name_code(digest)
+                made = self.blobs[code] if code in self.blobs else _compile(path, data)
+                if made:
+                    blobs[code] = made
+        self.blobs = blobs
+        return Manifest(files, contents.roots)
 
 
-def unpack_blob(digest: str, packed: bytes) -> bytes:
-    """Return a blob from how it travels. Raises ValueError where it is not what its hash says."""
-    data = zlib.decompress(packed)
-    if hash_blob(data) != digest:
-        raise ValueError(f"a blob that should have the SHA-256 {digest} has another")
-    return data
+def _compile(path: str, data: bytes) -> bytes:
+    """Return the bytecode file of a source; empty where this Python cannot compile it."""
+    code = compile_one(path, data)
+    if code is None:
+        return b""
+    return importlib.util.MAGIC_NUMBER + _CHECKED + importlib.util.source_hash(data) + code
+
+
+def list_blobs(manifest: Manifest, held: Mapping[str, bytes], key: str) -> dict[str, bytes]:
+    """Return the blobs of a state, with the bytecode for Pythons of this `KEY`."""
+    digests = dict.fromkeys(manifest.files.values())
+    # Sources beside sources, code beside code: they pack better so.
+    names = [*digests, *(f"{digest}.{key}" for digest in digests)]
+    return {name: held[name] for name in names if name in held}
+
+
+def pack_blobs(blobs: Mapping[str, bytes]) -> bytes:
+    """Return blobs as they travel: together, for what files have in common is most of them."""
+    head = json.dumps([[name, len(data)] for name, data in blobs.items()]).encode()
+    return zlib.compress(b"".join([len(head).to_bytes(4, "little"), head, *blobs.values()]))
+
+
+def unpack_blobs(packed: bytes) -> dict[str, bytes]:
+    """Return what `pack_blobs` packed. Raises ValueError where a file is not what its hash says."""
+    try:
+        data = zlib.decompress(packed)
+    except zlib.error as error:
+        raise ValueError(f"what was sent is damaged: {error}") from None
+    at = 4 + int.from_bytes(data[:4], "little")
+    found = {}
+    for name, size in json.loads(data[4:at]):
+        found[name] = data[at : at + size]
+        at += size
+        if "." not in name and hash_blob(found[name]) != name:
+            raise ValueError(f"what was sent as the file {name} is another")
+    return found

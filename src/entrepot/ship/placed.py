@@ -22,7 +22,7 @@ from importlib.machinery import EXTENSION_SUFFIXES, PathFinder
 from types import ModuleType
 from typing import Any
 
-from entrepot.ship.manifest import KEY, Manifest, hash_blob
+from entrepot.ship.manifest import Manifest, hash_blob, name_bytecode, name_code
 from entrepot.ship.reports import Clash, Running
 from entrepot.ship.resident.unpack import find_writable, open_store
 
@@ -61,7 +61,7 @@ class Placed:
         self.folder = folder
         self.lock = threading.RLock()
         self.manifest: Manifest | None = None
-        self.held: dict[str, str] = {}  # path -> hash of each file in the folder
+        self.held: dict[str, str] = {}  # path -> hash of each file in the folder, bytecode not among them
         self.clashes: tuple[Clash, ...] = ()
         self.last: Running | None = None
 
@@ -74,8 +74,7 @@ class Placed:
         """Return the hashes of the blobs that must be sent here."""
         if not self.folder:
             return []
-        wanted = manifest.list_for(KEY)
-        unknown = {digest for path, digest in wanted.items() if self.held.get(path) != digest}
+        unknown = {digest for path, digest in manifest.files.items() if self.held.get(path) != digest}
         return sorted(digest for digest in unknown if read_kept(digest) is None)
 
     def take(self, manifest: Manifest, blobs: dict[str, bytes], roots: Sequence[str] = ()) -> Running:
@@ -154,10 +153,9 @@ class Placed:
 
     def _write(self, manifest: Manifest, blobs: dict[str, bytes]) -> dict[str, bytes | None]:
         """Bring the folder to a state; return what was there. Raises OSError, with the folder as it was."""
-        wanted = manifest.list_for(KEY)
         before: dict[str, bytes | None] = {}
         try:
-            for path, digest in wanted.items():
+            for path, digest in manifest.files.items():
                 if self.held.get(path) == digest:
                     continue
                 data = blobs[digest] if digest in blobs else read_kept(digest)
@@ -165,7 +163,9 @@ class Placed:
                     raise FileNotFoundError(f"{path} was not sent")
                 before[path] = self._read(path)
                 self._put(path, data)
-            for path in [path for path in self.held if path not in wanted]:
+                code = name_code(digest)
+                self._put_bytecode(path, blobs[code] if code in blobs else read_kept(code))
+            for path in [path for path in self.held if path not in manifest.files]:
                 before[path] = self._read(path)
                 self._put(path, None)
         except BaseException:
@@ -187,11 +187,13 @@ class Placed:
             os.unlink(full)
             self.held.pop(path, None)
             return
-        os.makedirs(os.path.dirname(full), mode=0o700, exist_ok=True)
-        with open(full + ".part", "wb") as file:
-            file.write(data)
-        os.replace(full + ".part", full)
+        write_whole(full, data)
         self.held[path] = hash_blob(data)
+
+    def _put_bytecode(self, path: str, data: bytes | None) -> None:
+        """Write the bytecode of a source, if there is any. What lies there is of another source: it is not believed."""
+        if data:
+            write_whole(os.path.join(self.folder, name_bytecode(path)), data)
 
     def _restore(self, before: dict[str, bytes | None]) -> None:
         for path, data in before.items():
@@ -321,17 +323,30 @@ def _is_same(path: str, other: str) -> bool:
         return False
 
 
-def read_kept(digest: str) -> bytes | None:
-    """Return a blob of the user's store, or None."""
+def write_whole(path: str, data: bytes) -> None:
+    """Write a file under another name, then rename it. Raises OSError."""
+    beside = f"{path}.{os.getpid()}.{threading.get_ident()}.part"
+    try:
+        with open(beside, "wb") as file:
+            file.write(data)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with open(beside, "wb") as file:
+            file.write(data)
+    os.replace(beside, path)
+
+
+def read_kept(name: str) -> bytes | None:
+    """Return a blob of the user's store, or None. Bytecode has no hash of its own: its owner alone can write it."""
     store = _find_store()
     if store is None:
         return None
     try:
-        with open(os.path.join(store, digest), "rb") as file:
+        with open(os.path.join(store, name), "rb") as file:
             data = file.read()
     except OSError:
         return None
-    return data if hash_blob(data) == digest else None
+    return data if "." in name or hash_blob(data) == name else None
 
 
 def keep(blobs: dict[str, bytes]) -> None:
@@ -340,11 +355,8 @@ def keep(blobs: dict[str, bytes]) -> None:
     if store is None or not blobs:
         return
     try:
-        for digest, data in blobs.items():
-            beside = os.path.join(store, f"{digest}.{os.getpid()}.{threading.get_ident()}.part")
-            with open(beside, "wb") as file:
-                file.write(data)
-            os.replace(beside, os.path.join(store, digest))
+        for name, data in blobs.items():
+            write_whole(os.path.join(store, name), data)
         oldest = time.time() - _KEPT_DAYS * 86400
         with os.scandir(store) as entries:
             for entry in entries:
