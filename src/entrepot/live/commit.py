@@ -6,6 +6,7 @@ import gc
 import sys
 from types import CodeType, FunctionType
 
+from entrepot.live import django
 from entrepot.live.codes import same_behaviour, walk_codes
 from entrepot.live.functions import (
     caches_around,
@@ -16,7 +17,7 @@ from entrepot.live.functions import (
     set_code,
     table_of,
 )
-from entrepot.live.report import Report
+from entrepot.live.report import Refused, Report
 from entrepot.live.staging import Stage
 from entrepot.live.statements import Unit
 from entrepot.live.undo import UndoLog
@@ -81,6 +82,10 @@ class Commit:
 
     def check(self) -> None:
         """The last moment at which something may say no."""
+        refusal = django.find_refusal(self._update.stages.values())
+        if refusal is not None:
+            stage, line, reason = refusal
+            raise Refused(stage.path, line, stage.record.name, reason)
         for stage in self._update.stages.values():
             if stage.may_have_functions() and any(
                 type(f) is FunctionType and f.__globals__ is stage.staged
@@ -129,6 +134,7 @@ class Commit:
         update = self._update
         tracker, session, report = update.tracker, update.session, update.report
         self._clear_caches()
+        django.look_again()
         for name, stage in update.stages.items():
             record = stage.record
             if stage.is_edited:

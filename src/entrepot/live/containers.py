@@ -237,7 +237,7 @@ class Containers:
         if sizes == self.sizes:
             return []
         found: list[Entry] = []
-        for index, (now, before) in enumerate(zip(sizes, self.sizes, strict=True)):
+        for index, (now, before) in enumerate(zip(sizes, [*self.sizes], strict=True)):
             if now == before:
                 continue
             container = self.objects[index]
@@ -323,7 +323,19 @@ def find_containers(
                 for attribute in list(attributes.values()):
                     if type(attribute) in _KIND_SET:
                         _add_with_inner(attribute, found)
+                    elif type(attribute) not in _NEVER:
+                        _add_of_part(attribute, found)
     return found
+
+
+def _add_of_part(part: Any, found: list[Any]) -> None:
+    """The containers of an object that an object of the program is made of: an application's router has the routes."""
+    kind = type(part)
+    if kind.__module__ in ("builtins", "functools", "threading", "weakref", "types", "_thread"):
+        return
+    attributes = getattr(part, "__dict__", None)
+    if type(attributes) is dict:
+        found += [value for value in attributes.values() if type(value) in _KIND_SET]
 
 
 def _add_with_inner(container: Any, found: list[Any]) -> None:

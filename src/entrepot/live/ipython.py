@@ -10,7 +10,6 @@ import os
 from typing import Any
 
 from entrepot.live import session
-from entrepot.live.report import Report
 
 _MISSING = object()
 _followers: dict[int, Any] = {}
@@ -26,37 +25,38 @@ class Follower:
 
     def before_cell(self, *_: object) -> None:
         """Apply edits; say so in one line."""
-        current = session.get_session()
-        before = {name: dict(record.namespace) for name, record in current.tracker.records.items()}
+        taken = self._find_taken()
         report = session.refresh()
         if not report.changed:
             return
         print(report)
         if report.ok:
-            self._follow(before, report)
+            self._follow(taken)
 
-    def _follow(self, before: dict[str, dict[str, Any]], report: Report) -> None:
-        """Bind again what the notebook has from a module, where it is still the old object."""
-        records = session.get_session().tracker.records
-        old: dict[int, tuple[str, str]] = {}
-        for module in report.modules:
-            for name, value in before.get(module, {}).items():
-                if (
-                    name[:2] != "__"
-                    and module in records
-                    and records[module].namespace.get(name, _MISSING) is not value
-                ):
-                    old[id(value)] = (module, name)
-        space = self.shell.user_ns
-        for mine, value in list(space.items()):
-            if mine[:1] == "_" or id(value) not in old:
-                continue
-            module, name = old[id(value)]
+    def _find_taken(self) -> list[tuple[str, str, str, object]]:
+        """Return the notebook's names that it has from a module: name here, module, name there, value."""
+        mine: dict[int, list[str]] = {}
+        for name, value in self.shell.user_ns.items():
+            if name[:1] != "_":
+                mine.setdefault(id(value), []).append(name)
+        return [
+            (here, module, there, value)
+            for module, record in session.get_session().tracker.records.items()
+            for there, value in record.namespace.items()
+            if there[:2] != "__" and id(value) in mine
+            for here in mine[id(value)]
             # A small number may be anybody's: only a name taken as it is called there is the module's.
-            if isinstance(value, int | str | float | bool | None) and mine != name:
-                continue
-            if name in records[module].namespace:
-                space[mine] = records[module].namespace[name]
+            if here == there or not isinstance(value, int | str | float | bool | None)
+        ]
+
+    def _follow(self, taken: list[tuple[str, str, str, object]]) -> None:
+        """Bind again what the notebook has from a module, where it is still the old object."""
+        records, space = session.get_session().tracker.records, self.shell.user_ns
+        for here, module, there, value in taken:
+            if module in records and space.get(here, _MISSING) is value:
+                now = records[module].namespace.get(there, _MISSING)
+                if now is not _MISSING and now is not value:
+                    space[here] = now
 
     def show_modules(self, _line: str = "") -> None:
         """`%modules`: which modules are followed."""

@@ -42,6 +42,14 @@ class Problem:
         return f"{self.file}:{self.line}: {self.kind}: {self.text}"
 
 
+class Refused(Exception):
+    """Raised while an update is made that cannot be made; says where."""
+
+    def __init__(self, file: str, line: int, module: str, text: str) -> None:
+        super().__init__(text)
+        self.problem = Problem(file, line, module, "Refused", text)
+
+
 class Report:
     """One look for changes, and what came of it. Truth value and `ok`: nothing was refused.
 

@@ -17,6 +17,7 @@ import sys
 from functools import partial
 from types import FrameType, FunctionType, ModuleType
 
+from entrepot.live import django
 from entrepot.live.attribution import assign_units
 from entrepot.live.classes import (
     CannotChange,
@@ -34,7 +35,7 @@ from entrepot.live.facts import BEHAVIOUR, GONE, MODULE, SHAPE, VALUE, Fact, Fac
 from entrepot.live.functions import adopt, caches_around, find_functions, forward, innermost, keeps_only_data
 from entrepot.live.hooks import Hooks
 from entrepot.live.record import Record
-from entrepot.live.report import Problem, Report
+from entrepot.live.report import Problem, Refused, Report
 from entrepot.live.staging import HeldOutput, Stage
 from entrepot.live.statements import Parsed, Unit, parse_source
 from entrepot.live.undo import UndoLog
@@ -50,14 +51,6 @@ _MISSING = object()
 _MAKING = {"__init__", "__new__", "__post_init__"}
 _CLASS_MAKING = {"__init_subclass__", "__new__", "__init__", "__prepare__", "__set_name__"}
 MAX_PASSES = 20  # a module gone through more often than this is in a loop of changes that never settles
-
-
-class Refused(Exception):
-    """The update cannot be made; says where."""
-
-    def __init__(self, file: str, line: int, module: str, text: str) -> None:
-        super().__init__(text)
-        self.problem = Problem(file, line, module, "Refused", text)
 
 
 class Update:
@@ -379,8 +372,10 @@ class Update:
             if step.action == RUN:
                 self._run(stage, step, reasons)
             elif step.action == SIGNATURE:
-                if unit.is_decorated and any(
-                    (r.is_value or r.fact.at_call) and _in_header(unit, [r]) for r in reasons
+                if unit.is_decorated and (
+                    any((r.is_value or r.fact.at_call) and _in_header(unit, [r]) for r in reasons)
+                    # Whoever took it in may have looked at its parameters, as web frameworks do.
+                    or (step.old is not None and self.effects.entries_of(stage, step.old))
                 ):
                     self._run(stage, step, reasons)
                 else:
@@ -901,6 +896,10 @@ class Update:
         living = find_class(stage.record.namespace, stage.record.name, qualname)
         if living is None or unit is None or "<locals>" in qualname:
             return real(body, name, *bases, **keywords)
+        if django.is_model(living):
+            raise CannotChange(
+                f"class {qualname}: Django has made its model of the fields; restart the program"
+            )
         line = body.__code__.co_firstlineno
         new = body_statements(next(n for n in find_class_nodes(unit.tree, qualname) if begins_at(n, line)))
         nodes = find_class_nodes(self._step.old.tree, qualname) if self._step.old is not None else []
