@@ -70,7 +70,8 @@ def notebook(
 def test_names_taken_into_a_notebook_follow(notebook: Callable[..., Notebook], tmp_path: Path):
     """Functions, classes with their instances, constants, aliases, modules; what the notebook made itself stays."""
     book = notebook({
-        "shop.py": "RATE = 2\nTABLE = {'a': 1}\ndef price(n): return n * RATE\nclass Cart:\n    def total(self): return 'old'\n",
+        "shop.py": "RATE = 2\nTABLE = {'a': 1}\ndef price(n): return n * RATE\n"
+        "class Cart:\n    def total(self): return 'old'\n",
     })  # fmt: skip
     book.run(
         "import shop\nfrom shop import price, Cart, RATE, TABLE as table\ncart, mine = Cart(), [1]\nheld = price\n"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from entrepot.errors import EntrepotError
 
@@ -54,6 +55,7 @@ def main_argv(argv: Sequence[str]) -> int:
 def _run(rest: list[str], refusal: str, reports: str, again: list[str]) -> int:
     from entrepot.live import background, session
 
+    start = Start(again)
     is_module = rest[0] == "-m"
     target = rest[1] if is_module else os.path.abspath(rest[0])
     folder = os.getcwd() if is_module else os.path.dirname(target)
@@ -73,9 +75,7 @@ def _run(rest: list[str], refusal: str, reports: str, again: list[str]) -> int:
             print("entrepot: restart? [y/N] ", end="", file=sys.stderr, flush=True)
             if not sys.stdin.readline().lower().startswith("y"):
                 return
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        os.execv(sys.executable, [sys.executable, *again])
+        start.again()
 
     session.subscribe(tell)
     end = background.refresh_on_change()
@@ -103,6 +103,34 @@ def _run(rest: list[str], refusal: str, reports: str, again: list[str]) -> int:
         end()
         session.stop()
     return status
+
+
+class Start:
+    """How this process was started, so that it can be started again."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        self.arguments = [sys.executable, *arguments]
+        self.folder = os.getcwd()
+        self.environment = dict(os.environ)
+        self.descriptors = _open_descriptors()
+
+    def again(self) -> NoReturn:
+        """Become a new process of the program: with the environment, folder and open files of the first."""
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        for descriptor in _open_descriptors() - self.descriptors:
+            # A server's socket, for one, which it cannot bind while this process has it.
+            with contextlib.suppress(OSError):
+                os.set_inheritable(descriptor, False)
+        os.chdir(self.folder)
+        os.execve(sys.executable, self.arguments, self.environment)
+
+
+def _open_descriptors() -> set[int]:
+    for folder in ("/proc/self/fd", "/dev/fd"):
+        with contextlib.suppress(OSError):
+            return {int(name) for name in os.listdir(folder)}
+    return set()
 
 
 def _show(error: BaseException) -> int:
