@@ -6,7 +6,7 @@
     src/entrepot/trace/observe.c                   -> entrepot/trace/_observe.so
 
 None of them needs Python's headers, so one wheel serves every version of Python on a platform.
-Without a compiler (or not on Linux on x86-64) `entrepot` is a Python script and every run is cold.
+Without a compiler (or not on Linux on x86-64) `entrepot` is warm/client.py, and every run is cold.
 How they are compiled is in tools/build_native.py.
 """
 
@@ -21,6 +21,17 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "tools"))
 from build_native import build, read_version
+
+# sh and Python both read the script: to Python these lines are a text. The interpreter is the one beside it (where the
+# script itself lies, if it was called through a link), without site, of which the client has no need.
+HEADER = """\
+#!/bin/sh
+''':'
+python=${0%/*}/python
+[ -x "$python" ] || python=$(dirname "$(readlink -f "$0")")/python
+exec "$python" -I -S "$0" "$@"
+'''
+"""
 
 NATIVE = ("warm/_image.so", "warm/_restore.so", "warm/_client", "trace/_observe.so")
 
@@ -38,10 +49,23 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
                 build_data["force_include"][os.path.join(self.root, "examples", name)] = (
                     f"entrepot/studio/examples/{name}"
                 )
-        script = os.path.join(self.root, "tools", "entrepot")
+        script = write_script(self.root)
         if build(self.root, read_version(self.root)):
             build_data["pure_python"] = False
             build_data["tag"] = f"py3-none-linux_{platform.machine()}"
             build_data["artifacts"] += [f"/src/entrepot/{path}" for path in NATIVE]
             script = os.path.join(self.root, "src", "entrepot", "warm", "_client")
         build_data["shared_scripts"][script] = "entrepot"
+
+
+def write_script(root: str) -> str:
+    """Write the command for where there is no native client, and return its path."""
+    folder = os.path.join(root, "build")
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, "entrepot")
+    with open(os.path.join(root, "src", "entrepot", "warm", "client.py"), encoding="utf-8") as file:
+        text = HEADER + file.read()
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.chmod(path, 0o755)
+    return path

@@ -7,7 +7,9 @@ import os
 import resource
 import time
 
+from entrepot.commands.run import find_native
 from entrepot.errors import ProgramError
+from entrepot.warm.client import NO_NATIVE
 from entrepot.warm.fingerprint import Surroundings
 from entrepot.warm.lookup import Entry, find_entries, find_store, guess_entries
 from entrepot.warm.why import Answer, find_answer
@@ -66,6 +68,8 @@ def ask(kind: str, entry: str, arguments: tuple[str, ...] = ()) -> Answer:
     cwd = os.getcwd()
     store = find_store()
     run = find_surroundings(arguments)
+    if find_native() is None:
+        return Answer(entry, "cold", NO_NATIVE.removeprefix("cold: "), next_state="cold")
     if store is None:
         return Answer(
             entry, "unknown", "there is no store yet: nothing was run with `entrepot run`", next_state="cold"
