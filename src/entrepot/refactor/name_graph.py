@@ -31,7 +31,7 @@ class NameGraph:
         self.file = file
         self.statements = statements
         self.home: dict[str, int] = {}  # name -> node
-        self.size: dict[str, int] = {}  # name -> lines
+        self.size: dict[str, float] = {}  # name -> lines
         self.node_of: dict[int, int] = {}  # statement -> node
         self.pinned: set[int] = set()
         self.rebound: set[str] = set()
@@ -62,9 +62,9 @@ class NameGraph:
                 if by_name.setdefault(name, first) != first:
                     self.pinned |= {first, by_name[name]}
                 self.home.setdefault(name, first)
-                self.size[name] = self.size.get(name, 0) + self.file.data.count(
-                    b"\n", statement.start, statement.end
-                )
+                # A statement that binds several names is counted once.
+                lines = self.file.data.count(b"\n", statement.start, statement.end)
+                self.size[name] = self.size.get(name, 0) + lines / len(statement.binds)
             odd = any(name.startswith("__") or name == "_" for name in statement.binds)
             if not statement.binds or odd or is_main_guard(statement.node):
                 self.pinned.add(first)
@@ -187,7 +187,7 @@ class NameGraph:
 
         return is_small
 
-    def _lines(self, members: set[int]) -> int:
+    def _lines(self, members: set[int]) -> float:
         return sum(self.size[name] for name, home in self.home.items() if home in members)
 
     def _all_names(self, members: set[int]) -> list[str]:

@@ -15,7 +15,7 @@ import ast
 import json
 import textwrap
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from entrepot.errors import Refused
 from entrepot.refactor.cross import decide
@@ -26,7 +26,7 @@ from entrepot.refactor.project import Project
 from entrepot.refactor.statements import list_statements
 from entrepot.refactor.suggestion import Group, Suggestion
 
-LARGEST = 0.3  # of the file's lines in one group
+LARGEST = 0.12  # of the file's lines in one group
 SMALLEST = 3  # names; a smaller group is left where it is
 
 
@@ -57,22 +57,40 @@ def _name_groups(graph: NameGraph, clusters: Iterable[list[str]], module: str) -
     taken = {module}
     for cluster in clusters:
         names = list(cluster)
-        counted = Counter(word for name in names for word in set(words_of(name)))
-        common = [(word, count) for word, count in counted.most_common(3) if count >= max(2, len(names) // 4)]
+        common = _find_common_words(graph, names)
         word = common[0][0] if common else max(names, key=lambda n: graph.size[n]).strip("_").lower()
         conditional = {n for s in graph.statements if isinstance(s.node, ast.If | ast.Try) for n in s.binds}
         if len(conditional & set(names)) * 2 > len(names):
             word, common = "compat", [("compat", 0)]  # what differs from one Python to another
-        plural = word if word == "compat" or word.endswith("s") else word + "s"
+        plural = word if word == "compat" or word.endswith("s") else _make_plural(word)
         name = plural if common else word
         name = f"{module}_{name}" if "." not in module else name
         while name in taken:
             name += "_more"
         taken.add(name)
         groups.append(
-            Group(name, names, sum(graph.size[n] for n in names), _reasons(graph, set(cluster), common))
+            Group(
+                name, names, round(sum(graph.size[n] for n in names)), _reasons(graph, set(cluster), common)
+            )
         )
     return groups
+
+
+def _make_plural(word: str) -> str:
+    return word[:-1] + "ies" if word.endswith("y") else word + "s"
+
+
+def _find_common_words(graph: NameGraph, names: Sequence[str]) -> list[tuple[str, int]]:
+    """Return the words that many names share and how many do; of equal ones first what has more lines."""
+    sharing: dict[str, list[str]] = {}
+    for name in names:
+        for word in dict.fromkeys(words_of(name)):
+            sharing.setdefault(word, []).append(name)
+    order = sorted(
+        sharing, key=lambda word: (-len(sharing[word]), -sum(graph.size[n] for n in sharing[word]), word)
+    )
+    enough = max(2, len(names) // 4)
+    return [(word, len(sharing[word])) for word in order[:3] if len(sharing[word]) >= enough]
 
 
 def _reasons(graph: NameGraph, cluster: set[str], common: list[tuple[str, int]]) -> list[str]:
