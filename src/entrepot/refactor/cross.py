@@ -253,7 +253,7 @@ def _find_reexports(cut: Cut) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for key, target in cut.targets.items():
         for name in target.names:
-            if cut.reexport or name in cut.exported:
+            if (cut.reexport or name in cut.exported) and name not in cut.unbound:
                 _add(found, key, name)
     return found
 
@@ -261,7 +261,8 @@ def _find_reexports(cut: Cut) -> dict[str, list[str]]:
 def _place_reexports(cut: Cut, decision: Decision, graph: Arrows, exported: dict[str, list[str]]) -> None:
     for key, names in exported.items():
         for name in names:
-            if graph.is_top(STAY, key) and name not in cut.rebound:
+            # What only some runs bind cannot be imported by name.
+            if graph.is_top(STAY, key) and name not in cut.rebound and name not in cut.perhaps:
                 _add(decision.reexports, key, name)
             else:
                 _add(decision.lazy, key, name)

@@ -19,6 +19,8 @@ _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 _DULL = frozenset(
     "get set is has make find the of to for from with on in a an by as not and or type base default".split()
 )
+LARGEST = 0.12  # of the file's lines in one group
+SMALLEST = 3  # names; a smaller group is left where it is
 
 
 class NameGraph:
@@ -127,7 +129,6 @@ class NameGraph:
 
     def find_clusters(self) -> list[list[str]]:
         """Return the groups of names that can go, in the order of the file."""
-        from entrepot.refactor.suggest import SMALLEST
 
         merged = Merging(self.arrows, self.weight)
         merged.merge_cycles()
@@ -166,7 +167,6 @@ class NameGraph:
 
     def without(self, clusters: list[list[str]], staying: set[str]) -> list[list[str]]:
         """Return what can still go when some names stay: nothing that uses them."""
-        from entrepot.refactor.suggest import SMALLEST
 
         nodes = {self.home[name] for name in staying}
         while True:
@@ -181,7 +181,6 @@ class NameGraph:
         total = sum(self.size.values()) or 1
 
         def is_small(one: set[int], two: set[int]) -> bool:
-            from entrepot.refactor.suggest import LARGEST
 
             return self._lines(one | two) <= max(total * LARGEST, 60)
 

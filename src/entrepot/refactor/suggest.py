@@ -26,9 +26,6 @@ from entrepot.refactor.project import Project
 from entrepot.refactor.statements import list_statements
 from entrepot.refactor.suggestion import Group, Suggestion
 
-LARGEST = 0.12  # of the file's lines in one group
-SMALLEST = 3  # names; a smaller group is left where it is
-
 
 def suggest_split(project: Project, path: str) -> Suggestion:
     """Return a proposal for one file; without groups where it is better left whole."""
