@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -162,3 +164,41 @@ def test_modules_that_depend_on_one_programs_surroundings_are_left_out(place):
 
     assert first == ("base: there is no image yet", (0, f"{place.path} 2 ['R_A']\n", ""))
     assert second[1] == (0, f"{place.path} 3 ['R_B']\n", "")
+
+
+def test_code_of_own_modules_is_that_of_the_files_as_they_are(place):
+    """After an edit, also of one that keeps size and time, the new code runs; other modules' code is taken as it was read."""
+    place.env.pop("PYTHONDONTWRITEBYTECODE", None)
+    place.write(main="import one, two\nprint(one.x, two.x)", one="x = 1", two="x = 1")
+    place.plain()
+    place.share("import shop, one, two")
+    stamp = os.stat(place.path / "one.py").st_mtime_ns
+
+    place.write(one="x = 2")
+    os.utime(place.path / "one.py", ns=(stamp, stamp))
+    shutil.rmtree(place.path / "__pycache__")
+    how, outcome = place.run()
+
+    assert how.startswith("base")
+    assert outcome == (0, "2 1\n", "")
+    cached = sorted(path.name.partition(".")[0] for path in (place.path / "__pycache__").iterdir())
+    assert cached == ["one", "two"]
+
+
+def test_what_own_modules_hold_comes_to_its_end(place):
+    """Objects of modules that have something to do at the end do it; in which order, cycles leave to the collector."""
+    ends = "class A:\n    def __init__(self, n):\n        self.n = n\n    def __del__(self):\n        print('end', self.n)\n"
+    place.write(
+        main="import one, two, three, plain\n" + ends.replace("'end'", "'main'") + "a = A(0)\n",
+        one=ends + "_b = A(1)\na = A(2)\n",
+        two=ends + "def f(x=A(3)):\n    pass\n",
+        three=ends + "def g():\n    pass\ng.kept = A(4)\ndef h(y):\n    return lambda: y\nk = h(A(5))\n",
+        plain="def f():\n    pass\nx = 'text'\n",
+    )
+
+    how, outcome = place.run()
+    plain = place.plain()
+
+    assert how.startswith("base")
+    assert sorted(outcome[1].splitlines()) == sorted(plain[1].splitlines())
+    assert plain[1].count("end") == 5

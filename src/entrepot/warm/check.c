@@ -22,6 +22,8 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,53 +164,90 @@ static int differs_closely(const struct entry *e) {
 
 /* ---- all of them */
 
-__attribute__((visibility("default"))) int entrepot_check(const char *block, size_t size);
+static int is_whole(const struct entry *e, const char *end) {
+    size_t room = (size_t)(end - (const char *)e);
+    return room >= sizeof *e && e->bytes >= sizeof *e + e->path_bytes + 1u && e->bytes <= room && !e->path[e->path_bytes];
+}
 
-int entrepot_check(const char *block, size_t size) {
-    const char *at = block, *end = at + size;
-    const char *dir = NULL;
-    size_t dir_bytes = 0;
-    int dir_fd = -1;
-    int index = 0, found = -1;
-    for (; at < end; index++) {
+/* The folder of the last entry, kept open. */
+struct place {
+    const char *dir;
+    size_t bytes;
+    int fd;
+};
+
+/* The place that an entry is looked for from, and its name there. */
+static int find_base(struct place *place, const struct entry *e, const char **name) {
+    const char *slash = memrchr(e->path, '/', e->path_bytes);
+    *name = e->path;
+    if (!slash || slash == e->path || !slash[1]) return AT_FDCWD;
+    size_t size = (size_t)(slash - e->path);
+    if (!place->dir || size != place->bytes || memcmp(place->dir, e->path, size)) {
+        char text[4097];
+        if (place->fd >= 0) close(place->fd);
+        place->fd = -1;
+        place->dir = NULL;
+        /* Worth it where the next entry is in the same folder. */
+        const struct entry *next = (const void *)((const char *)e + e->bytes);
+        if (size >= sizeof text || next->path_bytes <= size || memcmp(next->path, e->path, size + 1)) return AT_FDCWD;
+        memcpy(text, e->path, size);
+        text[size] = 0;
+        place->fd = open(text, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (place->fd < 0) return AT_FDCWD;
+        place->dir = e->path;
+        place->bytes = size;
+    }
+    *name = slash + 1;
+    return place->fd;
+}
+
+struct part {
+    const char *at, *end, *block_end;
+    int index, found;
+};
+
+static void *check_part(void *argument) {
+    struct part *part = argument;
+    struct place place = {NULL, 0, -1};
+    int index = part->index;
+    part->found = -1;
+    for (const char *at = part->at; at < part->end && part->found < 0; index++) {
         const struct entry *e = (const void *)at;
-        if ((size_t)(end - at) < sizeof *e || e->bytes < sizeof *e + e->path_bytes + 1u || e->bytes > (size_t)(end - at) ||
-            e->path[e->path_bytes]) { found = index; break; }
         at += e->bytes;
-        const char *slash = memrchr(e->path, '/', e->path_bytes);
-        const char *name = e->path;
+        const char *name;
         int base = AT_FDCWD;
-        if (slash && slash > e->path && slash[1]) {
-            size_t n = (size_t)(slash - e->path);
-            if (dir && n == dir_bytes && !memcmp(dir, e->path, n)) {
-                base = dir_fd;
-            } else {
-                char text[4097];
-                if (dir_fd >= 0) close(dir_fd);
-                dir_fd = -1;
-                dir = NULL;
-                if (n < sizeof text) {
-                    memcpy(text, e->path, n);
-                    text[n] = 0;
-                    dir_fd = open(text, O_PATH | O_DIRECTORY | O_CLOEXEC);
-                }
-                if (dir_fd >= 0) {
-                    dir = e->path;
-                    dir_bytes = n;
-                    base = dir_fd;
-                }
-            }
-            if (base >= 0) name = slash + 1;
-        }
+        if (at + sizeof *e < part->block_end) base = find_base(&place, e, &name);
+        else name = e->path;
         struct stat st;
         int absent = fstatat(base, name, &st, e->follow ? 0 : AT_SYMLINK_NOFOLLOW) != 0;
-        if (!absent == !e->mode) { found = index; break; }
-        if (absent || !differs(e, &st, e->mask)) continue;
-        /* Other time stamps only: what counts in the folder may be the same. */
-        if (!e->closer || differs(e, &st, e->mask & ~TIMES) || differs_closely(e)) { found = index; break; }
+        if (!absent == !e->mode) part->found = index;
+        else if (!absent && differs(e, &st, e->mask)) {
+            /* Other time stamps only: what counts in the folder may be the same. */
+            if (!e->closer || differs(e, &st, e->mask & ~TIMES) || differs_closely(e)) part->found = index;
+        }
     }
-    if (dir_fd >= 0) close(dir_fd);
-    return found;
+    if (place.fd >= 0) close(place.fd);
+    return NULL;
+}
+
+#define WORTH_A_THREAD 400 /* entries */
+
+int entrepot_check(const char *block, size_t size) {
+    const char *end = block + size, *middle = NULL;
+    int count = 0, half = 0;
+    for (const char *at = block; at < end; at += ((const struct entry *)at)->bytes, count++) {
+        if (!is_whole((const void *)at, end)) return count;
+        if (!middle && at >= block + size / 2) middle = at, half = count;
+    }
+    struct part first = {block, end, end, 0, -1}, second = {middle, end, end, half, -1};
+    pthread_t thread;
+    cpu_set_t set;
+    int helped = middle && count >= WORTH_A_THREAD && !sched_getaffinity(0, sizeof set, &set) && CPU_COUNT(&set) > 1 &&
+                 !pthread_create(&thread, NULL, check_part, &second);
+    if (helped) first.end = middle;
+    check_part(&first);
+    if (helped) pthread_join(thread, NULL);
+    return first.found >= 0 ? first.found : second.found;
 }
 
 const char *entrepot_find_path(const char *block, size_t size, int index) {

@@ -11,7 +11,7 @@ What is compared of a file depends on what was asked of it:
     start       a directory on the path before the program begins: unchanged, else the same entries
                 that site or an import could take up
     distributions   a directory read by importlib.metadata: unchanged, else the same distributions in it
-    bytecode    the `__pycache__` of installed modules: unchanged, else the same files in it (Python
+    bytecode    a `__pycache__` with bytecode that belongs to sources: unchanged, else the same files in it (Python
                 puts bytecode there by renaming, which changes the directory)
 ctime cannot be set, so an edit that keeps size and mtime is seen.
 

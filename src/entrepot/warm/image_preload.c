@@ -100,6 +100,28 @@ static Object *is_same(Object *self, Object *const *arguments, long count) {
     return python.PyLong_FromLong(1);
 }
 
+/* Whether nothing in a namespace has an end that could be told: (names, types of which that is known, type of functions).
+ * A function counts if it holds no objects of its own. */
+static Object *is_inert(Object *self, Object *const *arguments, long count) {
+    (void)self;
+    long at = 0, inert = count == 3;
+    Object *name, *value;
+    while (inert && python.PyDict_Next(arguments[0], &at, &name, &value)) {
+        if (!python.PyUnicode_CompareWithASCIIString(name, "__builtins__")) continue;
+        Object *type = python.PyObject_Type(value);
+        if (type == arguments[2]) {
+            Object **names = python._PyObject_GetDictPtr(value);
+            inert = !python.PyFunction_GetClosure(value) && !python.PyFunction_GetDefaults(value) &&
+                    !python.PyFunction_GetKwDefaults(value) && !(names && *names);
+        } else {
+            inert = python.PySet_Contains(arguments[1], type) == 1;
+        }
+        python.Py_DecRef(type);
+    }
+    python.PyErr_Clear();
+    return python.PyLong_FromLong(inert);
+}
+
 static Object *note_hot(Object *self, Object *image) {
     (void)self;
     const char *path = python.PyBytes_AsString(image);
@@ -109,6 +131,7 @@ static Object *note_hot(Object *self, Object *image) {
 
 static Method methods[] = {
     {"note_hot", note_hot, METHOD_ONE_ARGUMENT, NULL},
+    {"is_inert", (Object *(*)(Object *, Object *))(void (*)(void))is_inert, METHOD_FAST, NULL},
     {"is_same", (Object *(*)(Object *, Object *))(void (*)(void))is_same, METHOD_FAST, NULL},
     {"describe_run", describe_run, METHOD_ONE_ARGUMENT, NULL},
     {"dump", dump_here, METHOD_ONE_ARGUMENT, NULL},

@@ -1,7 +1,7 @@
 /* The few functions of Python that the image library calls, found in the process at run time.
  *
  * One library serves every version of Python, with no headers of Python: these are of the stable ABI
- * (PEP 384), or (PyRun_String, PyEval_GetBuiltins) have not changed since Python 2.
+ * (PEP 384), or (PyRun_String, PyEval_GetBuiltins, those of functions) have not changed since Python 3.0.
  */
 #ifndef ENTREPOT_IMAGE_PYTHON_H
 #define ENTREPOT_IMAGE_PYTHON_H
@@ -27,6 +27,13 @@ typedef struct {
     F(Object *, PyDict_GetItemString, (Object *, const char *))          \
     F(int, PyDict_Next, (Object *, long *, Object **, Object **))        \
     F(Object *, PyDict_GetItemWithError, (Object *, Object *))           \
+    F(Object *, PyObject_Type, (Object *))                               \
+    F(int, PySet_Contains, (Object *, Object *))                         \
+    F(int, PyUnicode_CompareWithASCIIString, (Object *, const char *))   \
+    F(Object *, PyFunction_GetClosure, (Object *))                       \
+    F(Object *, PyFunction_GetDefaults, (Object *))                      \
+    F(Object *, PyFunction_GetKwDefaults, (Object *))                    \
+    F(Object **, _PyObject_GetDictPtr, (Object *))                       \
     F(Object *, PyEval_GetBuiltins, (void))                              \
     F(Object *, PyEval_EvalCode, (Object *, Object *, Object *))         \
     F(Object *, PyRun_String, (const char *, int, Object *, Object *))   \

@@ -5,6 +5,7 @@ A store is one folder of the user's (mode 0700). Of the image with the stem K it
     K.checks   what a client compares first; it names the two files that follow. Without it there is no image
     K.<time>.image, K.<time>.files, and beside the image what image_hot.c notes: .hot, .seen
     K.record   what its modules depended on         K.plan   what is known about preparing it
+    K.codes    whose code is in it (of shared modules)
     K.info     how long its modules took, or why there is no image
     K.hits     one byte for each run, its time is the last use
     K.last     what the last run's client decided   K.request   the run that it was made for

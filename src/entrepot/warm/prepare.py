@@ -53,6 +53,7 @@ class Made:
     report: dict[str, Any]
     seconds: float  # that its modules took to initialise
     external: tuple[str, ...]  # modules of installed packages and the standard library
+    own: tuple[str, ...]  # source files of the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +64,16 @@ class NotMade:
     plan: Plan
 
 
-def make_image(request: Request, plan: Plan, *, store: str, image: str, base: bool) -> Made | NotMade:
-    """Prepare until an interpreter may be used, and write its image."""
+def make_image(
+    request: Request, plan: Plan, *, store: str, image: str, base: bool, codes: Sequence[str] = ()
+) -> Made | NotMade:
+    """Prepare until an interpreter may be used, and write its image.
+
+    `base`: no program's, but that of shared modules, with the code of the source files `codes`.
+    """
     reason = ""
     for _ in range(MAX_ATTEMPTS):
-        outcome = _try_once(request, plan, store, image, base)
+        outcome = _try_once(request, plan, store, image, base, codes)
         if isinstance(outcome, Again):
             reason, plan = outcome.because, outcome.plan
             continue
@@ -75,11 +81,13 @@ def make_image(request: Request, plan: Plan, *, store: str, image: str, base: bo
     return NotMade(f"it was not ready after {MAX_ATTEMPTS} attempts: {reason}", plan)
 
 
-def _try_once(request: Request, plan: Plan, store: str, image: str, base: bool) -> Made | NotMade | Again:
+def _try_once(
+    request: Request, plan: Plan, store: str, image: str, base: bool, codes: Sequence[str]
+) -> Made | NotMade | Again:
     process = Preparing(request, store, base)
     try:
         started = time.monotonic()
-        process.send({"plan": plan.to_wire(), "base": base})
+        process.send({"plan": plan.to_wire(), "base": base, "codes": list(codes)})
         report = process.receive(MAX_PREPARE_S)
         seconds = time.monotonic() - started
         seen = process.read_observation()
@@ -113,7 +121,7 @@ def _try_once(request: Request, plan: Plan, store: str, image: str, base: bool) 
         answer = process.receive(MAX_PREPARE_S)
         if answer is None or answer.get("error"):
             return NotMade(str((answer or {}).get("error") or "the image could not be written"), plan)
-        return Made(record, plan, report, seconds, find_external(seen))
+        return Made(record, plan, report, seconds, find_external(seen), find_own(seen))
     except (Garbled, OSError) as error:
         return NotMade(str(error), plan)
     finally:
@@ -136,6 +144,12 @@ def find_external(seen: Observation) -> tuple[str, ...]:
         for name in dict.fromkeys(seen.order)
         if name not in own and name.partition(".")[0] not in own and name not in seen.reasons
     )
+
+
+def find_own(seen: Observation) -> tuple[str, ...]:
+    """Return the source files of the program's own modules."""
+    paths = (module.source for module in seen.modules.values())
+    return tuple(sorted({path for path in paths if path.endswith(".py") and not is_external(path)}))
 
 
 def find_surroundings(request: Request) -> Surroundings:

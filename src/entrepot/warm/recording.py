@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from entrepot.trace.log import Seen
 from entrepot.warm import eligible
-from entrepot.warm.files import FileInput, get_mask, is_external, is_same, make_digest, read_seen
+from entrepot.warm.files import FileInput, get_mask, is_same, make_digest, read_seen
 from entrepot.warm.fingerprint import Record, Surroundings, digest_env
 from entrepot.warm.observation import START, Observation
 
@@ -74,7 +74,7 @@ def make_record(
             name.endswith(".pyc")
             and folder.endswith("/__pycache__")
             and asked.keys() == {"o"}
-            and is_external(path)
+            and is_derived(path)
         ):
             bytecode.setdefault(folder, set()).add(name)
             continue
@@ -117,6 +117,16 @@ def make_record(
         readers={key: who for key, who in seen.readers.items() if who != START},
         families={name: value for name, value in run.env.items() if eligible.counts_always(name)},
     )
+
+
+def is_derived(path: str) -> bool:
+    """Whether a bytecode file is used only while it belongs to its source, by size and time (PEP 552)."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(8)
+    except OSError:
+        return False
+    return head[4:8] == bytes(4)
 
 
 def has_relative_path(env: Mapping[str, str]) -> bool:

@@ -96,6 +96,7 @@ def begin(kind: str, subject: str) -> "Any":
             set_main(names, filename)
     preparation = load("warm/preparation/resident.py")
     load("warm/renewal/resident.py")
+    RUN["codes"] = load("warm/codes/resident.py")["read_codes"](settings["codes"]) if settings["base"] else {}
     posix.access("\1entrepot\1R", 0)
     if kind in ("file", "command") and not settings["base"]:
         return preparation["begin"](names, source, filename, "", plan, load, wait)
@@ -132,6 +133,7 @@ def begin_run(names: "dict[str, Any]", stash: "Any") -> "Any":
         else:
             sys.path[0] = folder
             stash.meet(folder)
+    LOADED["warm/codes/resident.py"]["serve"](RUN["codes"])
     if kind == "m":
         return set_module(subject)
     if kind == "f":
@@ -351,15 +353,16 @@ def finish() -> int:
         result = -1
     flush("stderr")
     gc.collect()
-    clear(modules["__main__"].__dict__)
+    is_cleared = clear(modules["__main__"].__dict__)
     taken = frozenset(RUN["stash"].taken) if RUN["stash"] is not None else frozenset()
     for name in find_added():
         if name == "__main__" or name in taken:
             continue
         names = getattr(modules.get(name), "__dict__", None)
         if isinstance(names, dict):
-            clear(names)
-    gc.collect()
+            is_cleared |= clear(names)
+    if is_cleared:
+        gc.collect()
     if flush("stdout"):
         result = -1
     flush("stderr")
@@ -429,11 +432,26 @@ def tell_unraisable(error: BaseException, origin: object) -> None:
     hook(type("UnraisableHookArgs", (), {**names, "err_msg": None, "object": origin}))
 
 
-def clear(names: "dict[str, Any]") -> None:
-    """Forget a namespace in the order that the interpreter does: private names first."""
+def clear(names: "dict[str, Any]") -> bool:
+    """Forget a namespace in the order that the interpreter does: private names first. Say whether that could matter.
+
+    It does not where nothing in it has an end of its own: the process ends anyway.
+    """
+    if is_inert(names, INERT, FUNCTION_TYPE):  # type: ignore[name-defined] # noqa: F821
+        return False
     for name in list(names):
         if type(name) is str and name[:1] == "_" and name[:2] != "__":
             names[name] = None
     for name in list(names):
         if type(name) is str and name != "__builtins__" and (name[:1] != "_" or name[:2] == "__"):
             names[name] = None
+    return True
+
+
+FUNCTION_TYPE = type(clear)
+INERT = frozenset(
+    [
+        *(type(None), bool, int, float, complex, str, bytes, type(sys), type(len)),
+        *(type(sys.__spec__), sys.modules["_frozen_importlib_external"].SourceFileLoader),
+    ]
+)

@@ -11,6 +11,7 @@ anywhere leaves nothing half made.
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import select
 import signal
@@ -18,6 +19,7 @@ import sys
 import time
 
 from entrepot.warm import checks
+from entrepot.warm.files import read_seen
 from entrepot.warm.images import find_images, get_memory_limit, sweep
 from entrepot.warm.keeper import name_process
 from entrepot.warm.knowledge import read_knowledge
@@ -28,6 +30,8 @@ from entrepot.warm.wire import Garbled, Request, parse_request
 
 RUN_ENDS_S = 5.0  # a cold run writes its caches (bytecode, font lists) before the same is prepared here
 IDLE_S = 1800.0
+MAX_CODES = 20_000  # source files whose code is shared
+MISSING = 8  # ... which are read anew when of so many of a program's own one is not there
 PR_SET_PDEATHSIG = 1
 
 
@@ -133,10 +137,12 @@ def make_program_image(store: str, request: Request) -> Made | NotMade:
 
 def make_base_image(store: str, request: Request, made: Made | NotMade | None) -> None:
     """Make the image of shared modules better, if it lacks some of this program's or is not valid here."""
-    wanted = made.external if isinstance(made, Made) else ()
+    wanted, own = (made.external, made.own) if isinstance(made, Made) else ((), ())
     plan = read_knowledge(checks.get_plan_path(store, request.base_name)).make_plan()
     late = tuple(name for name in dict.fromkeys([*plan.late, *wanted]) if name not in plan.avoid)
-    is_all_there = frozenset(late) <= frozenset(plan.late)
+    codes = read_codes(store, request.base_name)
+    missing = [path for path in own if codes.get(path) != read_seen(path).ctime_ns]
+    is_all_there = frozenset(late) <= frozenset(plan.late) and len(missing) <= len(own) // MISSING
     if not late or has_relative_path(request.env):
         return
     if is_all_there and (
@@ -145,8 +151,27 @@ def make_base_image(store: str, request: Request, made: Made | NotMade | None) -
     ):
         return
     image = checks.make_image_name(request.base_name)
-    base = make_image(request, Plan(plan.avoid, late, 0), store=store, image=image, base=True)
+    paths = [*(path for path in codes if path not in missing), *missing][-MAX_CODES:]
+    stamps = {path: read_seen(path).ctime_ns for path in paths}
+    base = make_image(request, Plan(plan.avoid, late, 0), store=store, image=image, base=True, codes=paths)
     checks.publish(store, request, request.base_name, request.base_key, image, base)
+    write_codes(store, request.base_name, stamps)
+
+
+def read_codes(store: str, name: str) -> dict[str, int]:
+    """Return the source files whose code is in the image of shared modules, and when they had changed last."""
+    try:
+        with open(os.path.join(store, f"{name}.codes"), encoding="utf-8", errors="surrogateescape") as file:
+            value = json.load(file)
+        return {str(path): int(ctime_ns) for path, ctime_ns in value.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+
+
+def write_codes(store: str, name: str, stamps: dict[str, int]) -> None:
+    """Keep them."""
+    text = json.dumps({path: ctime_ns for path, ctime_ns in stamps.items() if ctime_ns})
+    checks.write_whole(os.path.join(store, f"{name}.codes"), text.encode("utf-8", "surrogateescape"))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""What enters a run that begins from shared modules: the bytecode of its own."""

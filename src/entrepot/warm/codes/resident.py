@@ -1,0 +1,69 @@
+"""Code of programs' own modules, read ahead: in a run it need not be read and unmarshalled again.
+
+    codes = read_codes(paths)      in the preparing interpreter: source file -> its code
+    serve(codes)                   in the run: `SourceFileLoader.get_code` looks here first
+
+Only reading is saved. Each module is found, made and run as always, and its code is taken from here only while
+source and bytecode file are the very files that they were (inode, size, both times), so that an edit is seen, and
+bytecode that is missing is written. Code of a file that is younger than a tick of the file system's clock is not kept.
+"""
+
+import _frozen_importlib_external as external
+import posix
+import sys
+import time
+
+YOUNG_NS = 50_000_000
+
+
+def read_codes(paths):  # type: ignore[no-untyped-def]
+    """Return what there is to know of each source file that can be read and compiled."""
+    found = {}
+    for path in paths:
+        before = read_stamp(path)
+        if before is None or time.time_ns() - before[3] < YOUNG_NS:
+            continue
+        try:
+            code = external.SourceFileLoader("", path).get_code("")
+            bytecode = external.cache_from_source(path)
+        except (ImportError, OSError, SyntaxError, ValueError, NotImplementedError):
+            continue
+        if read_stamp(path) == before and read_stamp(bytecode) is not None:
+            found[path] = (before, bytecode, read_stamp(bytecode), code)
+    return found
+
+
+def read_stamp(path: str) -> "tuple[int, ...] | None":
+    """Return what tells a file from every other and from itself after an edit; None where there is none."""
+    try:
+        st = posix.stat(path)
+    except (OSError, ValueError):
+        return None
+    return st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_dev
+
+
+def serve(codes) -> None:  # type: ignore[no-untyped-def]
+    """Let the loader of source files look at `codes` first."""
+    if not codes:
+        return
+    loader, real, prefix = external.SourceFileLoader, external.SourceLoader.get_code, sys.pycache_prefix
+
+    def get_code(self, fullname):  # type: ignore[no-untyped-def]
+        known = codes.get(self.path) if type(self) is loader and self.name == fullname else None
+        if (
+            known is not None
+            and sys.pycache_prefix == prefix
+            and read_stamp(self.path) == known[0]
+            and read_stamp(known[1]) == known[2]
+        ):
+            return known[3]
+        return real(self, fullname)
+
+    # Frames of the import system are cut out of tracebacks by this file name.
+    get_code.__code__ = get_code.__code__.replace(co_filename="<frozen importlib._bootstrap_external>")
+    get_code.__module__, get_code.__qualname__, get_code.__doc__ = (
+        real.__module__,
+        real.__qualname__,
+        real.__doc__,
+    )
+    external.SourceLoader.get_code = get_code  # type: ignore[method-assign]
