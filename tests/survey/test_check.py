@@ -115,6 +115,20 @@ def test_imports_that_may_do_something_are_not_fixed(draw):
     assert (root / "a.py").read_text() == "import effects\n"
 
 
+def test_what_a_module_may_hand_on_is_not_fixed(draw):
+    """Names of the program at the top level, standard ones in a compat module, submodules that others use."""
+    files = {
+        "a.py": "from b import x, y\n\nprint(x)\n",
+        "b.py": "x = y = 1\n",
+        "compat.py": "from io import StringIO\n",
+        "c.py": "import logging.handlers\n",
+        "d.py": "import logging\n\nprint(logging.handlers)\n",
+    }
+    root = draw(files)
+    main(["check", str(root), "--fix"])
+    assert {name: (root / name).read_text() for name in files} == files
+
+
 def test_suppressions_and_baseline(draw, capsys):
     """A line can be excused, today's findings can be known, and excuses without use are told."""
     root = draw({"a.py": "import json  # entrepot: ignore[EP501] for users\nimport re  # noqa: F401\nimport os\n"

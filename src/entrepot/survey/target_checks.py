@@ -12,21 +12,6 @@ from entrepot.survey.findings import Finding
 from entrepot.survey.state import State
 
 _STDLIB = frozenset(sys.stdlib_module_names)
-# Imported for what they do.
-_EFFECTS = frozenset({"this", "antigravity", "readline", "rlcompleter", "site", "__future__"})
-_GIVEN = frozenset(
-    {
-        "__name__",
-        "__file__",
-        "__doc__",
-        "__package__",
-        "__path__",
-        "__spec__",
-        "__loader__",
-        "__dict__",
-        "__builtins__",
-    }
-)
 
 
 def check_resolution(state: State) -> Iterator[Finding]:

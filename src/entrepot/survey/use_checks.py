@@ -16,33 +16,9 @@ from entrepot.survey.state import State
 _STDLIB = frozenset(sys.stdlib_module_names)
 # Imported for what they do.
 _EFFECTS = frozenset({"this", "antigravity", "readline", "rlcompleter", "site", "__future__"})
-_GIVEN = frozenset(
-    {
-        "__name__",
-        "__file__",
-        "__doc__",
-        "__package__",
-        "__path__",
-        "__spec__",
-        "__loader__",
-        "__dict__",
-        "__builtins__",
-    }
-)
-_EFFECTS = frozenset({"this", "antigravity", "readline", "rlcompleter", "site", "__future__"})
-_GIVEN = frozenset(
-    {
-        "__name__",
-        "__file__",
-        "__doc__",
-        "__package__",
-        "__path__",
-        "__spec__",
-        "__loader__",
-        "__dict__",
-        "__builtins__",
-    }
-)
+# Submodules that every interpreter has loaded.
+_ALWAYS_LOADED = frozenset({"os.path", "collections.abc"})
+# Run by a name that no import has.
 _ENTRY_NAMES = frozenset(
     {"__main__", "conftest", "setup", "manage", "wsgi", "asgi", "main", "noxfile", "tasks", "conf"}
 )
@@ -71,16 +47,31 @@ def check_unused(state: State) -> Iterator[Finding]:
             if not where and (bound in here or bound in alike or "*" in here):
                 continue
             what = f"{module}.{fetched}".strip(".") if fetched else module
-            top = module.partition(".")[0]
-            # Where the import itself may do something, leaving it out would change the run.
-            is_safe = level == 0 and top in _STDLIB - _EFFECTS and top not in state.program.raw.ids
-            if fetched and is_partial:
-                source = state.absolute(name, level, module)
-                is_submodule = f"{source}.{fetched}" in state.program.raw.ids
-                known = state.facts.get(source)
-                is_safe |= not is_submodule and known is not None and fetched in known.names
+            is_safe = _is_removable(state, name, where, level, module, fetched, is_partial)
             text = f"{bound} is imported and not used" + (f" ({what})" if what != bound else "")
             yield state.make("EP501", name, line, column, text, (), edits if is_safe else None)
+
+
+def _is_removable(
+    state: State, importer: str, where: str, level: int, module: str, fetched: str, is_partial: bool
+) -> bool:
+    """Does leaving an unused import out change nothing? is_partial: others of its names are used.
+
+    Not where the import itself may do something, or binds a submodule that somebody else uses, and not
+    for a name that the module may be handing on: one of the program's at its top level, or in a
+    module made for that.
+    """
+    if not where and "compat" in importer.rpartition(".")[2]:
+        return False
+    top = module.partition(".")[0]
+    if level == 0 and top in _STDLIB - _EFFECTS and top not in state.program.raw.ids:
+        return is_partial or "." not in module or module in _ALWAYS_LOADED
+    if not where or not fetched or not is_partial:
+        return False
+    source = state.absolute(importer, level, module)
+    known = state.facts.get(source)
+    is_submodule = f"{source}.{fetched}" in state.program.raw.ids
+    return not is_submodule and known is not None and fetched in known.names
 
 
 def check_private(state: State) -> Iterator[Finding]:
