@@ -167,7 +167,7 @@ def test_modules_that_depend_on_one_programs_surroundings_are_left_out(place):
 
 
 def test_code_of_own_modules_is_that_of_the_files_as_they_are(place):
-    """After an edit, also of one that keeps size and time, the new code runs; other modules' code is taken as it was read."""
+    """After an edit, also of one that keeps size and time, the new code runs; bytecode that is gone is written."""
     place.env.pop("PYTHONDONTWRITEBYTECODE", None)
     place.write(main="import one, two\nprint(one.x, two.x)", one="x = 1", two="x = 1")
     place.plain()
@@ -187,7 +187,10 @@ def test_code_of_own_modules_is_that_of_the_files_as_they_are(place):
 
 def test_what_own_modules_hold_comes_to_its_end(place):
     """Objects of modules that have something to do at the end do it; in which order, cycles leave to the collector."""
-    ends = "class A:\n    def __init__(self, n):\n        self.n = n\n    def __del__(self):\n        print('end', self.n)\n"
+    ends = (
+        "class A:\n    def __init__(self, n):\n        self.n = n\n"
+        "    def __del__(self):\n        print('end', self.n)\n"
+    )
     place.write(
         main="import one, two, three, plain\n" + ends.replace("'end'", "'main'") + "a = A(0)\n",
         one=ends + "_b = A(1)\na = A(2)\n",
