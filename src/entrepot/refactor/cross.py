@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from entrepot.errors import Refused
 from entrepot.program.symbols import AT_CALL, AT_IMPORT, NEVER
 from entrepot.refactor.arrows import Arrows
+from entrepot.refactor.changes import Note
 from entrepot.refactor.cut import STAY, Crossing, Cut, is_declaration
 from entrepot.refactor.decision import Decision
 from entrepot.refactor.fstrings import keep_printed_text
@@ -266,6 +267,9 @@ def _place_reexports(cut: Cut, decision: Decision, graph: Arrows, exported: dict
                 _add(decision.reexports, key, name)
             else:
                 _add(decision.lazy, key, name)
+            if name in cut.rebound and cut.reexport:
+                text = f"{name} can be read from here, but who sets it from outside the project must set it in {key}"
+                decision.notes.append(Note(text, cut.project.show(cut.path)))
     if decision.lazy and "__getattr__" in cut.file.names.module.bindings:
         raise cut.refuse(
             "the module has a __getattr__ of its own, and old names would need one",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from entrepot.program.symbols import AT_CALL, AT_IMPORT, DECLARE, DELETE, IMPORT, LOAD, STORE
 from entrepot.refactor.statements import Statement, is_main_guard
@@ -88,6 +89,16 @@ class Doings:
         first, second = self.whole[one], self.whole[two]
         found = first.changes & (second.reads | second.changes) | first.reads & second.changes
         return found & self.steps
+
+    @cached_property
+    def volatile(self) -> set[str]:
+        """Names that functions of the file change whenever they are called."""
+        return {
+            name
+            for units in self.units.values()
+            for function, unit in units.items()
+            for name in (unit.changes - self.imported if function else ())
+        }
 
     def own(self, index: int) -> set[str]:
         """Return the names that a statement reads or changes itself, not by what it calls."""

@@ -19,6 +19,7 @@ from entrepot.refactor.cut import STAY, Cut
 from entrepot.refactor.decision import Decision
 from entrepot.refactor.effects import Effects
 from entrepot.refactor.imports import find_import_place
+from entrepot.refactor.statements import Statement
 
 
 @dataclass
@@ -85,6 +86,7 @@ def _find_place(cut: Cut, decision: Decision, arrows: Arrows, key: str, chains: 
                 mine.add(one)
         if chain.name is None:
             loud.update(i for i in chain.members if cut.place[i] == key)
+    loud |= {s.index for s in cut.statements if cut.place[s.index] == key and _is_timed(cut, s)}
     mine |= loud
     used = [
         c.occurrence.statement for c in cut.crossings if c.a == STAY and c.b == key and c.when == AT_IMPORT
@@ -120,6 +122,13 @@ def _find_place(cut: Cut, decision: Decision, arrows: Arrows, key: str, chains: 
         )
     at_end = place >= len(cut.statements)
     decision.position[key] = len(cut.file.data) if at_end else cut.statements[place].start
+
+
+def _is_timed(cut: Cut, statement: Statement) -> bool:
+    """Whether it can be seen when a statement runs: it changes what is not its own, or reads what changes."""
+    doing = cut.doings.whole[statement.index]
+    changing = cut.doings.volatile | set(cut.rebound)
+    return bool(doing.changes - statement.binds or doing.reads & changing)
 
 
 def _check_no_way_back(cut: Cut, arrows: Arrows, key: str, index: int) -> None:
