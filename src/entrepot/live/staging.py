@@ -85,13 +85,14 @@ class Stage:
                             name=name,
                             obj=self,
                         )
-                return super().__getattribute__(name)
+                # Not super(): the class may be the real one again before this thread goes on.
+                return kind.__getattribute__(self, name)
 
             def __setattr__(self, name: str, value: Any) -> None:
                 if threading.get_ident() == owner and name != "__class__":
                     staged[name] = value
                 else:
-                    super().__setattr__(name, value)
+                    kind.__setattr__(self, name, value)
 
             def __delattr__(self, name: str) -> None:
                 if threading.get_ident() == owner:
@@ -99,7 +100,7 @@ class Stage:
                         raise AttributeError(name)
                     del staged[name]
                 else:
-                    super().__delattr__(name)
+                    kind.__delattr__(self, name)
 
         Staged.__name__, Staged.__qualname__, Staged.__module__ = (
             kind.__name__,
