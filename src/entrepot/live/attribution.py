@@ -11,12 +11,13 @@ Reads objects through namespaces and plain attributes only: nothing of the progr
 from __future__ import annotations
 
 import ast
-import opcode
 from collections import deque
-from types import FunctionType, MethodType, ModuleType
+from types import FunctionType, ModuleType
 
-from entrepot.live.codes import ADDERS, CHANGERS, FILLERS, Chain, walk_codes
+from entrepot.live.alignment import Candidate, align, choose_best, worth_of
+from entrepot.live.codes import ADDERS, FILLERS
 from entrepot.live.containers import Entry
+from entrepot.live.evidence import callee, fills, leads_to, origins_of
 from entrepot.live.statements import Mark, Unit
 
 TYPE_CHECKING = False
@@ -28,14 +29,11 @@ EXACT = 14  # the statement names this container and this very entry
 OPEN = 6  # it names this container; what it puts there cannot be told from the text
 CONTRARY = -20  # it names this container and another entry
 DISPLAY = 8  # an element of the display that made the container
-MISSING = 10  # lost by a statement that surely adds an entry and gets none
-SURPLUS = 8  # lost by each further entry of a statement that adds one
 MOST_CELLS = (
     100_000  # larger tables of entries by statements are data, and belong to whoever made the container
 )
 NOBODY: Mark = ("", "", 0)
 _MISSING = object()
-_STORES = [opcode.opmap[n] for n in ("STORE_SUBSCR", "BINARY_OP", "CALL_FUNCTION_EX") if n in opcode.opmap]
 _LOOKERS = {"get", "index", "count", "copy", "keys", "values", "items", "issubset", "issuperset", "union"}
 _QUIET_CALLS = {"len", "repr", "str", "sorted", "sum", "min", "max", "list", "tuple", "dict", "set", "frozenset", "any", "all",
                 "bool", "print", "iter", "next", "enumerate", "zip", "map", "filter", "reversed", "isinstance", "type", "id", "hash",
@@ -69,19 +67,6 @@ class _Action:
         self.key = key
         self.value = value
         self.is_one = is_one
-
-
-class _Candidate:
-    """A statement that may have filled one container: how well it fits each entry, how many entries it surely adds, and
-    whether it may add as many as it likes."""
-
-    __slots__ = ("fits", "is_open", "surely", "unit")
-
-    def __init__(self, unit: Unit, fits: list[int], surely: int, *, is_open: bool) -> None:
-        self.unit = unit
-        self.fits = fits
-        self.surely = surely
-        self.is_open = is_open
 
 
 class _Said:
@@ -125,20 +110,20 @@ class _Reader:
         units.sort(key=lambda unit: unit.first)
         if len(entries) * len(units) > MOST_CELLS:
             return [home] * len(entries)
-        origins = [_origins((entry.key, entry.value), self.namespace) for entry in entries]
+        origins = [origins_of((entry.key, entry.value), self.namespace) for entry in entries]
         found = [self._candidate(unit, entries, origins, is_home=unit in homes) for unit in units]
         candidates = [c for c in found if c is not None]
         if not candidates:
             return [home] * len(entries)
-        in_order = _align(candidates, len(entries))
-        freely = _choose_best(candidates, len(entries))
-        if isinstance(container, set) or _worth(candidates, freely) > _worth(candidates, in_order):
+        in_order = align(candidates, len(entries))
+        freely = choose_best(candidates, len(entries))
+        if isinstance(container, set) or worth_of(candidates, freely) > worth_of(candidates, in_order):
             in_order = freely
         return [None if index is None else candidates[index].unit for index in in_order]
 
     def _candidate(
         self, unit: Unit, entries: list[Entry], origins: list[tuple[set[int], set[str]]], *, is_home: bool
-    ) -> _Candidate | None:
+    ) -> Candidate | None:
         container = entries[0].container
         said = self.read(unit)
         direct = [a for a in said.actions if self.value_of(a.base) is container]
@@ -164,7 +149,7 @@ class _Reader:
         is_open = is_home or not direct or calls_more or any(not action.is_one for action in direct)
         if not direct and not is_home and self._calls_filler(said.decorators, container):
             surely = 1
-        return _Candidate(unit, fits, surely, is_open=is_open)
+        return Candidate(unit, fits, surely, is_open=is_open)
 
     def _only_reads(self, unit: Unit, said: _Said) -> bool:
         """Whether nothing that the statement calls can fill a container of the program."""
@@ -334,7 +319,7 @@ class _Reader:
 
     def _reaches(self, unit: Unit, said: _Said, container: object) -> bool:
         """Whether a statement calls something whose code names the container, or hands the container on."""
-        if any(_leads_to(chain, self.namespace, container) for chain in unit.eager) and (
+        if any(leads_to(chain, self.namespace, container) for chain in unit.eager) and (
             said.passed or said.actions
         ):
             handed = {ast.dump(node) for node in said.passed}
@@ -343,7 +328,7 @@ class _Reader:
         called = [*said.decorators, *said.called]
         if self._calls_filler(called, container):
             return True
-        if called and all(isinstance(self.value_of(_callee(node)), FunctionType) for node in called):
+        if called and all(isinstance(self.value_of(callee(node)), FunctionType) for node in called):
             return False  # all that it calls is known, and fills something else
         owners = (self.namespace.get(chain[0]) for chain in unit.eager)
         return any(
@@ -354,135 +339,11 @@ class _Reader:
 
     def _calls_filler(self, called: list[ast.expr], container: object) -> bool:
         for node in called:
-            value = self.value_of(_callee(node))
+            value = self.value_of(callee(node))
             owner = self.value_of(node.value) if isinstance(node, ast.Attribute) else value
-            if value is not _MISSING and _fills(value, owner, container):
+            if value is not _MISSING and fills(value, owner, container):
                 return True
         return False
-
-
-def _callee(node: ast.expr) -> ast.expr:
-    return node.func if isinstance(node, ast.Call) else node
-
-
-def _fills(value: Any, owner: Any, container: object, depth: int = 0) -> bool:
-    """Whether a function's code (or a class's methods) names the container, as a global or an attribute of its owner, and
-    does something that may add to it."""
-    for _ in range(4):
-        inner = getattr(value, "__wrapped__", None) or getattr(value, "__func__", None)
-        if inner is None:
-            break
-        value = inner
-    if isinstance(value, FunctionType):
-        codes = (value.__code__, *walk_codes(value.__code__))
-        names = {name for code in codes for name in code.co_names}
-        adds = bool(names & CHANGERS) or any(op in code.co_code[::2] for code in codes for op in _STORES)
-        for name in names:
-            found = value.__globals__.get(name)
-            if found is container and adds:
-                return True
-            if depth < 2 and isinstance(found, FunctionType) and _fills(found, found, container, depth + 1):
-                return True
-            method = getattr(type(owner), name, None) if found is None and depth < 2 else None
-            if isinstance(method, FunctionType) and method is not value:
-                if _fills(method, owner, container, depth + 1):
-                    return True
-        if not adds:
-            return False
-        for cell in value.__closure__ or ():
-            try:
-                if cell.cell_contents is container:
-                    return True
-            except ValueError:
-                continue
-        classes: tuple[type, ...] = owner.__mro__ if isinstance(owner, type) else type(owner).__mro__
-        places = [owner, *classes]
-        return any(
-            getattr(place, "__dict__", {}).get(name) is container for place in places for name in names
-        )
-    if isinstance(value, type):
-        for method in ("__init_subclass__", "__init__", "__new__", "__set_name__", "__call__"):
-            for cls in (*value.__mro__, *type(value).__mro__):  # type: ignore[misc]
-                made = cls.__dict__.get(method)
-                made = getattr(made, "__func__", made)
-                if isinstance(made, FunctionType) and _fills(made, value, container, depth):
-                    return True
-    return False
-
-
-def _align(candidates: list[_Candidate], count: int) -> list[int | None]:
-    """Give each entry a candidate, in order, such that the whole is worth most."""
-    missing = [MISSING * c.surely for c in candidates]
-    skipped = [0]
-    for cost in missing:
-        skipped.append(skipped[-1] + cost)
-    width = len(candidates)
-    # worth[j]: the best for the entries so far when the last of them belongs to candidate j
-    worth = [c.fits[0] - skipped[j] for j, c in enumerate(candidates)]
-    back: list[list[int]] = []
-    for i in range(1, count):
-        now, came = [], []
-        best, best_from = -(10**9), 0
-        for j in range(width):
-            stay = worth[j] - (0 if candidates[j].is_open or candidates[j].surely > 1 else SURPLUS)
-            jump = best - skipped[j]
-            # On a tie a statement that adds one entry hands over to the next.
-            if j and jump > stay:
-                now.append(jump + candidates[j].fits[i])
-                came.append(best_from)
-            else:
-                now.append(stay + candidates[j].fits[i])
-                came.append(j)
-            if worth[j] + skipped[j + 1] > best:
-                best, best_from = worth[j] + skipped[j + 1], j
-        worth = now
-        back.append(came)
-    last = max(range(width), key=lambda j: worth[j] - (skipped[width] - skipped[j + 1]))
-    chosen: list[int | None] = [last]
-    for came in reversed(back):
-        last = came[last]
-        chosen.append(last)
-    return chosen[::-1]
-
-
-def _choose_best(candidates: list[_Candidate], count: int) -> list[int | None]:
-    """Give each entry the candidate that fits best, taking turns where several do."""
-    given = [0] * len(candidates)
-    chosen: list[int | None] = []
-    for i in range(count):
-        best = max(
-            range(len(candidates)),
-            key=lambda j: (
-                candidates[j].fits[i] - (SURPLUS if given[j] and given[j] >= candidates[j].surely > 0 else 0),
-                -given[j],
-            ),
-        )
-        given[best] += 1
-        chosen.append(best)
-    return chosen
-
-
-def _worth(candidates: list[_Candidate], chosen: list[int | None]) -> int:
-    total = 0
-    for j, candidate in enumerate(candidates):
-        mine = [i for i, c in enumerate(chosen) if c == j]
-        total += sum(candidate.fits[i] for i in mine)
-        if not mine:
-            total -= MISSING * candidate.surely
-        elif not candidate.is_open:
-            total -= SURPLUS * max(0, len(mine) - candidate.surely)
-    return total
-
-
-def _leads_to(chain: Chain, namespace: dict[str, Any], container: object) -> bool:
-    """Whether a dotted name (or its beginning) is this container; looks at plain attributes only."""
-    value = namespace.get(chain[0])
-    for part in chain[1:]:
-        if value is container:
-            return True
-        attributes = getattr(value, "__dict__", None)
-        value = attributes.get(part) if isinstance(attributes, dict) else None
-    return value is container
 
 
 def _is_plain(value: object) -> bool:
@@ -495,44 +356,3 @@ def _is_constant(value: object, unit: Unit) -> bool:
     return isinstance(value, str | int | float | bytes) and any(
         type(c) is type(value) and c == value for c in unit.constants
     )
-
-
-def _origins(roots: tuple[object, ...], namespace: dict[str, Any]) -> tuple[set[int], set[str]]:
-    """Lines of the functions, and names of the module's objects, that an entry refers to."""
-    lines: set[int] = set()
-    names_by_id = {
-        id(v): n for n, v in namespace.items() if isinstance(v, FunctionType | type) or hasattr(v, "__dict__")
-    }
-    names: set[str] = set()
-    stack = [(root, 0) for root in roots]
-    seen: set[int] = set()
-    while stack and len(seen) < 200:
-        value, depth = stack.pop()
-        if id(value) in seen or depth > 4 or value is None:
-            continue
-        seen.add(id(value))
-        if id(value) in names_by_id and not isinstance(value, ModuleType):
-            names.add(names_by_id[id(value)])
-        if isinstance(value, FunctionType):
-            if value.__globals__ is namespace:
-                lines.add(value.__code__.co_firstlineno)
-            for cell in value.__closure__ or ():
-                try:
-                    stack.append((cell.cell_contents, depth + 1))
-                except ValueError:
-                    continue
-            stack.append((getattr(value, "__wrapped__", None), depth + 1))
-        elif isinstance(value, MethodType):
-            stack += [(value.__func__, depth + 1), (value.__self__, depth + 1)]
-        elif isinstance(value, type):
-            if value.__module__ == namespace.get("__name__"):
-                names.add(value.__qualname__.partition(".")[0])
-        elif isinstance(value, list | tuple | set | deque):
-            stack += [(item, depth + 1) for item in list(value)[:50]]
-        elif isinstance(value, dict):
-            stack += [(item, depth + 1) for item in list(value.values())[:50]]
-        elif hasattr(value, "func") and hasattr(value, "args"):
-            stack += [(value.func, depth + 1), (value.args, depth + 1)]
-        elif not isinstance(value, str | int | float | bytes | ModuleType):
-            stack += [(item, depth + 2) for item in list(getattr(value, "__dict__", {}).values())[:20]]
-    return lines, names

@@ -66,11 +66,11 @@ def patch_codes(stage: Stage, functions: list[FunctionType], undo: UndoLog) -> N
             if len(named) == 1 and named[0][1].co_freevars == code.co_freevars:
                 set_code(function, named[0][1], undo)
             continue
-        after = next((a for b, a in pairs if b == code), None)
-        if after is None:
-            after = pairs[0][1] if len(pairs) == 1 and same_behaviour(pairs[0][0], code) else None
-        if after is not None and after.co_freevars == code.co_freevars:
-            set_code(function, after, undo)
+        same = [a for b, a in pairs if b == code]
+        if not same and len(pairs) == 1 and same_behaviour(pairs[0][0], code):
+            same = [pairs[0][1]]
+        if same and same[0].co_freevars == code.co_freevars:
+            set_code(function, same[0], undo)
 
 
 class Commit:
@@ -118,7 +118,7 @@ class Commit:
             action(old, new, undo)
         for stage in update.stages.values():
             if stage.is_edited:
-                patch_codes(stage, update._live(stage), undo)
+                patch_codes(stage, update.live_functions(stage), undo)
         for stage in update.stages.values():
             namespace = stage.record.namespace
             for name in stage.deletions():
@@ -149,7 +149,7 @@ class Commit:
                 for key in ("tree", "key", "shape", "header"):
                     unit.__dict__.pop(key, None)
             for bound in {n for u in stage.parsed.units if id(u) in stage.ran for n in u.binds}:
-                value = record.namespace.get(bound)
+                value: Any = record.namespace.get(bound)
                 if type(value) in MUTABLE and len(value) <= 4096:
                     session.data_copies[id(value)] = (value, snapshot(value))
             if name not in report.modules:
@@ -201,7 +201,7 @@ class Commit:
 def _clear_class_caches(cls: type, fact: Any, update: Update) -> None:
     from functools import cached_property
 
-    from entrepot.live.classes import _all_subclasses, find_instances
+    from entrepot.live.class_parts import all_subclasses, find_instances
     from entrepot.live.codes import all_chains
 
     names = {n for (m, n) in update.facts.table if (m, n) != (fact.module, fact.name)}
@@ -214,16 +214,16 @@ def _clear_class_caches(cls: type, fact: Any, update: Update) -> None:
         for cache in caches_around(value):
             cache.cache_clear()
         if isinstance(value, cached_property):
-            for owner in (cls, *_all_subclasses(cls)):
+            for owner in (cls, *all_subclasses(cls)):
                 for instance in find_instances(owner):
                     getattr(instance, "__dict__", {}).pop(value.attrname, None)
 
 
 def _move_lines(stage: Stage) -> None:
     """`__firstlineno__` of classes (3.13) follows the source."""
-    if sys.version_info < (3, 13):
+    if sys.hexversion < 0x030D0000:
         return
-    from entrepot.live.update import find_class
+    from entrepot.live.class_statements import find_class
 
     for unit in stage.parsed.units:
         for code in unit.codes:

@@ -56,7 +56,7 @@ class Entry:
     ) -> None:
         self.container = container
         self.key = key
-        self.value = value
+        self.value: Any = value
         self.before = before  # what the key held, if it held anything
         self.is_own = is_own  # the container belongs to the same module
         self.unit: Mark | None = None  # the statement that made it, once somebody asked
@@ -111,7 +111,7 @@ def differs(container: Any, content: Any) -> bool:
     if isinstance(container, dict):
         return not (all(map(is_, container, content)) and all(map(is_, container.values(), content.values())))
     if isinstance(container, set):
-        return container != content
+        return bool(container != content)
     return not all(map(is_, container, content))
 
 
@@ -268,14 +268,11 @@ class Containers:
                 found += find_new(container, self.copies[index])
                 self.copies[index] = copy_of(container)
                 self.sizes[index] = len(container)
-        for entry in list(found):
-            if (
-                type(entry.value) in _KIND_SET
-                and id(entry.value) not in self.place
-                and len(entry.value) <= LARGE
-            ):  # type: ignore[arg-type]
-                self.add(entry.value, "")
-                found += find_new(entry.value, {} if isinstance(entry.value, dict) else [])
+        values: list[Any] = [entry.value for entry in found]
+        for value in values:
+            if type(value) in _KIND_SET and id(value) not in self.place and len(value) <= LARGE:
+                self.add(value, "")
+                found += find_new(value, {} if isinstance(value, dict) else [])
         return found
 
     def _add_logging(self) -> None:

@@ -165,7 +165,7 @@ def parse_source(
     """Cut a module into units; `code` is what it compiles to and `events` what that does, where they are known.
 
     Raises SyntaxError (or ValueError for null bytes) as compile() does."""
-    tree = compile(source, filename, "exec", ast.PyCF_ONLY_AST, True)
+    tree: ast.Module = compile(source, filename, "exec", ast.PyCF_ONLY_AST, True)  # type: ignore[assignment]
     if code is None:
         code = compile(source, filename, "exec", 0, True)  # from the text: a tree would lose `# coding`
     lines = _decode(source).splitlines(keepends=True)
@@ -176,7 +176,7 @@ def parse_source(
         last = node.end_lineno or first
         kind = _kind_of(node, not units)
         if kind == "future":
-            for alias in node.names:  # type: ignore[attr-defined]
+            for alias in getattr(node, "names", ()):
                 flags |= getattr(__future__, alias.name).compiler_flag
         if units and units[-1].last >= first:
             before = units[-1]
@@ -246,7 +246,7 @@ def _fill_facts(units: list[Unit], events: Iterable[Event]) -> None:
     bound: dict[str, int] = {}
     for index, unit in enumerate(units):
         fact = facts[id(unit)]
-        unit.binds = frozenset(fact["store"]) - {"__annotations__"}  # type: ignore[arg-type]
+        unit.binds = frozenset(map(str, fact["store"])) - {"__annotations__"}
         unit.imports = tuple(fact["import"])  # type: ignore[arg-type]
         unit.codes = tuple(fact["code"])  # type: ignore[arg-type]
         unit.has_effects = bool(fact["effect"])

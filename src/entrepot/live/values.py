@@ -64,7 +64,7 @@ def _is_named(value: object) -> bool:
         return False
 
 
-def is_same(before: object, after: object, depth: int = 0) -> bool:
+def is_same(before: Any, after: Any, depth: int = 0) -> bool:
     """Whether two values are equal all through, as plain data: then the old one stays."""
     if before is after:
         return True
@@ -76,13 +76,13 @@ def is_same(before: object, after: object, depth: int = 0) -> bool:
         if isinstance(before, tuple | list | deque):
             return len(before) == len(after) and all(
                 is_same(a, b, depth + 1) for a, b in zip(before, after, strict=True)
-            )  # type: ignore[arg-type, call-overload]
+            )
         if type(before) in (dict, OrderedDict, defaultdict):
             return list(before) == list(after) and all(
                 is_same(before[k], after[k], depth + 1) for k in before
-            )  # type: ignore[call-overload, index, attr-defined]
+            )
         if type(before) in (set, frozenset, bytearray):
-            return before == after
+            return bool(before == after)
         if is_immutable(before) and not hasattr(before, "__objclass__"):  # an enum's members are themselves
             return bool(before == after)
         parameters = getattr(type(before), "__dataclass_params__", None)

@@ -1,0 +1,52 @@
+"""What the text of a class statement says: which statements of its body bind which names, and what they read.
+
+Pure: syntax trees in, values out.
+"""
+
+from __future__ import annotations
+
+import ast
+
+
+def find_class_nodes(tree: ast.Module, qualname: str) -> list[ast.ClassDef]:
+    """Return the class statements with this qualified name: several where branches have one each."""
+    nodes: list[ast.AST] = [tree]
+    for part in qualname.split("."):
+        nodes = [
+            n for node in nodes for n in ast.walk(node) if isinstance(n, ast.ClassDef) and n.name == part
+        ]
+    return [node for node in nodes if isinstance(node, ast.ClassDef)]
+
+
+def begins_at(node: ast.ClassDef, line: int) -> bool:
+    """Whether a class statement, with its decorators, begins on this line."""
+    return min([node.lineno, *(item.lineno for item in node.decorator_list)]) == line
+
+
+def body_statements(node: ast.ClassDef) -> dict[str, list[str]]:
+    """Return for each name that a class body binds the statements that bind it (position-free)."""
+    found: dict[str, list[str]] = {}
+    for statement in node.body:
+        names = _bound_by(statement)
+        text = ast.dump(statement)
+        for name in names:
+            found.setdefault(name, []).append(text)
+    return found
+
+
+def _bound_by(statement: ast.stmt) -> set[str]:
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {statement.name}
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return {(a.asname or a.name).partition(".")[0] for a in statement.names}
+    return {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+
+
+def names_read(statement_text: str) -> set[str]:
+    """Names loaded by a dumped statement (for deciding whether an initialiser reads what changed)."""
+    found = set()
+    for part in statement_text.split("Name(id='")[1:]:
+        name, _, rest = part.partition("'")
+        if rest.startswith(", ctx=Load())"):
+            found.add(name)
+    return found
