@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from entrepot.refactor.command_line import offer
+from entrepot.commands.carry_out import offer
 
 SUMMARY = "join a script and the modules it needs into one file that runs alone"
 EXAMPLES = """\

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from entrepot.commands.carry_out import add_edit_arguments, carry_out
 from entrepot.errors import Refused
 from entrepot.refactor.changes import Edit
-from entrepot.refactor.command_line import add_edit_arguments, carry_out
 from entrepot.refactor.project import Project
 
 SUMMARY = "move definitions to another module, new or existing"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from entrepot.refactor.command_line import add_edit_arguments, carry_out
+from entrepot.commands.carry_out import add_edit_arguments, carry_out
 
 SUMMARY = "rename a definition, a parameter, a module or a package everywhere"
 EXAMPLES = """\

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from entrepot.commands.carry_out import add_edit_arguments, carry_out, make_project, planning
 from entrepot.refactor.changes import Edit
-from entrepot.refactor.command_line import add_edit_arguments, carry_out, make_project, planning
 from entrepot.refactor.project import Project
 
 SUMMARY = "move definitions of a file into modules beside it"

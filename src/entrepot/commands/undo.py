@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from entrepot.refactor.command_line import find_given_root
+from entrepot.commands.carry_out import find_given_root
 
 SUMMARY = "take the last edit of this project back, byte for byte"
 EXAMPLES = """\
