@@ -4,6 +4,7 @@
     src/entrepot/warm/image_preload.c + image_dump.c + image_hot.c -> entrepot/warm/_image.so
     src/entrepot/warm/image_restore.c              -> entrepot/warm/_restore.so
     src/entrepot/trace/observe.c                   -> entrepot/trace/_observe.so
+    src/entrepot/trace/watch.c                     -> entrepot/trace/_watch.so
 
 None of them needs Python's headers, so one wheel serves every version of Python on a platform.
 Without a compiler (or not on Linux on x86-64) `entrepot` is warm/client.py, and every run is cold.
@@ -33,7 +34,7 @@ exec "$python" -I -S "$0" "$@"
 '''
 """
 
-NATIVE = ("warm/_image.so", "warm/_restore.so", "warm/_client", "trace/_observe.so")
+NATIVE = ("warm/_image.so", "warm/_restore.so", "warm/_client", "trace/_observe.so", "trace/_watch.so")
 
 # What the studio offers to begin with.
 EXAMPLES = ("arcade", "mygame")

@@ -58,6 +58,8 @@ def build(root: str, version: str) -> bool:
                 loader,
             ],
             f"{trace}/_observe.so": [*SHARED, f"{trace}/observe.c", "-ldl", "-lpthread"],
+            # What it calls is found in the interpreter that loads it.
+            f"{trace}/_watch.so": [*SHARED, f"{trace}/watch.c"],
         }
         errors = [compile_part(compiler, path, arguments) for path, arguments in parts.items()]
         # Without libraries to load the client starts in half the time; not every system has a static libc.

@@ -74,11 +74,12 @@ def record(
             raise NotTraceable(command=command, reason=reason)
     environment = dict(os.environ if env is None else env)
     token = os.urandom(8).hex() if labels else ""
+    how = "+python" if "ENTREPOT_NO_NATIVE" in environment else ""
     with open_journal() as journal:
         number = journal.fileno()
         root = os.path.dirname(os.path.dirname(os.path.abspath(entrepot.__file__)))
         before = "=" + environment["PYTHONPATH"] if "PYTHONPATH" in environment else "-"
-        environment["ENTREPOT_TRACE"] = "\n".join([str(number), token, details, root, before])
+        environment["ENTREPOT_TRACE"] = "\n".join([str(number), token, details + how, root, before])
         startup = os.path.join(_FOLDER, "startup")
         environment["PYTHONPATH"] = os.pathsep.join([startup, before[1:]] if before[1:] else [startup])
         began = time.perf_counter()

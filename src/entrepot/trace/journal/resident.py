@@ -47,7 +47,7 @@ WIDTHS = {
     "A": 6, "S": 10, "!": 5, "C": 5, "B": 8, "F": 3, "E": 12, "X": 9,
     "D": 9, "O": 8, "U": 7, "H": 7, "T": 8, "R": 3, "Z": 2,
 }  # fmt: skip
-FLUSH_AT = 40_000  # fields: whoever adds an event looks whether it is time
+FLUSH_AT = 40_000  # fields: whoever adds an event looks whether it is time (also in watch.c)
 
 _MARK = b"\x9eJ"
 _HEAD_BYTES = len(_MARK) + 4 + 8

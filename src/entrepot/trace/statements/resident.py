@@ -1,7 +1,8 @@
 """The observer that writes down every import statement, also those that the cache answers, and every module.
 
-It puts a class in the place of `builtins.__import__`; nothing of it shows in a traceback (see
-`entrepot.core.frames`). A program that replaces `__import__` itself is told by modules from there on.
+In the place of `builtins.__import__` it puts a function written in C (`trace/watch.c`) or, where that was not built,
+a class; nothing of either shows in a traceback (see `entrepot.core.frames`). A program that replaces `__import__` itself
+is told by modules from there on.
 
 These functions run in the middle of somebody else's imports, tens of thousands of times: they note
 what cannot be known later, as tuples (see `journal/resident.py`), and leave all thinking to the reader.
@@ -9,6 +10,7 @@ what cannot be known later, as tuples (see `journal/resident.py`), and leave all
 
 import _frozen_importlib
 import _frozen_importlib_external
+import _imp
 import builtins
 import posix
 import sys
@@ -42,22 +44,27 @@ class StatementObserver(Observer):
 
     __slots__ = (
         "_foreign",
+        "_is_statement",
+        "_native",
         "_pages",
         "_real_import",
         "_signature",
-        "_statement_code",
         "code_of",
         "journal",
         "on_module",
         "stacks",
     )
 
-    def __init__(self, journal: "Journal", tell: "Callable[..., None]", details: str) -> None:
+    def __init__(
+        self, journal: "Journal", tell: "Callable[..., None]", details: str, native: "Any" = None
+    ) -> None:
         """`tell` takes the base observer's (kind, text); `details` "all" notes memory and every module's names.
 
-        With other details there is no memory, and only the program's own modules have names.
+        With other details there is no memory, and only the program's own modules have names. `native` is what
+        `load_native` gave.
         """
         super().__init__(tell)
+        self._native = native
         self.journal = journal
         self.stacks: dict[int, list[str]] = {}
         self.code_of: dict[str, str] = {}
@@ -66,7 +73,7 @@ class StatementObserver(Observer):
         self._signature: tuple[object, ...] = ()
         self._foreign = None if details == "all" else foreign_folders()
         self._pages = _make_memory_reader() if details == "all" else _no_memory
-        self._statement_code: object = None
+        self._is_statement: Callable[[FrameType], bool] = lambda frame: False  # noqa: ARG005
 
     def arm(self) -> None:
         """Start noting."""
@@ -103,6 +110,14 @@ class StatementObserver(Observer):
     def _watch_statements(self) -> None:
         real, getframe, now = builtins.__import__, sys._getframe, perf_counter
         self._real_import = real
+        if self._native is not None:
+            self._put(
+                builtins,
+                "__import__",
+                self._native.watch(real, self.journal.events, self._note_failure, self.journal.flush),
+            )
+            self._is_statement = self._native.is_statement
+            return
         journal, events = self.journal, self.journal.events
         add = events.extend
 
@@ -140,7 +155,7 @@ class StatementObserver(Observer):
             try:
                 return real(name, globals, locals, fromlist, level)
             except BaseException as error:
-                add(("!", get_ident(), at, type(error).__name__, _say(error)))
+                self._note_failure(at, error)
                 # The interpreter has cut its own frames out already; this one is left.
                 traceback = error.__traceback__
                 while traceback is not None and traceback.tb_frame.f_code is ours:
@@ -151,10 +166,15 @@ class StatementObserver(Observer):
                 return failure
 
         _disguise(watched)
-        ours = self._statement_code = watched.__code__
+        ours = watched.__code__
+        self._is_statement = lambda frame: frame.f_code is ours
         entry = type("__import__", (), {"__new__": watched, "__slots__": ()})
         failure_type: Any = type("Failure", (entry,), {"__slots__": ("fail",), "__init__": frames.FAIL})
         self._put(builtins, "__import__", entry)
+
+    def _note_failure(self, at: float, error: BaseException) -> None:
+        """Note that the statement which began at that time has failed."""
+        self.journal.events.extend(("!", get_ident(), at, type(error).__name__, _say(error)))
 
     # ---- modules
 
@@ -163,14 +183,14 @@ class StatementObserver(Observer):
         getframe, now, cpu, pages = sys._getframe, perf_counter, process_time, self._pages
         journal, stacks, modules, finish = self.journal, self.stacks, sys.modules, self._finish
         look = self._look_at_registers
-        events, statement_code = journal.events, self._statement_code
+        events, is_statement = journal.events, self._is_statement
         add = events.extend
 
         def _find_and_load(name: str, import_: "Any") -> "Any":
             entered = now()
             thread = get_ident()
             caller = None
-            if getframe(1).f_code is not statement_code:
+            if not is_statement(getframe(1)):
                 caller = self._find_caller()
             if name in modules:
                 if caller:
@@ -211,9 +231,9 @@ class StatementObserver(Observer):
         frame: FrameType | None = sys._getframe(2)
         form = ""
         while frame is not None:
-            code = frame.f_code
-            if code is self._statement_code:
+            if self._is_statement(frame):
                 return None
+            code = frame.f_code
             if code.co_filename in IMPORTLIB:
                 if code.co_name == "_find_and_load_unlocked":
                     return ()
@@ -283,6 +303,20 @@ class StatementObserver(Observer):
 
     def _watch_arguments(self) -> None:
         """Who reads them is no part of a trace."""
+
+
+def load_native() -> "Any":
+    """Return the library of `trace/watch.c`, None where it was not built or is not for this interpreter."""
+    if sys.version_info >= (3, 14) or sys.abiflags or hasattr(sys, "gettotalrefcount"):
+        return None
+    folder = __file__.rpartition("/")[0].rpartition("/")[0]
+    spec = _frozen_importlib.ModuleSpec("_watch", None, origin=folder + "/_watch.so")
+    try:
+        library = _imp.create_dynamic(spec)
+        _imp.exec_dynamic(library)
+    except (ImportError, OSError):
+        return None
+    return library
 
 
 def foreign_folders() -> "tuple[str, ...]":

@@ -33,12 +33,15 @@ def start(log: int, token: str, details: str) -> None:
     Args:
         log: the descriptor to write to.
         token: makes marks for labels in the output, "" none.
-        details: "all" for memory and every module's names, "own" for the names of the program's modules.
+        details: "all" for memory and every module's names, "own" for the names of the program's modules; with
+            "+python" behind it nothing written in C takes part.
     """
     parts: tuple[Any, ...] = (_observer, _statements, _effects, _output, _facts, frames)
     journal = Journal(log)
     watcher = _effects.EffectWatcher({__file__, *[str(part.__file__) for part in parts]})
-    observer = watcher.observer = _statements.StatementObserver(journal, watcher.tell, details)
+    details, _, how = details.partition("+")
+    native = None if how == "python" else _statements.load_native()
+    observer = watcher.observer = _statements.StatementObserver(journal, watcher.tell, details, native)
 
     def begin() -> None:
         """Forget what the interpreter itself did to make the program's path, and to start us."""
@@ -58,6 +61,8 @@ def start(log: int, token: str, details: str) -> None:
             journal.events.extend(("T", thread, *_facts.describe_error(error)))
         journal.events.extend(("Z", thread))
         journal.flush()
+        if native is not None:
+            native.stop()
         watcher.busy.discard(thread)
 
     watcher.on_begin = begin
@@ -71,7 +76,10 @@ def start(log: int, token: str, details: str) -> None:
     atexit.register(finish)
     posix.register_at_fork(after_in_child=journal.abandon)
     posix.register_at_fork(after_in_child=output.renew)
-    sys.addaudithook(watcher.make_hook())
+    if native is not None:
+        native.listen(watcher.make_hook())
+    else:
+        sys.addaudithook(watcher.make_hook())
     observer.arm()
     begin()
 

@@ -1,0 +1,259 @@
+/* The two places of a traced program that are passed tens of thousands of times, in C.
+ *
+ *     watch(real, events, failed, flush)    what stands for builtins.__import__: notes a statement, then does it
+ *     is_statement(frame)                   whether the innermost statement of this thread stands in that frame
+ *     listen(hook), stop()                  call hook(event, args) for audit events that matter
+ *
+ * statements/resident.py and effects/resident.py say what is noted and why, and do the same in Python where this
+ * library is not there. Beside its speed: a C function leaves no frame in tracebacks, and makes no object that the
+ * garbage collector counts.
+ *
+ * No header of Python is needed, so one library serves all versions from 3.11 on: what is called is of the stable ABI
+ * (PEP 384), or (PyFrame_GetGlobals, PyObject_Vectorcall, PyThreadState_EnterTracing, PySys_AddAuditHook) has not changed
+ * from 3.11 to 3.13. Not for builds without the GIL or with debugging: their objects are laid out differently.
+ */
+#include <stddef.h>
+#include <string.h>
+#include <time.h>
+
+typedef struct { long references; void *type; } Object;
+typedef Object *(*Function)(Object *, Object *const *, long, Object *);
+typedef struct { const char *name; void *function; int flags; const char *doc; } Method;
+typedef struct {
+    Object head; Object *(*init)(void); long index; Object *copy;
+    const char *name, *doc; long size; Method *methods; void *slots, *traverse, *clear, *free;
+} Module;
+
+#define METHOD_FAST_KEYWORDS 0x82
+#define METHOD_FAST 0x80
+#define ABI_VERSION 3
+
+extern Object _Py_NoneStruct, _Py_TrueStruct, _Py_FalseStruct;
+extern Object *PyModule_Create2(Module *, int), *PyCFunction_NewEx(Method *, Object *, Object *);
+extern Object *PyEval_GetFrame(void), *PyFrame_GetCode(Object *), *PyFrame_GetGlobals(Object *);
+extern Object *PyObject_GetAttr(Object *, Object *), *PyDict_GetItem(Object *, Object *);
+extern Object *PyUnicode_InternFromString(const char *), *PyUnicode_FromString(const char *);
+extern Object *PyLong_FromLong(long), *PyLong_FromUnsignedLong(unsigned long), *PyFloat_FromDouble(double);
+extern Object *PyTuple_New(long), *PyTuple_GetItem(Object *, long);
+extern Object *PyObject_Vectorcall(Object *, Object *const *, size_t, Object *);
+extern Object *PyObject_CallFunctionObjArgs(Object *, ...);
+extern int PyFrame_GetLineNumber(Object *), PyList_Append(Object *, Object *);
+extern int PyUnicode_CompareWithASCIIString(Object *, const char *);
+extern long PyList_Size(Object *), PyTuple_Size(Object *);
+extern unsigned long PyThread_get_thread_ident(void);
+extern void Py_IncRef(Object *), Py_DecRef(Object *), PyErr_Clear(void);
+extern void PyErr_Fetch(Object **, Object **, Object **), PyErr_Restore(Object *, Object *, Object *);
+extern void PyErr_NormalizeException(Object **, Object **, Object **);
+extern int PySys_AddAuditHook(int (*)(const char *, Object *, void *), void *);
+extern void *PyThreadState_Get(void), *PyInterpreterState_Get(void);
+extern void PyThreadState_EnterTracing(void *), PyThreadState_LeaveTracing(void *);
+
+static Object *real_import, *events, *on_failure, *on_full, *audit_hook;
+static Object *text_S, *text_filename, *text_qualname, *text_name, *empty, *zero;
+static void *interpreter;
+static long full_at;
+static __thread Object *statement_frame; /* of the innermost statement; only compared, never touched */
+
+static Object *now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time); /* what time.perf_counter reads */
+    return PyFloat_FromDouble((double)time.tv_sec + (double)time.tv_nsec * 1e-9);
+}
+
+/* Add the fields of S to the events, all or none. Takes over a reference to each. */
+static int add_all(Object **fields, int number)
+{
+    int is_whole = 1, each;
+    for (each = 0; each < number; each++)
+        is_whole &= fields[each] != NULL;
+    for (each = 0; each < number; each++) {
+        if (is_whole)
+            PyList_Append(events, fields[each]);
+        if (fields[each] != NULL)
+            Py_DecRef(fields[each]);
+    }
+    if (!is_whole)
+        PyErr_Clear();
+    return is_whole;
+}
+
+static Object *keep(Object *object)
+{
+    Py_IncRef(object);
+    return object;
+}
+
+static void note_statement(Object *frame, Object *at, Object *name, Object *names, Object *level)
+{
+    Object *code = PyFrame_GetCode(frame), *globals = PyFrame_GetGlobals(frame);
+    Object *importer = PyDict_GetItem(globals, text_name);
+    Object *fields[] = {
+        keep(text_S), PyLong_FromUnsignedLong(PyThread_get_thread_ident()), keep(at),
+        PyLong_FromLong(PyFrame_GetLineNumber(frame)), PyObject_GetAttr(code, text_filename),
+        PyObject_GetAttr(code, text_qualname), keep(importer ? importer : &_Py_NoneStruct),
+        keep(name), keep(names), keep(level),
+    };
+    add_all(fields, 10);
+    Py_DecRef(code);
+    Py_DecRef(globals);
+    if (PyList_Size(events) > full_at) {
+        Object *done = PyObject_CallFunctionObjArgs(on_full, NULL);
+        if (done != NULL)
+            Py_DecRef(done);
+        else
+            PyErr_Clear();
+    }
+}
+
+static void note_failure(Object *at)
+{
+    Object *type, *value, *traceback, *done;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    done = PyObject_CallFunctionObjArgs(on_failure, at, value ? value : &_Py_NoneStruct, NULL);
+    if (done != NULL)
+        Py_DecRef(done);
+    else
+        PyErr_Clear();
+    PyErr_Restore(type, value, traceback);
+}
+
+/* __import__(name, globals=None, locals=None, fromlist=(), level=0) */
+static Object *import_noted(Object *self, Object *const *args, long number, Object *keywords)
+{
+    Object *frame = PyEval_GetFrame(), *around = statement_frame, *at, *result;
+    Object *name = &_Py_NoneStruct, *names = empty, *level = zero;
+    long each, count = keywords ? PyTuple_Size(keywords) : 0;
+    (void)self;
+    if (frame == NULL || (at = now()) == NULL) {
+        PyErr_Clear();
+        return PyObject_Vectorcall(real_import, args, (size_t)number, keywords);
+    }
+    if (number > 0) name = args[0];
+    if (number > 3) names = args[3];
+    if (number > 4) level = args[4];
+    for (each = 0; each < count; each++) {
+        Object *word = PyTuple_GetItem(keywords, each);
+        if (!PyUnicode_CompareWithASCIIString(word, "name")) name = args[number + each];
+        else if (!PyUnicode_CompareWithASCIIString(word, "fromlist")) names = args[number + each];
+        else if (!PyUnicode_CompareWithASCIIString(word, "level")) level = args[number + each];
+    }
+    note_statement(frame, at, name, names, level);
+    statement_frame = frame;
+    result = PyObject_Vectorcall(real_import, args, (size_t)number, keywords);
+    statement_frame = around;
+    if (result == NULL)
+        note_failure(at);
+    Py_DecRef(at);
+    return result;
+}
+
+static Method import_method = {
+    "__import__", (void *)import_noted, METHOD_FAST_KEYWORDS,
+    "Import a module, as the function that it stands for does.",
+};
+
+static Object *watch(Object *self, Object *const *args, long number)
+{
+    Object *module = PyUnicode_FromString("builtins"), *made;
+    (void)self;
+    (void)number;
+    real_import = keep(args[0]);
+    events = keep(args[1]);
+    on_failure = keep(args[2]);
+    on_full = keep(args[3]);
+    made = PyCFunction_NewEx(&import_method, NULL, module);
+    Py_DecRef(module);
+    return made;
+}
+
+static Object *is_statement(Object *self, Object *const *args, long number)
+{
+    (void)self;
+    return keep(number == 1 && args[0] == statement_frame ? &_Py_TrueStruct : &_Py_FalseStruct);
+}
+
+/* Whether nobody is interested in an audit event: most of them by far. */
+static int is_ignored(const char *event, Object *args)
+{
+    switch (event[0]) {
+    case 'b': return !strcmp(event, "builtins.id");
+    case 'e': return !strcmp(event, "exec");
+    case 'f': return !strncmp(event, "function.", 9);
+    case 'g': return !strncmp(event, "gc.", 3);
+    case 'm': return !strncmp(event, "marshal.", 8);
+    case 'c': return !strcmp(event, "code.__new__");
+    case 's': return !strncmp(event, "sys._getframe", 13);
+    case 'o': return !strncmp(event, "object.", 7);
+    case 'i': /* of the imports only those of a library of machine code, which have a file */
+        return !strcmp(event, "import") && (PyTuple_Size(args) < 2 || PyTuple_GetItem(args, 1) == &_Py_NoneStruct);
+    }
+    return 0;
+}
+
+static int audit(const char *event, Object *args, void *data)
+{
+    Object *text, *result;
+    void *thread;
+    (void)data;
+    if (audit_hook == NULL || args == NULL || is_ignored(event, args) || PyInterpreterState_Get() != interpreter)
+        return 0;
+    text = PyUnicode_FromString(event);
+    if (text == NULL)
+        return -1;
+    thread = PyThreadState_Get();
+    PyThreadState_EnterTracing(thread); /* a debugger of the program does not see the watching */
+    result = PyObject_CallFunctionObjArgs(audit_hook, text, args, NULL);
+    PyThreadState_LeaveTracing(thread);
+    Py_DecRef(text);
+    if (result == NULL)
+        return -1;
+    Py_DecRef(result);
+    return 0;
+}
+
+static Object *listen(Object *self, Object *const *args, long number)
+{
+    (void)self;
+    (void)number;
+    interpreter = PyInterpreterState_Get();
+    audit_hook = keep(args[0]);
+    if (PySys_AddAuditHook(audit, NULL))
+        return NULL;
+    return keep(&_Py_NoneStruct);
+}
+
+static Object *stop(Object *self, Object *const *args, long number)
+{
+    (void)self;
+    (void)args;
+    (void)number;
+    audit_hook = NULL;
+    return keep(&_Py_NoneStruct);
+}
+
+static Method methods[] = {
+    {"watch", (void *)watch, METHOD_FAST, "watch(real, events, failed, flush): what stands for builtins.__import__"},
+    {"is_statement", (void *)is_statement, METHOD_FAST, "is_statement(frame)"},
+    {"listen", (void *)listen, METHOD_FAST, "listen(hook): call it for audit events that matter"},
+    {"stop", (void *)stop, METHOD_FAST, "stop(): call the hook no more"},
+    {NULL, NULL, 0, NULL},
+};
+static Module module = {
+    {1, NULL}, NULL, 0, NULL, "_watch", "Noting import statements and audit events.", -1, methods, NULL, NULL, NULL, NULL,
+};
+
+__attribute__((visibility("default"))) Object *PyInit__watch(void)
+{
+    text_S = PyUnicode_InternFromString("S");
+    text_filename = PyUnicode_InternFromString("co_filename");
+    text_qualname = PyUnicode_InternFromString("co_qualname");
+    text_name = PyUnicode_InternFromString("__name__");
+    empty = PyTuple_New(0);
+    zero = PyLong_FromLong(0);
+    full_at = 40000;
+    if (!text_S || !text_filename || !text_qualname || !text_name || !empty || !zero)
+        return NULL;
+    return PyModule_Create2(&module, ABI_VERSION);
+}
