@@ -2,11 +2,16 @@
  *
  *     watch(real, events, failed, flush)    what stands for builtins.__import__: notes a statement, then does it
  *     is_statement(frame)                   whether the innermost statement of this thread stands in that frame
+ *     around(real, begin, end, failed)      what stands for _find_and_load: begin(name) before; end(name) or failed(name, error) after
+ *     searching(real)                       what stands for FileFinder.find_spec: notes the folder
+ *     reading(real, code_of)                what stands for SourceFileLoader.path_stats: notes the file
  *     listen(hook), stop()                  call hook(event, args) for audit events that matter
  *
  * statements/resident.py and effects/resident.py say what is noted and why, and do the same in Python where this
- * library is not there. Beside its speed: a C function leaves no frame in tracebacks, and makes no object that the
- * garbage collector counts.
+ * library is not there. Beside its speed: a C function leaves no frame in tracebacks, makes no object that the garbage
+ * collector counts, and takes no room on the stack of Python's frames. (That grows in pieces of 16 KiB; where a loop
+ * happens to cross from one to the next, each of its calls maps memory and gives it back: a few frames more
+ * or less below it can make a program a third slower.)
  *
  * No header of Python is needed, so one library serves all versions from 3.11 on: what is called is of the stable ABI
  * (PEP 384), or (PyFrame_GetGlobals, PyObject_Vectorcall, PyThreadState_EnterTracing, PySys_AddAuditHook) has not changed
@@ -37,6 +42,8 @@ extern Object *PyLong_FromLong(long), *PyLong_FromUnsignedLong(unsigned long), *
 extern Object *PyTuple_New(long), *PyTuple_GetItem(Object *, long);
 extern Object *PyObject_Vectorcall(Object *, Object *const *, size_t, Object *);
 extern Object *PyObject_CallFunctionObjArgs(Object *, ...);
+extern Object *PyInstanceMethod_New(Object *);
+extern int PyDict_SetItem(Object *, Object *, Object *);
 extern int PyFrame_GetLineNumber(Object *), PyList_Append(Object *, Object *);
 extern int PyUnicode_CompareWithASCIIString(Object *, const char *);
 extern long PyList_Size(Object *), PyTuple_Size(Object *);
@@ -48,6 +55,8 @@ extern int PySys_AddAuditHook(int (*)(const char *, Object *, void *), void *);
 extern void *PyThreadState_Get(void), *PyInterpreterState_Get(void);
 extern void PyThreadState_EnterTracing(void *), PyThreadState_LeaveTracing(void *);
 
+static Object *real_find, *on_begin, *on_end, *on_failed, *real_search, *real_read, *code_of;
+static Object *text_F, *text_path, *text_read;
 static Object *real_import, *events, *on_failure, *on_full, *audit_hook;
 static Object *text_S, *text_filename, *text_qualname, *text_name, *empty, *zero;
 static void *interpreter;
@@ -168,6 +177,97 @@ static Object *watch(Object *self, Object *const *args, long number)
     return made;
 }
 
+/* _find_and_load(name, import_) */
+static Object *find_noted(Object *self, Object *const *args, long number, Object *keywords)
+{
+    Object *begun = PyObject_CallFunctionObjArgs(on_begin, args[0], NULL), *result, *done;
+    Object *type, *value, *traceback;
+    int is_noted = begun == &_Py_TrueStruct;
+    (void)self;
+    if (begun == NULL)
+        return NULL; /* Ctrl-C in the middle of it */
+    Py_DecRef(begun);
+    result = PyObject_Vectorcall(real_find, args, (size_t)number, keywords);
+    if (!is_noted)
+        return result;
+    if (result != NULL) {
+        done = PyObject_CallFunctionObjArgs(on_end, args[0], NULL);
+        if (done == NULL) {
+            Py_DecRef(result);
+            return NULL;
+        }
+        Py_DecRef(done);
+        return result;
+    }
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    done = PyObject_CallFunctionObjArgs(on_failed, args[0], value ? value : &_Py_NoneStruct, NULL);
+    if (done != NULL)
+        Py_DecRef(done);
+    else
+        PyErr_Clear();
+    PyErr_Restore(type, value, traceback);
+    return NULL;
+}
+
+static Method find_method = {"_find_and_load", (void *)find_noted, METHOD_FAST_KEYWORDS, "Find and load the module."};
+
+static Object *around(Object *self, Object *const *args, long number)
+{
+    (void)self;
+    (void)number;
+    real_find = keep(args[0]);
+    on_begin = keep(args[1]);
+    on_end = keep(args[2]);
+    on_failed = keep(args[3]);
+    return PyCFunction_NewEx(&find_method, NULL, NULL);
+}
+
+/* FileFinder.find_spec(self, fullname, target=None) */
+static Object *search_noted(Object *self, Object *const *args, long number, Object *keywords)
+{
+    (void)self;
+    if (number > 0) {
+        Object *fields[] = {
+            keep(text_F), PyLong_FromUnsignedLong(PyThread_get_thread_ident()), PyObject_GetAttr(args[0], text_path),
+        };
+        add_all(fields, 3);
+    }
+    return PyObject_Vectorcall(real_search, args, (size_t)number, keywords);
+}
+
+static Method search_method = {"find_spec", (void *)search_noted, METHOD_FAST_KEYWORDS, "Try to find a spec for the module."};
+
+static Object *searching(Object *self, Object *const *args, long number)
+{
+    Object *function = PyCFunction_NewEx(&search_method, NULL, NULL);
+    (void)self;
+    (void)number;
+    real_search = keep(args[0]);
+    return PyInstanceMethod_New(function);
+}
+
+/* SourceFileLoader.path_stats(self, path) */
+static Object *read_noted(Object *self, Object *const *args, long number, Object *keywords)
+{
+    (void)self;
+    if (number > 1 && PyDict_SetItem(code_of, args[1], text_read))
+        PyErr_Clear();
+    return PyObject_Vectorcall(real_read, args, (size_t)number, keywords);
+}
+
+static Method read_method = {"path_stats", (void *)read_noted, METHOD_FAST_KEYWORDS, "Return the metadata for the path."};
+
+static Object *reading(Object *self, Object *const *args, long number)
+{
+    Object *function = PyCFunction_NewEx(&read_method, NULL, NULL);
+    (void)self;
+    (void)number;
+    real_read = keep(args[0]);
+    code_of = keep(args[1]);
+    return PyInstanceMethod_New(function);
+}
+
 static Object *is_statement(Object *self, Object *const *args, long number)
 {
     (void)self;
@@ -235,6 +335,9 @@ static Object *stop(Object *self, Object *const *args, long number)
 
 static Method methods[] = {
     {"watch", (void *)watch, METHOD_FAST, "watch(real, events, failed, flush): what stands for builtins.__import__"},
+    {"around", (void *)around, METHOD_FAST, "around(real, begin, end, failed): what stands for _find_and_load"},
+    {"searching", (void *)searching, METHOD_FAST, "searching(real): what stands for FileFinder.find_spec"},
+    {"reading", (void *)reading, METHOD_FAST, "reading(real, code_of): what stands for SourceFileLoader.path_stats"},
     {"is_statement", (void *)is_statement, METHOD_FAST, "is_statement(frame)"},
     {"listen", (void *)listen, METHOD_FAST, "listen(hook): call it for audit events that matter"},
     {"stop", (void *)stop, METHOD_FAST, "stop(): call the hook no more"},
@@ -247,13 +350,16 @@ static Module module = {
 __attribute__((visibility("default"))) Object *PyInit__watch(void)
 {
     text_S = PyUnicode_InternFromString("S");
+    text_F = PyUnicode_InternFromString("F");
+    text_path = PyUnicode_InternFromString("path");
+    text_read = PyUnicode_InternFromString("read");
     text_filename = PyUnicode_InternFromString("co_filename");
     text_qualname = PyUnicode_InternFromString("co_qualname");
     text_name = PyUnicode_InternFromString("__name__");
     empty = PyTuple_New(0);
     zero = PyLong_FromLong(0);
     full_at = 40000;
-    if (!text_S || !text_filename || !text_qualname || !text_name || !empty || !zero)
+    if (!text_S || !text_filename || !text_qualname || !text_name || !text_F || !text_path || !text_read || !empty || !zero)
         return NULL;
     return PyModule_Create2(&module, ABI_VERSION);
 }

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 # Functions of the import system in which a module's own code runs.
 _RUNNING = frozenset(("exec_module", "create_module", "_load_unlocked", "module_from_spec"))
+_NOBODY = ("", "?", "", 0, "")
 IMPORTLIB = (frames.IMPORTLIB_FILE, "<frozen importlib._bootstrap_external>", "<frozen zipimport>")
 
 
@@ -180,22 +181,48 @@ class StatementObserver(Observer):
 
     def _watch_imports(self) -> None:
         real = _frozen_importlib._find_and_load  # type: ignore[attr-defined]
-        getframe, now, cpu, pages = sys._getframe, perf_counter, process_time, self._pages
-        journal, stacks, modules, finish = self.journal, self.stacks, sys.modules, self._finish
-        look = self._look_at_registers
-        events, is_statement = journal.events, self._is_statement
-        add = events.extend
+        begin, end, fail = self._make_notes()
+        if self._native is not None:
+            self._put(_frozen_importlib, "_find_and_load", self._native.around(real, begin, end, fail))
+            return
 
         def _find_and_load(name: str, import_: "Any") -> "Any":
+            if not begin(name):
+                return real(name, import_)
+            try:
+                module = real(name, import_)
+            except BaseException as error:
+                fail(name, error)
+                raise
+            end(name)
+            return module
+
+        # Frames of the import system are cut out of tracebacks by this file name.
+        _disguise(_find_and_load)
+        self._put(_frozen_importlib, "_find_and_load", _find_and_load)
+
+    def _make_notes(self) -> "tuple[Callable[[str], bool], Callable[[str], None], Callable[..., None]]":
+        """Return what notes the beginning of a module (False: it is there already), its end, and its failure."""
+        getframe, now, cpu, pages = sys._getframe, perf_counter, process_time, self._pages
+        journal, stacks, modules = self.journal, self.stacks, sys.modules
+        events, is_statement, look = journal.events, self._is_statement, self._look_at_registers
+        add = events.extend
+        # Without the library the frame above is the function that stands for `_find_and_load`.
+        depth = 1 if self._native is not None else 2
+
+        def begin(name: str) -> bool:
             entered = now()
             thread = get_ident()
             caller = None
-            if not is_statement(getframe(1)):
-                caller = self._find_caller()
+            try:
+                if not is_statement(getframe(depth)):
+                    caller = self._find_caller(depth + 1)
+            except ValueError:
+                caller = _NOBODY  # no code of Python's is running
             if name in modules:
                 if caller:
                     add(("C", thread, entered, name, caller))
-                return real(name, import_)
+                return False
             look()  # what the importer has changed is not this module's doing
             try:
                 stack = stacks[thread]
@@ -203,32 +230,31 @@ class StatementObserver(Observer):
                 stack = stacks[thread] = []
             stack.append(name)
             add(("B", thread, entered, now(), cpu(), pages(), name, caller))
-            try:
-                module = real(name, import_)
-            except BaseException as error:
-                at, used = now(), cpu()
-                stack.pop()
-                add(("X", thread, at, now(), used, pages(), name, type(error).__name__, _say(error)))
-                raise
-            at, used = now(), cpu()
-            told = finish(name)
+            return True
+
+        def fail(name: str, error: BaseException) -> None:
+            at, used, thread = now(), cpu(), get_ident()
+            stacks[thread].pop()
+            add(("X", thread, at, now(), used, pages(), name, type(error).__name__, _say(error)))
+
+        def end(name: str) -> None:
+            at, used, thread = now(), cpu(), get_ident()
+            told = self._finish(name)
+            stack = stacks[thread]
             stack.pop()
             add(("E", thread, at, now(), used, pages(), name, *told))
             if not stack or len(events) > FLUSH_AT:
                 journal.flush()
-            return module
 
-        # Frames of the import system are cut out of tracebacks by this file name.
-        _disguise(_find_and_load)
-        self._put(_frozen_importlib, "_find_and_load", _find_and_load)
+        return begin, end, fail
 
-    def _find_caller(self) -> "tuple[()] | tuple[str, str, str, int, str] | None":
+    def _find_caller(self, depth: int) -> "tuple[()] | tuple[str, str, str, int, str] | None":
         """Return who asks for a module where that is not the statement noted last.
 
         (form, importer, file, line, function) for one that a function of importlib's was asked for, with
         form "" where C code asked; () for a parent of the module that is looked for; None: a statement after all.
         """
-        frame: FrameType | None = sys._getframe(2)
+        frame: FrameType | None = sys._getframe(depth)
         form = ""
         while frame is not None:
             if self._is_statement(frame):
@@ -239,7 +265,7 @@ class StatementObserver(Observer):
                     return ()
                 if code.co_name in _RUNNING:
                     # A library of machine code that imports while it is being made (Cython's do).
-                    return "", "?", "", 0, ""
+                    return _NOBODY
             elif frame.f_globals.get("__name__") == "importlib" and code.co_name in (
                 "import_module",
                 "reload",
@@ -254,7 +280,7 @@ class StatementObserver(Observer):
                     code.co_qualname,
                 )
             frame = frame.f_back
-        return "", "?", "", 0, ""
+        return _NOBODY
 
     def _finish(self, name: str) -> "tuple[Any, ...]":  # type: ignore[override]
         """Return what can be said of a module now, having looked at the process's registers."""
@@ -285,13 +311,16 @@ class StatementObserver(Observer):
         add, code_of = self.journal.events.extend, self.code_of
         finder = _frozen_importlib_external.FileFinder
         genuine_find_spec = finder.__dict__["find_spec"]
+        loader = _frozen_importlib_external.SourceFileLoader
+        genuine_path_stats = loader.__dict__["path_stats"]
+        if self._native is not None:
+            self._put(finder, "find_spec", self._native.searching(genuine_find_spec))
+            self._put(loader, "path_stats", self._native.reading(genuine_path_stats, code_of))
+            return
 
         def find_spec(self: "Any", fullname: str, target: "Any" = None) -> "Any":
             add(("F", get_ident(), self.path))
             return genuine_find_spec(self, fullname, target)
-
-        loader = _frozen_importlib_external.SourceFileLoader
-        genuine_path_stats = loader.__dict__["path_stats"]
 
         def path_stats(self: "Any", path: str) -> "Any":
             code_of[path] = "read"
