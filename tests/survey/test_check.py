@@ -282,3 +282,15 @@ def test_a_copy_that_was_installed_from_here_hides_nothing(draw, monkeypatch):
     monkeypatch.setattr(program, "search_path", replace(program.search_path, site=(str(site),)))
     found = [finding.module for finding in find_all(program, is_kept=False)[0] if finding.code == "EP303"]
     assert found == ["q"]
+
+
+def test_a_tree_without_its_environment_does_not_flood(draw, capsys):
+    """People see some of many modules that are not installed and how many more; programs see all."""
+    root = draw({"a.py": "".join(f"import absent_{number:02}\n" for number in range(40))})
+    main(["check", str(root), "--select", "EP401"])
+    out = capsys.readouterr().out
+    assert out.count("EP401") == 10
+    assert "40 modules are not installed" in out
+    assert "30 of them are not shown" in out
+    main(["check", str(root), "--select", "EP401", "--format", "json"])
+    assert len(json.loads(capsys.readouterr().out)) == 40

@@ -45,7 +45,9 @@ def test_the_hook_stops_a_commit_with_findings_and_lets_others_pass(tmp_path):
 
     def run() -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "pre_commit", "run", "--all-files"]
-        return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, cwd=project, env=environment, capture_output=True, text=True, check=False
+        )
 
     found = run()
     assert found.returncode == 1, found.stdout + found.stderr

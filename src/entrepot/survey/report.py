@@ -13,11 +13,19 @@ from entrepot.survey.findings import CODES, Finding
 _LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
 
 
+# Of more than twice as many modules that are not installed, people are shown so many.
+_MOST_ABSENT = 10
+
+
 def render_text(findings: list[Finding], suppressed: int, known: int) -> str:
     """One line a finding, places below it, and a summary."""
     lines = []
     show = functools.cache(os.path.relpath)  # a file has many findings
+    absent = [finding for finding in findings if finding.code == "EP401" and finding.group]
+    left_out = set(absent[_MOST_ABSENT:]) if len(absent) > 2 * _MOST_ABSENT else set()
     for finding in findings:
+        if finding in left_out:
+            continue
         mark = "[*] " if finding.fix else ""
         where = f"{show(finding.path)}:{finding.line}:{finding.column}"
         lines.append(f"{where}: {finding.code} {mark}{finding.message}")
@@ -32,10 +40,11 @@ def render_text(findings: list[Finding], suppressed: int, known: int) -> str:
     fixable = sum(finding.fix is not None for finding in findings)
     if fixable:
         lines.append(f"[*] {fixable} fixable with --fix.")
-    absent = sum(finding.code == "EP401" and bool(finding.group) for finding in findings)
     if absent:
-        what = f"{absent} modules are" if absent > 1 else "A module is"
+        what = f"{len(absent)} modules are" if len(absent) > 1 else "A module is"
         lines.append(f"{what} not installed where this looked: --python PATH names another environment.")
+        if left_out:
+            lines.append(f"{len(left_out)} of them are not shown; --format json has all.")
     if known or suppressed:
         lines.append(f"Not told: {suppressed} suppressed, {known} in the baseline.")
     return "\n".join(lines)
