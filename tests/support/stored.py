@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from entrepot.warm.images import get_keeper
 
@@ -59,6 +60,23 @@ class Stored:
         how, _, err = err.partition("\n")
         return how.removeprefix("entrepot: "), (status, out, err)
 
+    def feed(self, text: str, form: str, *arguments: str) -> tuple[str, tuple[int, str, str]]:
+        """Run a program that comes through stdin, from a pipe or a file."""
+        status, out, err = self._feed([str(CLIENT), "run", "--python", self.python, *arguments], text, form)
+        how, _, err = err.partition("\n")
+        return how.removeprefix("entrepot: "), (status, out, err)
+
+    def feed_plain(self, text: str, form: str, *arguments: str) -> tuple[int, str, str]:
+        """The same under python itself."""
+        return self._feed([self.python, *arguments], text, form)
+
+    def _feed(self, command: list[str], text: str, form: str) -> tuple[int, str, str]:
+        if form == "pipe":
+            return self._run(command, {}, input=text)
+        (self.path / "stdin.txt").write_text(text)
+        with open(self.path / "stdin.txt") as file:
+            return self._run(command, {}, stdin=file)
+
     def prepare(self, *arguments: str, **env: str) -> None:
         """Have the program's image made."""
         end = time.monotonic() + WAIT_S
@@ -77,7 +95,7 @@ class Stored:
             time.sleep(0.05)
         (self.path / "other.py").unlink()
 
-    def _run(self, command: list[str], env: dict[str, str]) -> tuple[int, str, str]:
+    def _run(self, command: list[str], env: dict[str, str], **more: Any) -> tuple[int, str, str]:
         done = subprocess.run(
             command,
             cwd=self.path,
@@ -87,5 +105,6 @@ class Stored:
             errors="replace",
             timeout=WAIT_S,
             check=False,
+            **more,
         )
         return done.returncode, done.stdout, done.stderr

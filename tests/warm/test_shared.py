@@ -205,3 +205,40 @@ def test_what_own_modules_hold_comes_to_its_end(place):
     assert how.startswith("base")
     assert sorted(outcome[1].splitlines()) == sorted(plain[1].splitlines())
     assert plain[1].count("end") == 5
+
+
+@pytest.mark.parametrize(
+    "text", ["x = = 1\n", "x = 1\0", "\xff", "def f(:\n", "return 1\n", "import shop\n\tx = 1\n"]
+)
+def test_a_program_that_cannot_be_compiled_fails_as_under_python(place, text):
+    """Python itself says what is wrong."""
+    (place.path / "main.py").write_bytes(text.encode("latin-1"))
+    run_as_python(place)
+
+
+@pytest.mark.parametrize("arguments", [(), ("-",), ("-", "a", "b")])
+@pytest.mark.parametrize("form", ["pipe", "file"])
+def test_a_program_that_comes_through_stdin_has_them_too(place, arguments, form):
+    """Through a pipe or from a file, with and without arguments; what a compiled module needs is set before it."""
+    text = "import sys, shop\nprint(sys.argv, sys.path[0], __file__, shop.price, sys.stdin.read())\n"
+
+    hows = {place.feed(text, form, *arguments)[0] for _ in range(2)}
+
+    assert hows == {"base: there is no image yet"}
+    for program in (text, text + "x = = 1\n", text + "1/0\n", "#" * 100_000 + "\n" + text):
+        assert place.feed(program, form, *arguments)[1] == place.feed_plain(program, form, *arguments)
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_a_program_through_stdin_that_must_begin_again_is_not_lost(place, size):
+    """Something beside it shadows what an extension was built on: the run begins again, with the program."""
+    extension = "import _sqlite3\nimport shutil, sys, os\n"
+    installed = place.path / "lib" / "site-packages"
+    library = next(Path(path) for path in sys.path if path.endswith("lib-dynload"))
+    shutil.copy(next(library.glob("_sqlite3*")), installed)
+    place.env["PYTHONPATH"] = f"{installed}:{place.path / 'more'}"
+    place.share(f"import shop\n{extension}")
+    text = "#" * size + "\nimport os\nos.environ['LC_ALL'] = 'C'\nimport _sqlite3\nprint(_sqlite3.__file__)\n"
+
+    for form in ("pipe", "file"):
+        assert place.feed(text, form)[1] == place.feed_plain(text, form)

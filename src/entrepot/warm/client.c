@@ -103,13 +103,14 @@ static void parse_python(struct Run *run) {
         }
         if (run->is_plain) return;
     }
+    run->entry_at = at;
     if (at >= run->argc || !strcmp(run->argv[at], "-")) {
-        run->is_plain = 1; /* the program comes through stdin */
+        struct stat st; /* the program comes through stdin: at a terminal it is a conversation */
+        if (fstat(0, &st) || S_ISDIR(st.st_mode) || isatty(0) || !access("-", F_OK)) run->is_plain = 1;
         return;
     }
     run->kind = "file";
     run->entry = run->argv[at];
-    run->entry_at = at;
 }
 
 static int parse(struct Run *run, int argc, char **argv) {
@@ -221,7 +222,7 @@ static char *add_text(char *at, char *end, const char *text) {
 static const char *make_key(const struct Run *run, int base, char *text, size_t size) {
     static char names[2][17];
     char *at = text, *end = text + size, folder[PATH_MAX];
-    int options = run->entry_at - (base && strcmp(run->kind, "file")); /* one base serves scripts, -c and -m */
+    int options = run->entry_at - (base && run->entry_at > 1 && strchr("cm", *run->kind)); /* one base serves all kinds */
     at = add_text(at, end, run->python);
     at = add_text(at, end, run->argv0);
     at = add_text(at, end, base ? "base" : run->kind);
@@ -519,6 +520,30 @@ static void ask_keeper(const struct Run *run, int store, const char *called, con
 
 /* ---- which runs can be warm at all */
 
+static int is_bytecode(const char *path) {
+    unsigned char head[4] = {0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? 0 : read(fd, head, 4);
+    if (fd >= 0) close(fd);
+    return got == 4 && head[2] == '\r' && head[3] == '\n';
+}
+
+/* A folder, or a file that may be a zip archive: the end of its directory is among the last bytes. */
+static int is_archive(const char *path) {
+    struct stat st;
+    size_t size = 66000, length = strlen(path);
+    if (!stat(path, &st) && S_ISDIR(st.st_mode)) return 1;
+    if (length > 3 && !strcmp(path + length - 3, ".py") && st.st_size < 22) return 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char *tail = malloc(size);
+    if (fd < 0 || !tail) return 1;
+    ssize_t got = pread(fd, tail, size, st.st_size > (off_t)size ? st.st_size - (off_t)size : 0);
+    int found = got < 0 || memmem(tail, (size_t)got, "PK\5\6", 4) != NULL;
+    close(fd);
+    free(tail);
+    return found;
+}
+
 static int is_asked_for(const struct Run *run) {
     const char *warm = getenv("ENTREPOT_WARM");
     if (run->cold || (warm && !strcmp(warm, "0"))) return say("cold: as asked"), 0;
@@ -538,9 +563,8 @@ static int is_asked_for(const struct Run *run) {
     }
     if (!strcmp(run->kind, "file")) {
         struct stat st;
-        size_t length = strlen(run->entry);
-        if (stat(run->entry, &st) || !S_ISREG(st.st_mode) || length < 4 || strcmp(run->entry + length - 3, ".py"))
-            return say("cold: only .py files, -m and -c are warm"), 0;
+        if (stat(run->entry, &st) || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) || is_bytecode(run->entry))
+            return say("cold: only source files, archives, folders, -m, -c and stdin are warm"), 0;
     }
     return 1;
 }
@@ -573,11 +597,13 @@ static void stay_behind(const char *name) {
     _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
 
-/* Whether the modules that programs share may serve this run: not where -c or -m is one word with something else. */
+/* Whether the modules that programs share may serve this run: not an archive or a folder, and not where -c or -m is
+ * one word with something else. */
 static int has_base(const struct Run *run) {
     const char *asked = getenv("ENTREPOT_BASE"), *before = run->argv[run->entry_at - 1];
     if (asked && !strcmp(asked, "0")) return 0;
-    return !strcmp(run->kind, "file") || (run->entry_at > 1 && (!strcmp(before, "-c") || !strcmp(before, "-m")));
+    if (!strcmp(run->kind, "file")) return !is_archive(run->entry);
+    return !strcmp(run->kind, "stdin") || (run->entry_at > 1 && (!strcmp(before, "-c") || !strcmp(before, "-m")));
 }
 
 static const char *decide(struct Run *run, const char *called) {
@@ -589,7 +615,8 @@ static const char *decide(struct Run *run, const char *called) {
     int store = open_store();
     if (store < 0) return NULL;
     say("cold: there is no image yet");
-    const char *image = find_image(run, store, name, key);
+    int is_stdin = !strcmp(run->kind, "stdin"); /* has no image of its own */
+    const char *image = is_stdin ? NULL : find_image(run, store, name, key);
     if (image) {
         say("warm");
         if (!run->prepare) {
@@ -614,7 +641,7 @@ static const char *decide(struct Run *run, const char *called) {
         say("%.280s; the modules that programs share: %.250s", first, shared);
     }
     if (!run->prepare) note(store, name, "last", said, 0);
-    ask_keeper(run, store, called, name, base, key, base_key);
+    if (!is_stdin) ask_keeper(run, store, called, name, base, key, base_key);
     return image;
 }
 

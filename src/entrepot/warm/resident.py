@@ -119,7 +119,7 @@ def begin_run(names: "dict[str, Any]", stash: "Any") -> "Any":
         folder = find_folder(kind, subject)
         if kind == "f" and not subject.startswith("/"):
             subject = posix.getcwd() + "/" + subject
-        source = read_file(subject) if kind == "f" else subject + "\n"
+        source = read_file(subject) if kind == "f" else read_stdin() if kind == "s" else subject + "\n"
     except OSError:
         return start_cold()
     sys.path_importer_cache.pop(RUN["base"], None)
@@ -138,13 +138,50 @@ def begin_run(names: "dict[str, Any]", stash: "Any") -> "Any":
         return set_module(subject)
     if kind == "f":
         set_main(names, subject)
-    filename = subject if kind == "f" else "<string>"
-    return compile(source, filename, "exec", dont_inherit=True)
+    if kind == "s":
+        names.update(__file__="<stdin>", __cached__=None)
+    filename = {"f": subject, "s": "<stdin>"}.get(kind, "<string>")
+    try:
+        return compile(source, filename, "exec", dont_inherit=True)
+    except Exception:
+        return start_cold()  # Python tells it, to the letter
+
+
+def read_stdin() -> bytes:
+    """Return the program that comes through stdin, all of it, as Python reads it before it begins."""
+    try:
+        start = posix.lseek(0, 0, 1)
+    except OSError:
+        start = -1  # a pipe
+    parts = []
+    while part := posix.read(0, 1 << 16):
+        parts.append(part)
+    RUN["stdin"] = start, b"".join(parts)
+    posix.access("\1entrepot\1y", 0)  # nothing that could not be given back has been done
+    return b"".join(parts)
+
+
+def give_back_stdin(start: int, text: bytes) -> None:
+    """Have the program stand in stdin again: for a run that begins once more."""
+    if start >= 0:
+        posix.lseek(0, start, 0)
+        return
+    if len(text) <= 1 << 16:  # what a pipe holds
+        end, filled = posix.pipe()
+        posix.write(filled, text)
+    else:
+        end = filled = posix.memfd_create("stdin")
+        while text:
+            text = text[posix.write(filled, text) :]
+        posix.lseek(end, 0, 0)
+    posix.dup2(end, 0)
+    for fd in {end, filled} - {0}:
+        posix.close(fd)
 
 
 def find_folder(kind: str, subject: str) -> "str | None":
     """Return what Python puts before the search path for this program."""
-    if kind == "c":
+    if kind in "cs":
         return ""
     if kind == "f":
         path = sys.modules["os"].path
@@ -226,6 +263,8 @@ def fork_quietly() -> int:
 
 def start_cold() -> None:
     """Something is not as it must be, and nothing of the run has been used up: begin again, plainly."""
+    if "stdin" in RUN:
+        give_back_stdin(*RUN["stdin"])
     items = [item.partition(b"=") for item in read_file("/proc/self/environ").split(b"\0") if b"=" in item]
     arguments = read_file("/proc/self/cmdline").split(b"\0")[:-1]
     posix.execve("/proc/self/exe", arguments, {name: value for name, _, value in items})
@@ -283,8 +322,8 @@ def take_arguments(answer: "dict[str, Any]") -> None:
     if answer["base"]:
         run = describe_run(None)  # type: ignore[name-defined] # noqa: F821
         kind, at = chr(run >> 16), run & 0xFFFF
-        RUN["kind"], RUN["subject"] = kind, given[at]
-        first = given[at] if kind == "f" else "-" + kind
+        RUN["kind"], RUN["subject"] = kind, given[at] if at < len(given) else ""
+        first = "-" + kind if kind in "cm" else RUN["subject"]
     sys.argv[:] = [first, *given[at + 1 :]]
     sys.orig_argv[:] = given
 

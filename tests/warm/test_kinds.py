@@ -1,0 +1,73 @@
+"""Every kind of program can be warm: scripts without an ending, folders, archives."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from stored import NEEDS_CLIENT, Stored
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(NEEDS_CLIENT, reason="native parts not built")]
+
+SHOW = "import sys, helper\nprint(sys.argv, sys.path[0], helper.x, __name__, __spec__ and __spec__.name)\n"
+
+
+def test_a_console_script_is_warm_and_followed(tmp_path: Path) -> None:
+    """A file without an ending, as pip makes them."""
+    with Stored(tmp_path) as place:
+        place.write(helper="x = 1")
+        (tmp_path / "tool").write_text("#!/usr/bin/env python\n" + SHOW)
+        place.prepare("tool", "a")
+        warm = place.run("tool", "a")
+        assert warm == ("warm", place.plain("tool", "a"))
+
+        place.write(helper="x = 22")
+
+        assert place.run("tool", "a")[1] == place.plain("tool", "a")
+
+
+def test_a_folder_with_a_main_is_warm_and_followed(tmp_path: Path) -> None:
+    """What is edited or added in the folder is seen."""
+    with Stored(tmp_path) as place:
+        place.write(app__helper="x = 1")
+        (tmp_path / "app" / "__main__.py").write_text(SHOW)
+        place.prepare("app", "a")
+        assert place.run("app", "a") == ("warm", place.plain("app", "a"))
+        for edit in ("x = 22", "import json\nx = 333"):
+            (tmp_path / "app" / "helper.py").write_text(edit)
+            assert place.run("app", "a")[1] == place.plain("app", "a")
+        (tmp_path / "app" / "json.py").write_text("")
+        assert place.run("app", "a")[1] == place.plain("app", "a")
+
+
+def test_an_archive_is_warm_and_followed(tmp_path: Path) -> None:
+    """A zip file that is written anew is another program."""
+
+    def pack(value: int) -> None:
+        with zipfile.ZipFile(tmp_path / "app.pyz", "w") as archive:
+            archive.writestr("__main__.py", SHOW)
+            archive.writestr("helper.py", f"x = {value}\n")
+
+    with Stored(tmp_path) as place:
+        pack(1)
+        place.prepare("app.pyz", "a")
+        assert place.run("app.pyz", "a") == ("warm", place.plain("app.pyz", "a"))
+
+        pack(2)
+
+        assert place.run("app.pyz", "a")[1] == place.plain("app.pyz", "a")
+
+
+def test_bytecode_is_run_cold(tmp_path: Path) -> None:
+    """A .pyc file as the program is Python's own affair."""
+    with Stored(tmp_path) as place:
+        place.write(main="print('compiled')")
+        compiled = place.plain("-c", "import py_compile; print(py_compile.compile('main.py', 'main.pyc'))")
+        assert compiled[0] == 0
+
+        how, outcome = place.run("main.pyc")
+
+    assert how.startswith("cold")
+    assert outcome == (0, "compiled\n", "")
