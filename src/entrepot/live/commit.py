@@ -166,6 +166,7 @@ class Commit:
         record, update = stage.record, self._update
         change = next(c for c in update.changes.edited if c.record is record)
         record.path = stage.path
+        record.code_size = 0
         record.start, record.size = update.tracker.attic.put(change.source), len(change.source)
         record.signature, record.is_trusted = change.signature, change.is_trusted
         record.parsed = stage.parsed

@@ -85,6 +85,8 @@ class Record:
 
     __slots__ = (
         "children",
+        "code_size",
+        "code_start",
         "depth_seen",
         "effects",
         "finished",
@@ -108,6 +110,8 @@ class Record:
         self.namespace = module.__dict__
         self.start = 0  # of its source in the attic
         self.size = 0
+        self.code_start = 0  # of its compiled code in the attic, where no bytecode file has it
+        self.code_size = 0
         self.signature = b""  # how its file looked when it was read
         self.is_trusted = False  # a later change shows in the signature
         self.parsed: Parsed | None = None

@@ -10,6 +10,7 @@ Loaded into the user's program: standard library only, and little of it.
 
 from __future__ import annotations
 
+import marshal
 import os
 import sys
 import time
@@ -125,6 +126,11 @@ class Tracker:
         record.signature = signature_of(stat)
         record.is_trusted = is_old_enough(max(stat.st_ctime_ns, stat.st_mtime_ns), looked)
 
+    def keep_code(self, record: Record, code: CodeType) -> None:
+        """Note what a module was compiled to, where no bytecode file has it."""
+        data = marshal.dumps(code)
+        record.code_start, record.code_size = self.attic.put(data), len(data)
+
     def run(self, record: Record, code: CodeType, namespace: dict[str, Any]) -> None:
         """Run a module's code, having noted what there is before where it may put something into the program's containers."""
         record.effects = effects_of(code)
@@ -153,6 +159,10 @@ class Tracker:
         """Return a module's compiled code: from its bytecode file while that is its source's, else compiled again."""
         if record.parsed is not None:
             return record.parsed.code
+        if record.code_size:
+            code = marshal.loads(self.attic.get(record.code_start, record.code_size))
+            assert isinstance(code, CodeType)
+            return code
         if record.is_trusted:
             cached = getattr(getattr(record.module, "__spec__", None), "cached", None)
             code = read_bytecode(cached, record.path, *seconds_and_size(record.signature))
@@ -174,6 +184,9 @@ class LiveLoader(SourceFileLoader):
         try:
             cached = spec.cached if spec is not None else None
             code = read_bytecode(cached, self.path, *seconds_and_size(record.signature))
+            if code is None and sys.dont_write_bytecode and not (cached and os.path.lexists(cached)):
+                code = self.source_to_code(tracker.source_of(record), self.path)
+                tracker.keep_code(record, code)
             if code is None:
                 code = self.get_code(name)
             if code is None:
