@@ -81,6 +81,11 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "beside/__init__.py": "import os\ntext = open(os.path.join(os.path.dirname(__file__), 'text.txt')).read()\n",
         "beside/text.txt": "by path",
     })  # fmt: skip
+    install(site, "greet", "0.4", {
+        "greet/__init__.py": "",
+        "greet/__main__.py": "import sys, rates\nfrom importlib import metadata\n"
+            "print(metadata.version('greet'), rates.get(), __package__)\n",
+    }, requires=["rates"])  # fmt: skip
     build_compiled(site, folder)
     return folder
 

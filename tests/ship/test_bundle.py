@@ -155,7 +155,8 @@ def test_resources_are_found_in_every_way(make_bundle):
             print((root / "none.txt").is_file())
         """,
         "shop/__init__.py": "from shop import cart, inner\n",
-        "shop/cart.py": "",
+        "shop/cart.py": "import importlib\nimportlib.import_module('shop.0001_first')\n",
+        "shop/0001_first.py": "",
         "shop/inner/__init__.py": "from . import leaf\n",
         "shop/inner/leaf.py": "",
         "shop/b.bin": b"\x00\xff",
@@ -167,12 +168,12 @@ def test_resources_are_found_in_every_way(make_bundle):
 
     assert done.text.splitlines() == [
         "text of a b'\\x00\\xff'",
-        "['__init__.py', 'b.bin', 'cart.py', 'data', 'inner'] True",
+        "['0001_first.py', '__init__.py', 'b.bin', 'cart.py', 'data', 'inner'] True",
         "text of a True",
         "b'\\x00\\xff'",
         "b'text of a'",
-        "[('cart', False), ('inner', True)]",
-        "['shop.cart', 'shop.inner', 'shop.inner.leaf']",
+        "[('0001_first', False), ('cart', False), ('inner', True)]",
+        "['shop.0001_first', 'shop.cart', 'shop.inner', 'shop.inner.leaf']",
         "False",
     ]
     assert not (bundle.folder / "store").exists()
@@ -310,6 +311,18 @@ def test_distributions_are_included_when_asked(make_bundle, environment):
     assert not any("test" in path for path in bundle.report["files"])
 
 
+def test_an_installed_program_is_bundled_by_its_module(make_bundle, environment):
+    """`-m PACKAGE` of an installed distribution carries that distribution, and what it needs if asked."""
+    whole = make_bundle(
+        {"note.txt": ""}, "-m", "greet", "--include", "all", "--environment", str(environment)
+    )
+    alone = make_bundle({"note.txt": ""}, "-m", "greet", "--environment", str(environment), name="alone.pyz")
+
+    assert whole.run().text == "0.4 1.5 greet\n"
+    assert alone.report["needed"] == ["rates==1.2"]
+    assert "No module named 'rates'" in alone.run().text
+
+
 def test_what_is_needed_is_named_when_it_is_not_included(make_bundle, environment):
     """Without `--include all` the report names the distributions that must be there."""
     bundle = make_bundle({"main.py": "import rates, moduli\n"}, "main.py", "--environment", str(environment))
@@ -396,6 +409,38 @@ def test_modules_that_no_text_names_are_added(make_bundle):
     assert bundle.run("one").out == b"1\n"
     assert bundle.run("two").out == b"2\n"
     assert b"No module named 'three'" in bundle.run("three").err
+
+
+def test_modules_named_in_strings_are_carried(make_bundle):
+    """A string that is the dotted name of an own module, or of a package, counts as an import of it."""
+    files = {
+        "main.py": """
+            APPS = ["shop.apps.ShopConfig", "views.index:show", "word", "json", "plain"]
+            import importlib
+            print(importlib.import_module(APPS[0].rpartition(".")[0]).value)
+        """,
+        "shop/__init__.py": "", "shop/apps.py": "value = 1\n", "shop/other.py": "",
+        "views/__init__.py": "", "views/index.py": "", "word.py": "", "plain/__init__.py": "",
+    }  # fmt: skip
+    bundle = make_bundle(files, "main.py")
+
+    assert bundle.run().out == b"1\n"
+    assert bundle.report["modules"] == ["plain", "shop", "shop.apps", "views", "views.index"]
+
+
+def test_a_package_is_added_whole(make_bundle):
+    """`--add PACKAGE` carries every module below it, whatever its name."""
+    files = {
+        "main.py": "",
+        "shop/__init__.py": "",
+        "shop/0001_first.py": "",
+        "shop/inner/__init__.py": "",
+        "shop/inner/leaf.py": "",
+    }
+    report = make_bundle(files, "main.py", "--add", "shop").report
+
+    assert report["modules"] == ["shop", "shop.0001_first", "shop.inner", "shop.inner.leaf"]
+    assert report["left_out"] == []
 
 
 def test_modules_that_are_missing_are_told(make_bundle):

@@ -38,7 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--python", nargs="+", action="extend", metavar="VERSION",
         help="Pythons to carry bytecode for, as 3.11 3.12, or paths of interpreters (default: this one)",
     )  # fmt: skip
-    parser.add_argument("--add", action="append", default=[], metavar="MODULE", help="carry this module too")
+    parser.add_argument("--add", action="append", default=[], metavar="MODULE",
+        help="carry this module too, a package whole",
+    )  # fmt: skip
     parser.add_argument(
         "--data", action="append", default=[], metavar="PATTERN",
         help="carry files beside the entry point too, as 'config/*.toml'",
@@ -80,7 +82,7 @@ def main(args: argparse.Namespace) -> int:
     from entrepot.ship.reach import find_entry
     from entrepot.trace.records import Record
 
-    entry = find_entry(args.script, args.module, args.path)
+    entry = find_entry(args.script, args.module, args.path, args.environment)
     records = [Record.from_json(Path(path).read_text(encoding="utf-8")) for path in args.record]
     records += [_trace(args, arguments) for arguments in args.trace]
     contents = collect(

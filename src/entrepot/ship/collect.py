@@ -71,10 +71,12 @@ class _Collector:
 
     def add_own(self) -> None:
         """Carry the entry point and the program's own modules, with their packages' data."""
-        inside = self.name_inside(self.entry.path)
-        assert inside is not None
-        self.entry_path = inside
-        self.carry(self.entry.path, inside)
+        if self.entry.site:
+            relative = os.path.relpath(self.entry.path, self.entry.site).replace(os.sep, "/")
+            self.entry_path = f"{SITE}/{relative}"
+        else:
+            self.entry_path = self.name_inside(self.entry.path) or ""
+            self.carry(self.entry.path, self.entry_path)
         for name, location in sorted(self.reach.own.items()):
             if location.kind == "namespace":
                 for folder in location.search:
@@ -167,6 +169,17 @@ class _Collector:
             else:
                 self.needed.append(name.partition(".")[0])
         if include != "all":
+            own = environment.find_owner(self.entry.path) if self.entry.site else None
+            if own is not None:
+                # An installed program is a program too: its distribution is its own code.
+                self._carry_distribution(own, frozenset())
+                needed = {
+                    name: environment.by_name[name]
+                    for name in own.list_needed()
+                    if name in environment.by_name
+                }
+                first = {**needed, **first}
+                first.pop(own.name, None)
             self.needed += [one.requirement for one in first.values()]
             return
         wanted = frozenset(

@@ -30,11 +30,15 @@ class NoEntryError(ProgramError):
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a program begins. kind: "script", "folder" (with a `__main__.py`) or "module" (`-m`)."""
+    """Where a program begins. kind: "script", "folder" (with a `__main__.py`) or "module" (`-m`).
+
+    site: for a module of an installed distribution, the site folder that it lies in; else "".
+    """
 
     kind: str
     path: str  # its file on this machine
     name: str  # "__main__", or the module's name (`shop.__main__` for a package)
+    site: str = ""
 
 
 @dataclass(frozen=True)

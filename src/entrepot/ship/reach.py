@@ -2,12 +2,14 @@
 
 The text is followed from the entry point, and from modules named in addition, through every import that can happen in
 some run (`program.conditions.AT_RUN`). A package that imports by a name computed at run time is taken whole: any of its
-modules may be meant. A record of `entrepot trace` adds what the text does not show.
+modules may be meant. A string that is the name of an own module counts as an import. A record of `entrepot trace`
+adds what the text does not show.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -20,13 +22,16 @@ from entrepot.program.searchpath import SearchPath, find_search_path
 from entrepot.ship.contents import Entry, LeftOut, NoEntryError
 from entrepot.trace.records import Record
 
+# A dotted name that is all of a string, or all before a colon.
+_MENTION = re.compile(rb"""["']([^\W\d]\w*(?:\.\w+)*)(?::[\w.]+)?["']""")
+
 
 @dataclass
 class Reach:
     """What is reached.
 
     own: modules of the program by name. outside: modules of others by name, with where they lie.
-    wholes: packages taken whole.
+    wholes: packages taken whole. searched: files whose strings were looked through.
     """
 
     roots: tuple[str, ...]
@@ -35,10 +40,13 @@ class Reach:
     own: dict[str, Location] = field(default_factory=dict)
     outside: dict[str, Location] = field(default_factory=dict)
     wholes: set[str] = field(default_factory=set)
+    searched: set[str] = field(default_factory=set)
     left_out: list[LeftOut] = field(default_factory=list)
 
 
-def find_entry(script: str | None, module: str | None, folders: Sequence[str] = ()) -> Entry:
+def find_entry(
+    script: str | None, module: str | None, folders: Sequence[str] = (), python: str | None = None
+) -> Entry:
     """Return the entry point that `python SCRIPT` or `python -m MODULE` would run, here. Raises NoEntryError."""
     if script is not None:
         path = os.path.abspath(script)
@@ -51,7 +59,8 @@ def find_entry(script: str | None, module: str | None, folders: Sequence[str] = 
             raise NoEntryError(entry=script, reason="there is no such script")
         return Entry("script", path, "__main__")
     assert module is not None
-    finder = Finder(find_search_path([os.getcwd(), *folders], os.getcwd()))
+    search = _own_editable(find_search_path([os.getcwd(), *folders], os.getcwd(), python))
+    finder = Finder(search)
     found = finder.find(module)
     name = module
     if found is not None and found.is_package:
@@ -60,11 +69,20 @@ def find_entry(script: str | None, module: str | None, folders: Sequence[str] = 
     if found is None or found.kind != "source":
         reason = "no such module" if name == module else "it has no __main__ that could be run"
         raise NoEntryError(entry=f"-m {module}", reason=reason)
+    if found.origin != "own":
+        site = next((folder for folder in search.site if found.path.startswith(folder + os.sep)), "")
+        if not site:
+            raise NoEntryError(
+                entry=f"-m {module}", reason="it is of the standard library, which is there anyway"
+            )
+        return Entry("module", found.path, name, site)
     return Entry("module", found.path, name)
 
 
 def find_roots(entry: Entry, folders: Sequence[str] = ()) -> tuple[str, ...]:
     """Return the folders that the program's own modules are imported from, the entry point's first."""
+    if entry.site:
+        return tuple(dict.fromkeys(os.path.abspath(folder) for folder in folders))
     root = os.path.dirname(entry.path)
     if entry.kind == "module":
         for _ in range(entry.name.count(".")):
@@ -86,10 +104,11 @@ def find_reach(
     the program imported. python: the interpreter or environment whose installed modules it sees.
     """
     roots = find_roots(entry, folders)
-    search_path = find_search_path(list(roots), roots[0], python)
+    search_path = find_search_path(list(roots), roots[0] if roots else os.getcwd(), python)
     search_path = _own_editable(search_path)
     reach = Reach(roots, search_path, Finder(search_path))
     starts = [*added]
+    reach.wholes.update(name for name in starts if (found := reach.finder.find(name)) and found.is_package)
     if entry.kind == "module":
         starts.append(entry.name)
     else:
@@ -97,7 +116,7 @@ def find_reach(
     for record in records:
         starts += _list_recorded(record, reach)
     _follow_names(reach, starts)
-    while starts := _list_of_wholes(reach):
+    while starts := [*_list_of_wholes(reach), *_list_mentioned(reach, entry)]:
         _follow_names(reach, starts)
     return reach
 
@@ -129,7 +148,9 @@ def _follow_names(reach: Reach, names: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="entrepot-") as folder:
         path = os.path.join(folder, "entry.py")
         with open(path, "w", encoding="utf-8") as file:
-            file.writelines(f"import {name}\n" for name in known)
+            # By calls: `import shop.migrations.0001_initial` would be no Python.
+            file.write("import importlib\n")
+            file.writelines(f"importlib.import_module({name!r})\n" for name in known)
         _follow(reach, path)
 
 
@@ -197,7 +218,7 @@ def _list_of_wholes(reach: Reach) -> list[str]:
             for folder in location.search if location else ():
                 for leaf in reach.finder.list_folder(folder):
                     stem = leaf.removesuffix(".py")
-                    inner = reach.finder.find(f"{name}.{stem}") if stem.isidentifier() else None
+                    inner = reach.finder.find(f"{name}.{stem}") if stem and "." not in stem else None
                     if inner is None or stem in ("__init__", "__pycache__"):
                         continue
                     if _is_to_follow(reach, inner.name) and inner.kind != "namespace":
@@ -205,6 +226,28 @@ def _list_of_wholes(reach: Reach) -> list[str]:
                     if inner.is_package:
                         waiting.append((inner.name, inner))
     return sorted(set(found))
+
+
+def _list_mentioned(reach: Reach, entry: Entry) -> list[str]:
+    """Return own modules that own code names in strings (`INSTALLED_APPS = ["shop"]`, "shop.views:index")."""
+    paths = {found.path for found in reach.own.values() if found.kind == "source"}
+    paths |= {entry.path} if not entry.site else set()
+    found: set[str] = set()
+    for path in paths - reach.searched:
+        with open(path, "rb") as file:
+            words = set(_MENTION.findall(file.read()))
+        for word in words:
+            name = word.decode()
+            while name:
+                location = reach.finder.find(name)
+                # One word names many things; with a dot, or as a package, it means a module.
+                if location is not None and location.origin == "own" and location.kind == "source":
+                    if "." in name or location.is_package:
+                        found.add(name)
+                    break
+                name = name.rpartition(".")[0]
+    reach.searched |= paths
+    return sorted(name for name in found if _is_to_follow(reach, name))
 
 
 def _list_recorded(record: Record, reach: Reach) -> list[str]:

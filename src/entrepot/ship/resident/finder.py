@@ -171,7 +171,7 @@ class Folder:
                 is_package = False
             else:
                 continue
-            if stem not in seen and stem.isidentifier():
+            if stem not in seen and stem != "__pycache__" and "." not in stem:  # 0001_initial is a module too
                 seen.add(stem)
                 yield prefix + stem, is_package
 
