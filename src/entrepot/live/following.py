@@ -52,7 +52,7 @@ class Following:
         elif unit.kind == "class":
             action = self._follow_class(stage, unit, reasons)
         elif unit.kind in ("assign", "other"):
-            action = self._follow_statement(stage, unit)
+            action = self._follow_statement(stage, unit, reasons)
         if action == RUN:
             self._update.running.run(stage, step, reasons)
         elif action == SIGNATURE:
@@ -113,7 +113,7 @@ class Following:
             return "__set_name__" in reason.fact.attributes
         return issubclass(value, type) or bool(reason.fact.attributes & {"__init_subclass__", "__set_name__"})
 
-    def _follow_statement(self, stage: Stage, unit: Unit) -> str:
+    def _follow_statement(self, stage: Stage, unit: Unit, reasons: list[Reason]) -> str:
         """The code behind a statement's value changed: make it again if it is plain data that nobody has touched."""
         values = [stage.staged[name] for name in unit.binds if name in stage.staged]
         if (
@@ -127,8 +127,9 @@ class Following:
             for e in self._update.effects.entries_of(stage, unit)
             if all(e.container is not v for v in values)
         ]
-        if any(id(e.container) in self._update.refilled for e in entries):
-            return SAME  # its own entries are as they were
+        filled = {id(e.container) for e in entries}
+        if all(r.fact.is_content and id(self._update.facts.object_of(r.fact)) in filled for r in reasons):
+            return SAME  # others filled what it fills too: its own entries are as they were
         if entries and not values and all(is_data(e.value) and e.is_live() for e in entries):
             return RUN
         if entries and all(is_data(e.value) for e in entries) and all(is_data(v) for v in values):

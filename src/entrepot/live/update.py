@@ -77,7 +77,6 @@ class Update:
         self.live: dict[str, list[FunctionType]] = {}
         self.forced: set[tuple[str, int]] = set()  # (module, id of unit) to run whatever it reads
         self.replaced_containers: set[int] = set()
-        self.refilled: set[int] = set()  # containers that have other entries now
         self.gone: dict[str, Record] = {}
         self.loaded_before = set(sys.modules)
         self.runs = 0  # statements run so far
@@ -308,7 +307,6 @@ class Update:
 
     def note_content(self, container: Any) -> None:
         """A container has other entries: what was computed from it at import is to be computed again."""
-        self.refilled.add(id(container))
         place = self.containers.place.get(id(container))
         owner = self.containers.owners[place] if place is not None else ""
         if owner in self.records:
