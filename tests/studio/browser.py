@@ -218,7 +218,8 @@ _FIND = (
     _MIDDLE
     + """((() => {
     const [name, within] = A;
-    const kinds = 'button, [role=tab], [role=treeitem], [role=menuitem], [role=option], a, .q-item, [data-name]';
+    const roles = ['button', 'tab', 'treeitem', 'menuitem', 'option'].map(role => `[role=${role}]`).join(', ');
+    const kinds = `button, ${roles}, a, .q-item, [data-name]`;
     const seen = [...document.querySelectorAll(within)].flatMap(e => [...e.querySelectorAll(kinds)])
         .filter(e => e.getClientRects().length && !e.disabled);
     const words = (e) => {

@@ -17,7 +17,7 @@ from entrepot.studio.studio import Studio
 
 SMALL = 300  # Python files
 PAUSE_S = 0.35
-_LOCAL = frozenset({"EP001", "EP501", "EP502", "EP601", "EP202", "EP203", "EP302"})
+_LOCAL = frozenset({"EP001", "EP203", "EP302", "EP502", "EP601"})  # told of a text alone
 
 
 class Checks:

@@ -50,12 +50,15 @@ class Answer:
     drawing: dict[str, object]
 
 
-def look_up(program: Program, asked: str, module: str, *, text: str | None = None, line: int = 0) -> Answer:
+def look_up(
+    program: Program, asked: str, module: str, *, text: str | None = None, line: int = 0, main: str = ""
+) -> Answer:
     """Look a dotted name up as code of a module would.
 
     Args:
         asked: "arcade.get_score".
         module: the module in which it is written; text: its source, if it is not what is on disk; line: where.
+        main: the module that is run as `__main__`, and called so.
     """
     parts = [part for part in asked.split(".") if part]
     steps: list[Found] = []
@@ -66,7 +69,7 @@ def look_up(program: Program, asked: str, module: str, *, text: str | None = Non
         where, rest = None, parts[1:]
     while rest and where is not None:
         name, rest = rest[0], rest[1:]
-        step, where = _find_in(program, where, name, is_first=not steps)
+        step, where = _find_in(program, where, name, is_first=not steps, main=main)
         steps.append(step)
         if step.kind == "missing":
             break
@@ -74,7 +77,11 @@ def look_up(program: Program, asked: str, module: str, *, text: str | None = Non
     others = tuple(_find_others(program, parts[-1], {step.module for step in steps})) if parts else ()
     shown = [step.module for step in steps if step.module] + [other for other, *_ in others[:3]]
     return Answer(
-        asked, tuple(steps), is_found, others, draw(program, list(dict.fromkeys(shown)) or [module], steps)
+        asked,
+        tuple(steps),
+        is_found,
+        others,
+        draw(program, list(dict.fromkeys(shown)) or [module], steps, main),
     )
 
 
@@ -111,9 +118,11 @@ def _find_local(program: Program, module: str, text: str | None, name: str, line
     return Found(place, name, "local", sentence, "", path, bound)
 
 
-def _find_in(program: Program, module: str, name: str, *, is_first: bool) -> tuple[Found, str | None]:
+def _find_in(
+    program: Program, module: str, name: str, *, is_first: bool, main: str
+) -> tuple[Found, str | None]:
     """Return the step to a name of a module's namespace, and the module that it stands for, if it is one."""
-    place = f"{module}'s namespace"
+    place = f"{'__main__' if module == main else module}'s namespace"
     path = program.modules[module].path if module in program.modules else ""
     binding = find_binding(program, module, name)
     if binding is None:
@@ -176,6 +185,9 @@ def follow_import(program: Program, module: str, binding: Binding) -> tuple[str,
         source = get_absolute(base, package, inner.level, inner.module) or inner.module
         if not inner.fetched:
             return (source if inner.is_as else source.partition(".")[0]), ""
+        if (source, inner.fetched) == (base, name):
+            # `from . import name` in the package itself: its submodule.
+            return f"{base}.{name}", ""
         base, name = source, inner.fetched
     return base, name
 
@@ -192,7 +204,7 @@ def _find_others(program: Program, name: str, without: set[str]) -> Iterator[tup
                 yield module.name, binding.kind, module.path, binding.line
 
 
-def draw(program: Program, modules: list[str], steps: list[Found]) -> dict[str, object]:
+def draw(program: Program, modules: list[str], steps: list[Found], main: str = "") -> dict[str, object]:
     """Return the picture of these modules' namespaces, the names of the steps lit, for `static/picture.js`."""
     lit = {(step.module, step.name) for step in steps if step.kind != "missing"}
     boxes = []
@@ -212,6 +224,7 @@ def draw(program: Program, modules: list[str], steps: list[Found]) -> dict[str, 
                 continue
             rows.append({"name": row, "kind": kind, "target": target, "is_new": False, "is_lit": is_lit,
                          "place": f"line {binding.line}" if is_lit else ""})  # fmt: skip
-        boxes.append({"name": name, "file": program.modules[name].path.rpartition("/")[2], "state": "ready",
+        title = "__main__" if name == main else name
+        boxes.append({"name": title, "file": program.modules[name].path.rpartition("/")[2], "state": "ready",
                       "is_lit": any(step.module == name for step in steps), "is_new": False, "rows": rows})  # fmt: skip
     return {"modules": boxes, "hidden": 0}

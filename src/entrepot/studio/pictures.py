@@ -175,7 +175,7 @@ def _order(rows: list[list[int]], graph: list[list[int]]) -> None:
 
 
 def _place(level: Level, rows: list[list[int]], alone: list[int]) -> None:
-    widest = max(6, min(16, round((len(level.boxes) * 2.2) ** 0.5)))
+    widest = max(6, min(48, round((len(level.boxes) * 1.2) ** 0.5)))
     # A row that is broken has arrows between its parts; in a crowd they are not followed by eye.
     gap = 40 if len(level.boxes) <= 80 else 12
     y = 0.0

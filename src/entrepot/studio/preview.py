@@ -27,7 +27,7 @@ class PreviewPane:
         self.preview: Preview | None = None
         self._asked: tuple[str, dict[str, Any]] = ("", {})
         self._done = done
-        with ui.element("div").classes("column preview"):
+        with ui.element("div").classes("upright preview"):
             with ui.element("div").classes("preview-head") as self._head:
                 self._title = ui.label("").classes("preview-title")
                 ui.element("div").classes("space")

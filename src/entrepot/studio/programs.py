@@ -16,7 +16,7 @@ from entrepot.errors import ProgramError
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(entrepot.__file__)))
 # Through `-c`, because entrepot need not be installed where the program's interpreter is.
-_BRING = "import sys; sys.path.append({root!r}); from entrepot.cli import main; sys.exit(main(sys.argv[1:]))"
+_BRING = "import sys; sys.path.append({root!r}); from {module} import main; sys.exit(main(sys.argv[1:]))"
 KINDS = {
     "run": "Run, with modules that are ready",
     "live": "Run, and follow what is saved",
@@ -73,18 +73,28 @@ def plan_command(order: Order, python: str) -> list[str]:
         return [python, *order.program]
     if order.kind == "live":
         options = ["--reports", order.report] if order.report else []
-        return [python, "-c", _BRING.format(root=_ROOT), "watch", *options, *order.program]
-    ours = [sys.executable, "-c", _BRING.format(root=_ROOT)]
+        return [*_bring(python, "entrepot.cli"), "watch", *options, *order.program]
     if order.kind == "labels":
-        return [*ours, "run", "--label-output", "--python", python, *order.program]
-    return [*ours, "trace", "--format", "json", "-o", order.report, "--python", python, *order.program]
+        return [
+            *_bring(sys.executable, "entrepot.cli"),
+            "run",
+            "--label-output",
+            "--python",
+            python,
+            *order.program,
+        ]
+    return [*_bring(sys.executable, "entrepot.studio.recorder"), order.report, python, *order.program]
+
+
+def _bring(python: str, module: str) -> list[str]:
+    return [python, "-c", _BRING.format(root=_ROOT, module=module)]
 
 
 def plan_why(order: Order) -> list[str]:
     """Return the command that tells how many modules the last run had ready."""
     options = ["-m", order.program[1]] if order.entry.startswith("-m ") else [order.program[0]]
     rest = order.program[2:] if order.entry.startswith("-m ") else order.program[1:]
-    return [sys.executable, "-c", _BRING.format(root=_ROOT), "why", "--format", "json", *options, *rest]
+    return [*_bring(sys.executable, "entrepot.cli"), "why", "--format", "json", *options, *rest]
 
 
 def make_environment(given: Mapping[str, str]) -> dict[str, str]:

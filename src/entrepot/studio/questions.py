@@ -340,15 +340,25 @@ def check_text(name: str, text: str) -> list[Told]:
 
 
 def look_up_name(
-    root: str, python: str | None, asked: str, file: str, text: str | None, line: int, module: str = ""
+    root: str,
+    python: str | None,
+    asked: str,
+    file: str,
+    text: str | None,
+    line: int,
+    module: str = "",
+    entry: str = "",
 ) -> Any:
     """Return the steps to a dotted name as written in a file or module (`lookup.Answer`), names of files for paths."""
     from entrepot.studio.lookup import look_up
 
     program = Program.read(root, python=python, processes=1)
     path = os.path.join(root, file)
+    start = _find_entry(program, root, entry)
+    main = program.names[start] if start is not None else ""
+    module = main if module == "__main__" else module
     module = module or next((name for name, known in program.modules.items() if known.path == path), "")
-    answer = look_up(program, asked, module, text=text, line=line)
+    answer = look_up(program, asked, module, text=text, line=line, main=main)
     steps = tuple(replace(step, path=_relative(step.path, root) or "") for step in answer.steps)
     others = tuple(
         (name, kind, _relative(path, root) or "", line) for name, kind, path, line in answer.others

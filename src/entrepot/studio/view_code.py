@@ -78,7 +78,7 @@ class CodeView:
             self.files.when("run", lambda name: self.page.run("run", str(name)))
 
     def _build_editor(self) -> None:
-        with ui.element("div").classes("column"):
+        with ui.element("div").classes("upright"):
             self.tabs = ui.element("div").classes("tabs").props('role="tablist" aria-label="Open files"')
             self.notice = ui.element("div").classes("notice")
             self.notice.set_visibility(False)
@@ -90,16 +90,16 @@ class CodeView:
             self.editor.when("save", lambda name: self.save(str(name)))
 
     def _build_terminal(self) -> None:
-        with ui.element("div").classes("column terminal-column"):
+        with ui.element("div").classes("upright terminal-column"):
             with ui.element("div").classes("run-head"):
                 self.run_tabs = (
                     ui.element("div").classes("tabs run-tabs").props('role="tablist" aria-label="Runs"')
                 )
-                ui.element("div").classes("space")
                 self.explain = make_button(
                     "Explain", icon="help_outline", tip="Run it once more, watched, and say what went wrong",
                     act=lambda: self.page.steps_view.explain(), css="explain",
                 )  # fmt: skip
+                ui.element("div").classes("space")
                 self.run_state = ui.label("").classes("run-state")
             self.reports = ui.element("div").classes("reports").props('role="log" aria-label="Live updates"')
             self.reports.set_visibility(False)
@@ -110,7 +110,6 @@ class CodeView:
                     ui.label(
                         "Run starts the program here. It is a real terminal: type into it, stop it with Ctrl+C."
                     )
-            self.terminal.put(dark=bool(self.page.dark.value))
             self.terminal.when("size", self._resized)
 
     def _resized(self, size: list[int]) -> None:

@@ -30,7 +30,7 @@ class FindingsView:
 
     def build(self) -> None:
         with ui.splitter(value=46, limits=(25, 75)).classes("fill") as splitter:
-            with splitter.before, ui.element("div").classes("column"):
+            with splitter.before, ui.element("div").classes("upright"):
                 with ui.element("div").classes("bar"):
                     self.kinds = {}
                     for severity, label in (("error", "Errors"), ("warning", "Warnings"), ("note", "Notes")):
@@ -44,7 +44,7 @@ class FindingsView:
                     field = ui.input(placeholder="filter", on_change=self._filter)
                     field.props('dense borderless clearable aria-label="Filter findings"').classes("filter")
                 self.list = ui.element("div").classes("grow findings")
-            with splitter.after, ui.element("div").classes("column"):
+            with splitter.after, ui.element("div").classes("upright"):
                 self.detail = ui.element("div").classes("finding-detail")
                 with ui.element("div").classes("grow"):
                     self.preview = PreviewPane(

@@ -45,7 +45,7 @@ class GraphView:
             .props("unit=px")
             .classes("fill") as splitter
         ):
-            with splitter.before, ui.element("div").classes("column"):
+            with splitter.before, ui.element("div").classes("upright"):
                 with ui.element("div").classes("bar"):
                     self.path = ui.element("div").classes("breadcrumbs").props('aria-label="Where"')
                     ui.element("div").classes("space")
@@ -62,7 +62,7 @@ class GraphView:
                         ui.label("No modules yet").classes("empty-title")
                         ui.label("Python files of the folder appear here, with an arrow for each import.")
                     self.empty.set_visibility(False)
-            with splitter.after, ui.element("div").classes("column side"):
+            with splitter.after, ui.element("div").classes("upright side"):
                 with ui.element("div").classes("bar"):
                     field = ui.input(placeholder="filter modules", on_change=self._filter)
                     field.props('dense borderless clearable aria-label="Filter modules"').classes(
@@ -271,7 +271,7 @@ class GraphView:
         if box.has_star:
             ui.label("Has star imports").classes("panel-mark is-warning")
         if not box.is_reached:
-            ui.label(f"Not reached from {self.studio.session.entry}").classes("panel-mark")
+            ui.label(f"No import statement leads here from {self.studio.session.entry}").classes("panel-mark")
         boxes = level.boxes
         out = [(boxes[b], n, late) for a, b, n, _, _, late in level.arrows if a == number]
         inn = [(boxes[a], n, late) for a, b, n, _, _, late in level.arrows if b == number]

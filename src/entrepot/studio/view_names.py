@@ -22,7 +22,7 @@ class NamesView:
         self.studio = page.studio
 
     def build(self) -> None:
-        with ui.element("div").classes("column"):
+        with ui.element("div").classes("upright"):
             with ui.element("div").classes("ask-bar"):
                 self.field = ui.input(placeholder="arcade.get_score").on("keydown.enter", self._typed)
                 self.field.props('dense borderless aria-label="A name to look up" spellcheck=false').classes(
@@ -68,7 +68,15 @@ class NamesView:
         text = document.text if document is not None and document.is_draft else None
         async with self.page.busy("Looking the name up…"):
             answer = await self.page.analyst.ask(
-                questions.look_up_name, studio.workspace.root, studio.python, name, file, text, line, module
+                questions.look_up_name,
+                studio.workspace.root,
+                studio.python,
+                name,
+                file,
+                text,
+                line,
+                module,
+                studio.session.entry,
             )
         self.where.set_text(f"as written in {module or file}" + (f", line {line}" if line else ""))
         self.draw(answer)

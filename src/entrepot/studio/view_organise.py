@@ -22,12 +22,13 @@ class OrganiseView:
         self.page = page
         self.studio = page.studio
         self.file = ""
+        self._wanted = ""
         self.parts: dict[str, Part] = {}
         self.columns: list[tuple[str, list[str]]] = []
 
     def build(self) -> None:
         with ui.splitter(value=54, limits=(30, 75)).classes("fill") as splitter:
-            with splitter.before, ui.element("div").classes("column"):
+            with splitter.before, ui.element("div").classes("upright"):
                 with ui.element("div").classes("bar"):
                     self.choice = ui.select([], on_change=lambda event: self._choose(event.value))
                     self.choice.props('dense borderless options-dense aria-label="File to split"').classes(
@@ -87,6 +88,8 @@ class OrganiseView:
             self.file if self.file in files else active if active in files else (sorted(files) or [""])[0]
         )
         if wanted:
+            # Not by way of `_choose`: one reading is enough, and a second would undo what was dragged meanwhile.
+            self._wanted = wanted
             self.choice.set_value(wanted)
             self.page.later(self.read(wanted))
         else:
@@ -99,7 +102,8 @@ class OrganiseView:
         """What is on disk counts."""
 
     def _choose(self, name: Any) -> None:
-        if name and name != self.file:
+        if name and name not in (self.file, self._wanted):
+            self._wanted = str(name)
             self.page.later(self.read(str(name)))
 
     async def read(self, name: str) -> None:
@@ -112,8 +116,10 @@ class OrganiseView:
             self.file, self.parts, self.columns = name, {}, []
             self._show_nothing(f"{name} cannot be read: {error}")
             return
-        self.file = name
-        self.parts = {part.name: part for part in parts}
+        found = {part.name: part for part in parts}
+        if name == self.file and found == self.parts:
+            return  # what was dragged stays where it is
+        self.file, self.parts = name, found
         module = name.rpartition("/")[2].removesuffix(".py")
         self.columns = [(module, list(self.parts)), ("", [])]
         self.old.set_options([module, *self.parts], value=None)
@@ -218,5 +224,5 @@ class OrganiseView:
         self.page.later(self.read(self.file) if self.file in self.studio.files else self._read_first())
 
     async def _read_first(self) -> None:
-        self.file = ""
+        self.file = self._wanted = ""
         self.shown()

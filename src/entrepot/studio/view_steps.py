@@ -31,7 +31,7 @@ class StepsView:
 
     def build(self) -> None:
         sizes = self.studio.session.sizes
-        with ui.element("div").classes("column") as self.column:
+        with ui.element("div").classes("upright") as self.column:
             with ui.element("div").classes("sentence-bar"):
                 self.sentence = ui.label("").classes("sentence").props('aria-live="polite"')
             with ui.splitter(value=sizes.get("steps", 42), limits=(20, 75)).classes("grow") as outer:
@@ -41,7 +41,7 @@ class StepsView:
                     ui.splitter(horizontal=True, value=sizes.get("story", 55)).classes("fill") as inner,
                 ):
                     inner.on_value_change(lambda event: sizes.update(story=float(event.value)))
-                    with inner.before, ui.element("div").classes("column"):
+                    with inner.before, ui.element("div").classes("upright"):
                         self.file = ui.label("").classes("file-name")
                         self.source = Editor().classes("grow")
                         self.source.put(readonly=True)
@@ -70,10 +70,11 @@ class StepsView:
             self.play_button = make_button(icon="play_arrow", label="Play", act=self._turn_play)
             make_button(icon="chevron_right", label="Forward", act=lambda: self.go(self.at + 1))
             make_button(icon="last_page", label="Last step", act=lambda: self.go(1 << 30))
-            self.slider = ui.slider(
-                min=0, max=1, value=0, on_change=lambda event: self.go(int(event.value or 0))
-            )
-            self.slider.props('aria-label="Step"').classes("grow")
+            with ui.element("div").classes("slider-place"):
+                self.slider = ui.slider(
+                    min=0, max=1, value=0, on_change=lambda event: self.go(int(event.value or 0))
+                )
+                self.slider.props('aria-label="Step"')
             self.counter = ui.label("").classes("counter")
             make_button("Record again", icon="fiber_manual_record", act=self.record)
         self.timer = ui.timer(PLAY_EVERY_S, lambda: self.go(self.at + 1), active=False)

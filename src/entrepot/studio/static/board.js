@@ -17,6 +17,7 @@ export default {
               @focus="hover = name" @blur="hover = null" @keydown.m.prevent="$emit('move', [name, (c + 1) % columns.length])">
             <i aria-hidden="true">{{ { function: 'f', class: 'C', variable: 'v' }[parts[name].kind] }}</i><span>{{ name }}</span>
             <small>{{ parts[name].end_line - parts[name].line + 1 }} {{ parts[name].end_line === parts[name].line ? 'line' : 'lines' }}</small>
+            <button class="onward" tabindex="-1" :aria-label="'Move ' + name + ' to the next module'" @click="$emit('move', [name, (c + 1) % columns.length])">→</button>
           </li>
           <li v-if="!column.parts.length" class="drop-here faint" data-name="drop-here">Drag definitions here</li>
         </ul>

@@ -89,10 +89,14 @@ const hover = CM.hoverTooltip((view, pos) => {
   };
 });
 
-const colors = CM.HighlightStyle && CM.syntaxHighlighting(CM.HighlightStyle.define([]));
+// The parts of a language as One Dark tells them apart, in the page's own colours, light and dark.
+const PARTS = { "#e5c07b": "class", "#e06c75": "name", "#56b6c2": "operator", "#abb2bf": "text", "#7d8799": "comment", "#61afef": "function",
+  "#98c379": "string", "#d19a66": "number", "#c678dd": "keyword" };
+const colors = CM.syntaxHighlighting(CM.HighlightStyle.define(CM.oneDarkHighlightStyle.specs.map((spec) =>
+  (spec.color in PARTS ? { ...spec, color: `var(--code-${PARTS[spec.color]})` } : spec))));
 
 export default {
-  template: `<div class="editor"></div>`,
+  template: `<div class="editor" :class="{ 'is-fixed': readonly }"></div>`,
   props: { label: String, readonly: Boolean },
   emits: ["edit", "word", "save", "ask"],
   created() { this.states = new Map(); this.name = null; this.revisions = new Map(); this.waiting = new Map(); },
@@ -117,7 +121,9 @@ export default {
       return [
         CM.keymap.of([{ key: "Mod-s", run: () => { this.flush(); return send(); }, preventDefault: true }]),
         CM.gutter({ class: "finding-gutter", markers: (view) => view.state.field(findings).gutter }),
-        CM.basicSetup, CM.keymap.of([CM.indentWithTab]), CM.indentUnit.of("    "), CM.EditorState.tabSize.of(4),
+        // Ctrl+Enter runs the program.
+        CM.keymap.of([{ key: "Mod-Enter", run: () => true }]),
+        colors, CM.basicSetup, CM.keymap.of([CM.indentWithTab]), CM.indentUnit.of("    "), CM.EditorState.tabSize.of(4),
         findings, light, hover, CM.EditorView.contentAttributes.of({ "aria-label": name || "editor" }),
         this.language = this.language || new CM.Compartment(), ...(isFixed || this.readonly ? [CM.EditorState.readOnly.of(true)] : []),
         CM.EditorView.updateListener.of((update) => this.changed(name, update)),

@@ -115,13 +115,14 @@ export default {
       const boxes = this.level.boxes, focus = this.hover >= 0 ? this.hover : this.index;
       const isNear = new Set(), near = new Set([focus]);
       if (focus >= 0) { for (const i of [...this.out[focus], ...this.inn[focus]]) { isNear.add(i); near.add(this.level.arrows[i][0]); near.add(this.level.arrows[i][1]); } }
+      const isFaded = isNear.size > 0;
       const many = this.level.arrows.length;
       const rest = many > 3000 ? 0.06 : many > 800 ? 0.14 : many > 250 ? 0.3 : 0.6;
       const line = (arrow, isLit) => {
         const [a, b, n, cyc, star, late] = arrow, from = boxes[a], to = boxes[b];
         const down = to.y > from.y + 1, y1 = from.y + (down ? H / 2 : to.y < from.y - 1 ? -H / 2 : 0), y2 = to.y + (down ? -H / 2 : to.y < from.y - 1 ? H / 2 : 0);
         g.strokeStyle = cyc ? colors.error : star ? colors.warning : isLit ? (a === focus ? colors.accent : colors.module) : colors["ink-3"];
-        g.globalAlpha = isLit ? 1 : focus >= 0 ? rest * 0.35 : cyc || star ? Math.max(rest, 0.45) : rest;
+        g.globalAlpha = isLit ? 1 : isFaded ? rest * 0.35 : cyc || star ? Math.max(rest, 0.45) : rest;
         g.lineWidth = (isLit ? 1.8 : 1) * Math.min(2.2, 0.8 + Math.log10(n + 1) * 0.5) / Math.max(0.55, Math.min(1, this.scale));
         g.setLineDash(late ? [5, 4] : []);
         g.beginPath(); g.moveTo(from.x, y1);
@@ -142,14 +143,15 @@ export default {
       boxes.forEach((b, i) => {
         const x = b.x - W / 2, y = b.y - H / 2;
         if ((x + W) * this.scale + this.dx < 0 || x * this.scale + this.dx > this.width || (y + H) * this.scale + this.dy < 0 || y * this.scale + this.dy > this.height) return;
-        const faded = (filtered && !this.fits(b)) || (focus >= 0 && !near.has(i) && !filtered);
-        g.globalAlpha = faded ? 0.28 : 1;
-        g.fillStyle = colors.raised;
+        const faded = (filtered && !this.fits(b)) || (isFaded && !near.has(i) && !filtered);
+        g.globalAlpha = faded ? 0.45 : 1;
+        // From afar a box has no name: then it is a mark.
+        g.fillStyle = this.scale > 0.28 ? colors.raised : b.is_reached ? colors["line-strong"] : colors.line;
         if (i === this.index) g.fillStyle = colors["accent-soft"];
         g.beginPath(); g.roundRect(x, y, W, H, 7); g.fill();
         if (this.color === "cost" && b.cost_s > 0) {
           g.save(); g.clip(); g.fillStyle = colors.warning; g.globalAlpha *= 0.16 + 0.5 * Math.sqrt(b.cost_s / this.most);
-          g.fillRect(x, y, W, H); g.restore(); g.globalAlpha = faded ? 0.28 : 1;
+          g.fillRect(x, y, W, H); g.restore(); g.globalAlpha = faded ? 0.45 : 1;
         }
         g.strokeStyle = b.in_cycle ? colors.error : b.has_star ? colors.warning : i === this.index ? colors.accent : filtered && this.fits(b) ? colors.accent : colors["line-strong"];
         g.lineWidth = (b.in_cycle || b.has_star || i === this.index || (filtered && this.fits(b)) ? 1.8 : 1) / Math.max(0.5, Math.min(1, this.scale));
@@ -160,7 +162,6 @@ export default {
           g.fillStyle = b.is_reached ? colors.ink : colors["ink-3"];
           g.font = (b.is_package ? "600 " : "500 ") + "12.5px " + css.getPropertyValue("--sans");
           const note = b.is_package ? String(b.count) : this.color === "cost" && b.cost_s >= 0.0005 ? (b.cost_s * 1000).toFixed(b.cost_s < 0.01 ? 1 : 0) + " ms" : "";
-          g.font = g.font;
           const room = W - 24 - (note ? 12 + note.length * 7 : 0);
           g.fillText(this.shorten(g, b.label, room), x + 12, b.y + 0.5);
           if (note) { g.fillStyle = colors["ink-3"]; g.font = "11.5px " + css.getPropertyValue("--sans"); g.textAlign = "right"; g.fillText(note, x + W - 11, b.y + 0.5); g.textAlign = "left"; }

@@ -74,9 +74,10 @@ export default {
         const a = place(row.getBoundingClientRect()), b = place(target.getBoundingClientRect());
         const y1 = a.y + a.height / 2, y2 = b.y + b.height / 2;
         const isRight = b.left >= a.right - 4;
-        const x1 = isRight ? a.right - 2 : a.left + 4, x2 = isRight ? b.left - 2 : b.left > a.left ? b.left : b.right + 2;
-        const bend = isRight ? Math.max(18, (x2 - x1) / 2) : -22;
-        const end = isRight ? x2 - bend : x2 < a.left ? x2 + 22 : x2 - 22;
+        // To a box that is not on the right: out to the right, round, and in from there.
+        const x1 = a.right - 2, x2 = isRight ? b.left - 2 : b.right + 2;
+        const bend = isRight ? Math.max(18, (x2 - x1) / 2) : 30 + Math.max(0, b.right - a.right);
+        const end = isRight ? x2 - bend : x2 + 30 + Math.max(0, a.right - b.right);
         lines.push({ d: `M${x1} ${y1} C${x1 + bend} ${y1} ${end} ${y2} ${x2} ${y2}`, isNew: row.classList.contains("is-new") || row.classList.contains("is-lit") });
       }
       this.lines = lines;

@@ -13,12 +13,12 @@ const THEMES = {
 
 export default {
   template: `<div class="terminal"></div>`,
-  props: { run: String, dark: Boolean, css: String },
+  props: { run: String },
   emits: ["size"],
   mounted() {
     this.terminal = new Terminal({
       fontFamily: '"JetBrains Mono", "SF Mono", ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace',
-      fontSize: 13, lineHeight: 1.25, scrollback: 5000, cursorBlink: false, theme: THEMES[this.dark ? "dark" : "light"],
+      fontSize: 13, lineHeight: 1.25, scrollback: 5000, cursorBlink: false, theme: this.theme(),
       screenReaderMode: false, allowProposedApi: false,
     });
     this.fit = new FitAddon();
@@ -29,15 +29,17 @@ export default {
     this.terminal.onResize(({ cols, rows }) => { this.$emit("size", [cols, rows]); this.send({ size: [cols, rows] }); });
     this.observer = new ResizeObserver(() => this.refit());
     this.observer.observe(this.$el);
+    this.themes = new MutationObserver(() => { this.terminal.options.theme = this.theme(); });
+    this.themes.observe(document.body, { attributes: true, attributeFilter: ["class"] });
     this.refit();
     this.connect();
   },
-  unmounted() { this.isGone = true; this.socket?.close(); this.observer.disconnect(); this.terminal.dispose(); },
+  unmounted() { this.isGone = true; this.socket?.close(); this.observer.disconnect(); this.themes.disconnect(); this.terminal.dispose(); },
   watch: {
     run() { this.connect(); },
-    dark() { this.terminal.options.theme = THEMES[this.dark ? "dark" : "light"]; },
   },
   methods: {
+    theme() { return THEMES[document.body.classList.contains("body--dark") ? "dark" : "light"]; },
     refit() { if (this.$el.clientWidth > 40 && this.$el.clientHeight > 20) this.fit.fit(); },
     connect() {
       this.socket?.close();
