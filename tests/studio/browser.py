@@ -22,7 +22,7 @@ from pathlib import Path
 
 from chromium import Chromium, ScriptError
 
-WAIT_S = 20
+WAIT_S = 45  # on a machine that does much else
 
 
 @dataclass

@@ -35,4 +35,4 @@ def browser(need):
     with Browser() as opened:
         yield opened
         # A page that outlives its server says so.
-        assert [said for said in opened.errors() if "CONNECTION_REFUSED" not in said] == []
+        assert [said for said in opened.errors() if "ERR_CONNECTION_RE" not in said] == []

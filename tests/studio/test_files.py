@@ -3,7 +3,7 @@
 import pytest
 from browser import serving
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def test_files_are_made_renamed_moved_and_deleted(arcade, home, browser):

@@ -11,7 +11,7 @@ from browser import Browser, serving
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import connect
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def ask(port, path="/", *, method="GET", body=None, **headers):
@@ -136,7 +136,7 @@ def test_100_mb_of_output_leave_page_and_server_alive(arcade, home, browser):
         browser.wait_for_text("running", ".run-state")
         browser.view("Findings")
         browser.view("Code")
-        browser.wait_for_text("exit status 0", ".run-state", timeout_s=50)
+        browser.wait_for_text("exit status 0", ".run-state", timeout_s=120)
         browser.wait_for_terminal("the end")
         assert find_memory(studio.process.pid) - before < 60_000_000
         assert int(browser.js("performance.memory.usedJSHeapSize")) < 200_000_000

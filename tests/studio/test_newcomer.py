@@ -3,7 +3,7 @@
 import pytest
 from browser import serving
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def test_from_an_empty_folder_to_modules(tmp_path, home, browser):
@@ -29,6 +29,10 @@ def test_from_an_empty_folder_to_modules(tmp_path, home, browser):
             )
             browser.wait(lambda name=name: browser.find(name, ".board-column:nth-child(2)"))
         browser.fill(".board-column:nth-child(2) header input", "arcade")
+        browser.settle()
+        browser.reload()
+        browser.wait_ready()
+        browser.wait(lambda: browser.find("tickets_for", ".board-column:nth-child(2)"))
         browser.click("Preview", ".bar")
         browser.wait_for_text("2 files would change", ".preview")
         assert "+def get_score" in browser.text(".difference")
@@ -61,6 +65,9 @@ def test_from_an_empty_folder_to_modules(tmp_path, home, browser):
         assert "get_score" in names
         assert "SCORES" in names
         browser.click("Back", ".controls")
+        browser.wait_for_text("arcade has run to its end", ".sentence")
+        browser.reload()
+        browser.wait_ready()
         browser.wait_for_text("arcade has run to its end", ".sentence")
 
         browser.click("Undo", ".top")

@@ -3,7 +3,7 @@
 import pytest
 from browser import serving
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def test_a_program_is_run_and_says_how_it_ended(arcade, home, browser):

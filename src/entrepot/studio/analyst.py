@@ -1,6 +1,7 @@
 """Ask `questions` in a process of its own, so that the pages go on meanwhile.
 
-One process, one question at a time. A process that dies (of memory, of a signal) is replaced, and the
+Two processes, each with one question at a time: one for what a page waits for, one for what takes
+long (the survey), so that the first never stands behind the second. A process that dies (of memory, of a signal) is replaced, and the
 question that it died of fails; no other does.
 """
 
@@ -33,41 +34,44 @@ class Analyst:
     """Who is asked."""
 
     def __init__(self) -> None:
-        self._pool: ProcessPoolExecutor | None = None
+        self._pools: dict[bool, ProcessPoolExecutor] = {}
 
-    def _start(self) -> ProcessPoolExecutor:
-        if self._pool is None:
+    def _start(self, is_long: bool) -> ProcessPoolExecutor:
+        if is_long not in self._pools:
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_be_patient)
-        return self._pool
+            nice = 10 if is_long else 0
+            self._pools[is_long] = ProcessPoolExecutor(1, context, _be_patient, (nice,))
+        return self._pools[is_long]
 
     async def warm_up(self) -> None:
         """Have the process ready."""
         await self.ask(questions.prepare)
 
-    async def ask(self, question: Callable[..., T], *given: Any, **options: Any) -> T:
+    async def ask(self, question: Callable[..., T], *given: Any, is_long: bool = False, **options: Any) -> T:
         """Return the answer. Raises what the question raises; LostQuestionError."""
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._start(), _answer, question, given, options)
+            return await loop.run_in_executor(self._start(is_long), _answer, question, given, options)
         except BrokenProcessPool:
-            self._pool = None
+            self._pools.pop(is_long, None)
             raise LostQuestionError(question=question.__name__) from None
 
     def close(self) -> None:
-        """End the process."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
+        """End the processes."""
+        for pool in self._pools.values():
+            for process in list((pool._processes or {}).values()):
+                process.terminate()
+            pool.shutdown(wait=True, cancel_futures=True)
+        self._pools.clear()
 
 
 def _answer(question: Callable[..., T], given: tuple[Any, ...], options: dict[str, Any]) -> T:
     return question(*given, **options)
 
 
-def _be_patient() -> None:
-    """Leave the machine to the programs that are run, and Ctrl-C to the studio."""
+def _be_patient(nice: int) -> None:
+    """Leave the machine to what somebody waits for, and Ctrl-C to the studio."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(5)
+    os.nice(nice)

@@ -82,7 +82,9 @@ class Checks:
         is_small = sum(name.endswith(".py") for name in self.studio.files) <= SMALL
         drafts = {n: t for n, t in self.studio.documents.drafts().items() if n.endswith((".py", ".pyw"))}
         if wanted is None or is_small:
-            told = await self.analyst.ask(questions.survey, root, python, drafts if is_small else {})
+            told = await self.analyst.ask(
+                questions.survey, root, python, drafts if is_small else {}, is_long=True
+            )
             self.findings = {}
             for found in told:
                 # A program may do work: that is what its entry point is for.

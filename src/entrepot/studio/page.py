@@ -75,7 +75,6 @@ class StudioPage:
     async def build(self) -> None:
         """Make the page, then wait for its browser."""
         ui.add_css(style_sheet())
-        ui.query("html").props("lang=en")
         self.dark = ui.dark_mode({"light": False, "dark": True}.get(self.studio.session.theme))
         self.code = CodeView(self)
         self.steps_view = StepsView(self)

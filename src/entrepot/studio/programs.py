@@ -16,7 +16,10 @@ from entrepot.errors import ProgramError
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(entrepot.__file__)))
 # Through `-c`, because entrepot need not be installed where the program's interpreter is.
-_BRING = "import sys; sys.path.append({root!r}); from {module} import main; sys.exit(main(sys.argv[1:]))"
+_BRING = (
+    "import sys; {root!r} in sys.path or sys.path.append({root!r}); "
+    "from {module} import main; sys.exit(main(sys.argv[1:]))"
+)
 KINDS = {
     "run": "Run, with modules that are ready",
     "live": "Run, and follow what is saved",

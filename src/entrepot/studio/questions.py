@@ -105,8 +105,8 @@ def shadowed(root: str, drafts: Mapping[str, str]) -> Any:
 def survey(root: str, python: str | None, drafts: Mapping[str, str]) -> list[Told]:
     """Return what is wrong with the modules of a folder, as `entrepot check` tells it, notes too."""
     with shadowed(root, drafts) as folder:
-        program = Program.read(folder, python=python, processes=1)
-        findings, facts = find_all(program, processes=1)
+        program = Program.read(folder, python=python)
+        findings, facts = find_all(program)
         policy = replace(read_policy(folder), is_all=True)
         paths = {name: module.path for name, module in program.modules.items()}
         told = apply_policy(
@@ -132,7 +132,7 @@ def _relative(path: str, folder: str) -> str | None:
 
 def chart(root: str, python: str | None, entry: str) -> Chart:
     """Return the modules of a folder and who imports whom; what the entry reaches, if it is one of them."""
-    program = Program.read(root, python=python, processes=1)
+    program = Program.read(root, python=python)
     ids = program.raw.ids
     found: dict[tuple[int, int], tuple[bool, bool]] = {}
     for number, arrows in enumerate(program.raw.arrows):

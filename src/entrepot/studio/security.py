@@ -103,7 +103,13 @@ class Gate:
         verdict = self.judge(scope)
         if verdict.status == 0:
             host = next(value for name, value in scope["headers"] if name == b"host").decode("latin-1")
-            await self.app(scope, _limit(receive), _with_headers(send, host))
+            incoming = _Incoming(receive)
+            try:
+                await self.app(scope, incoming, _with_headers(send, host))
+            except RuntimeError:
+                # Who asked has gone meanwhile: that there is no answer concerns nobody.
+                if not incoming.is_gone:
+                    raise
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": verdict.reason[:120]})
@@ -122,20 +128,22 @@ async def _answer(send: Send, status: int, body: bytes, headers: list[tuple[byte
     await send({"type": "http.response.body", "body": body})
 
 
-def _limit(receive: Receive) -> Receive:
-    """Stop reading a body that is longer than it said."""
-    taken = 0
+class _Incoming:
+    """What comes in of one request. Stops reading a body that is longer than it said."""
 
-    async def limited() -> Message:
-        nonlocal taken
-        message = await receive()
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._taken = 0
+        self.is_gone = False
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
         if message["type"] == "http.request":
-            taken += len(message.get("body", b""))
-            if taken > MOST_BODY_BYTES:
-                return {"type": "http.disconnect"}
+            self._taken += len(message.get("body", b""))
+            if self._taken > MOST_BODY_BYTES:
+                message = {"type": "http.disconnect"}
+        self.is_gone = self.is_gone or message["type"] in ("http.disconnect", "websocket.disconnect")
         return message
-
-    return limited
 
 
 def _with_headers(send: Send, host: str) -> Send:

@@ -27,6 +27,10 @@ from entrepot.studio.security import Gate
 from entrepot.studio.studio import Studio
 
 MOST_MESSAGE_BYTES = 4_000_000
+ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#0f766e"/>'
+    '<path d="M22 11.5A7.5 7.5 0 1 0 22.6 20M9 16h13" fill="none" stroke="#fff" stroke-width="3"/></svg>'
+)
 
 
 class CannotServeError(SetupError):
@@ -58,6 +62,7 @@ def serve(folder: str, *, port: int | None, python: str | None, tell: Callable[[
         log_level="warning",
         access_log=False,
         ws_max_size=MOST_MESSAGE_BYTES,
+        proxy_headers=False,
         timeout_graceful_shutdown=2,
     )
     server = _Server(config)
@@ -120,8 +125,17 @@ def make_app(studio: Studio) -> FastAPI:
 
     # Where the page says that it may use the network, it is told no: everything is served from here.
     os.environ.setdefault("NICEGUI_STORAGE_PATH", os.path.join(studio.state.folder, "nicegui"))
-    ui.run_with(app, title=studio.name, dark=None, reconnect_timeout=6.0, tailwind=False, show_welcome_message=False,
-                message_history_length=200)  # fmt: skip
+    ui.run_with(
+        app,
+        title=studio.name,
+        favicon=ICON,
+        language="en-US",
+        dark=None,
+        reconnect_timeout=6.0,
+        tailwind=False,
+        show_welcome_message=False,
+        message_history_length=200,
+    )
     return app
 
 

@@ -27,6 +27,7 @@ class Session:
     tabs: names of the open files; active: the one shown; expanded: open folders of the tree.
     entry: "main.py", or "-m package"; arguments: a command line; view: which part is shown.
     theme: "auto", "light" or "dark"; sizes: of panels, in percent or pixels.
+    views: what each view shows, by its key, as values of JSON.
     secret: what a browser's cookie holds; port: where it was served last.
     """
 
@@ -38,6 +39,7 @@ class Session:
     view: str = "code"
     theme: str = "auto"
     sizes: dict[str, float] = field(default_factory=dict)
+    views: dict[str, dict[str, Any]] = field(default_factory=dict)
     secret: str = ""
     port: int = 0
 
@@ -58,6 +60,7 @@ class State:
         digest = hashlib.sha256(os.path.realpath(root).encode("utf-8", "surrogateescape")).hexdigest()[:24]
         self.folder = os.path.join(base, "entrepot", "studio", digest)
         self.bin_folder = os.path.join(self.folder, "bin")
+        self.record_path = os.path.join(self.folder, "record.json")  # of the run that the steps are of
         self._drafts = os.path.join(self.folder, "drafts")
         os.makedirs(self._drafts, mode=0o700, exist_ok=True)
         os.chmod(self.folder, 0o700)
@@ -77,6 +80,7 @@ class State:
             value = data.get(item.name) if isinstance(data, dict) else None
             if isinstance(value, type(getattr(session, item.name))):
                 setattr(session, item.name, value)
+        session.views = {key: value for key, value in session.views.items() if isinstance(value, dict)}
         session.tabs = [name for name in session.tabs if isinstance(name, str)]
         session.expanded = [name for name in session.expanded if isinstance(name, str)]
         return session

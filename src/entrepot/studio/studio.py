@@ -18,6 +18,7 @@ from entrepot.studio.state import State
 from entrepot.studio.workspace import Workspace
 
 LOOK_EVERY_S = 1.0
+SMALL = 2_000  # files, which are looked at in passing
 
 
 class Page(Protocol):
@@ -43,6 +44,7 @@ class Studio:
         self.entries: list[str] = []
         self.listeners: list[Callable[[], None]] = []
         self._seen: dict[str, tuple[int, int]] = {}
+        self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -52,7 +54,7 @@ class Studio:
 
     def start(self) -> None:
         """Begin to look at the folder, inside the running event loop."""
-        self._seen = self._stat_files()
+        self._seen = self.workspace.scan()
         self._note_files()
         self._task = asyncio.get_running_loop().create_task(self._look_forever())
 
@@ -68,10 +70,12 @@ class Studio:
         took = 0.0
         while True:
             # A large folder is looked at less often: at most a tenth of the time goes into looking.
-            await asyncio.sleep(max(LOOK_EVERY_S, 10 * took))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), max(LOOK_EVERY_S, 10 * took))
+            self._wake.clear()
             began = time.perf_counter()
             try:
-                seen = await asyncio.to_thread(self._stat_files)
+                seen = await asyncio.to_thread(self.workspace.scan)
             except OSError:
                 continue
             took = time.perf_counter() - began
@@ -79,8 +83,11 @@ class Studio:
             self.state.save()
 
     def look_now(self) -> None:
-        """Look at the folder now: we have changed it ourselves."""
-        self.compare(self._stat_files())
+        """Look at the folder now: we have changed it ourselves. A large one is looked at in a moment."""
+        if len(self._seen) <= SMALL:
+            self.compare(self.workspace.scan())
+        else:
+            self._wake.set()
 
     def compare(self, seen: dict[str, tuple[int, int]]) -> None:
         """Tell the pages what has changed since the last look."""
@@ -96,14 +103,6 @@ class Studio:
         if before != seen:
             for listener in list(self.listeners):
                 listener()
-
-    def _stat_files(self) -> dict[str, tuple[int, int]]:
-        found = {}
-        for name in self.workspace.walk():
-            with contextlib.suppress(OSError):
-                status = os.stat(os.path.join(self.workspace.root, name))
-                found[name] = (status.st_mtime_ns, status.st_size)
-        return found
 
     def _note_files(self) -> None:
         self.entries = list_entries(self._seen)

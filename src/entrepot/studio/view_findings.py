@@ -23,7 +23,8 @@ class FindingsView:
     def __init__(self, page: StudioPage) -> None:
         self.page = page
         self.checks = page.checks
-        self.shown_severities = {"error", "warning"}
+        kept = page.studio.session.views.get("findings", {}).get("severities", ["error", "warning"])
+        self.shown_severities = {severity for severity in _ORDER if severity in kept}
         self.words = ""
         self.chosen: Told | None = None
         self._drawn: object = None
@@ -66,6 +67,7 @@ class FindingsView:
 
     def _turn(self, severity: str) -> None:
         self.shown_severities ^= {severity}
+        self.page.studio.session.views["findings"] = {"severities": sorted(self.shown_severities)}
         self.draw()
 
     def _filter(self, event: Any) -> None:

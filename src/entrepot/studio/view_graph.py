@@ -31,13 +31,14 @@ class GraphView:
         self.studio = page.studio
         self.chart: Chart | None = None
         self.level: Level | None = None
-        self.inside = ""
-        self.is_flat = False
-        self.chosen = ""
+        kept = page.studio.session.views.get("graph", {})
+        self.inside = str(kept.get("inside", ""))
+        self.is_flat = bool(kept.get("is_flat"))
+        self.chosen = str(kept.get("chosen", ""))
         self.words = ""
         self.costs: dict[str, float] = {}
         self._is_stale = True
-        self._is_shown_once = False
+        self._is_shown_once = bool(kept)
 
     def build(self) -> None:
         with (
@@ -49,7 +50,9 @@ class GraphView:
                 with ui.element("div").classes("bar"):
                     self.path = ui.element("div").classes("breadcrumbs").props('aria-label="Where"')
                     ui.element("div").classes("space")
-                    self.flat = ui.switch("Every module", on_change=self._turn_flat).props("dense")
+                    self.flat = ui.switch(
+                        "Every module", value=self.is_flat, on_change=self._turn_flat
+                    ).props("dense")
                     make_button(
                         icon="remove", label="Smaller", act=lambda: self.graph.run_method("zoom", 0.8)
                     )
@@ -149,8 +152,14 @@ class GraphView:
             color="cost" if self.costs else "",
         )
         self.empty.set_visibility(not level.boxes)
+        self._keep()
         self._draw_path()
         self._draw_panel()
+
+    def _keep(self) -> None:
+        self.studio.session.views["graph"] = {
+            "inside": self.inside, "is_flat": self.is_flat, "chosen": self.chosen
+        }  # fmt: skip
 
     def _draw_path(self) -> None:
         self.path.clear()
@@ -171,6 +180,7 @@ class GraphView:
     def choose(self, name: str) -> None:
         """Show a module's or package's page."""
         self.chosen = name
+        self._keep()
         self.graph.put(chosen=name)
         self._draw_panel()
 

@@ -39,6 +39,11 @@ class NamesView:
                         "name", lambda given: self.ask(str(given["name"]), module=str(given["module"]))
                     )
         self._draw_idle()
+        kept = self.studio.session.views.get("names", {})
+        if kept.get("name"):
+            where = (str(kept.get("file", "")), int(kept.get("line") or 0), str(kept.get("module", "")))
+            self.field.set_value(str(kept["name"]))
+            self.page.later(self._look(str(kept["name"]), *where))
 
     def shown(self) -> None:
         self.where.set_text(f"as written in {self._file()}" if self._file() else "")
@@ -64,6 +69,7 @@ class NamesView:
 
     async def _look(self, name: str, file: str, line: int, module: str) -> None:
         studio = self.studio
+        studio.session.views["names"] = {"name": name, "file": file, "line": line, "module": module}
         document = studio.documents.open.get(file)
         text = document.text if document is not None and document.is_draft else None
         async with self.page.busy("Looking the name up…"):

@@ -23,6 +23,7 @@ class OrganiseView:
         self.studio = page.studio
         self.file = ""
         self._wanted = ""
+        self._kept = page.studio.session.views.get("organise", {})
         self.parts: dict[str, Part] = {}
         self.columns: list[tuple[str, list[str]]] = []
 
@@ -83,7 +84,7 @@ class OrganiseView:
     def shown(self) -> None:
         files = [name for name in self.studio.files if name.endswith(".py")]
         self.choice.set_options(sorted(files)[:2000], value=self.file if self.file in files else None)
-        active = self.studio.session.active
+        active = str(self._kept.get("file") or "") or self.studio.session.active
         wanted = (
             self.file if self.file in files else active if active in files else (sorted(files) or [""])[0]
         )
@@ -121,11 +122,21 @@ class OrganiseView:
             return  # what was dragged stays where it is
         self.file, self.parts = name, found
         module = name.rpartition("/")[2].removesuffix(".py")
-        self.columns = [(module, list(self.parts)), ("", [])]
+        self.columns = self._find_kept(name) or [(module, list(self.parts)), ("", [])]
         self.old.set_options([module, *self.parts], value=None)
         self._draw()
         if not parts:
             self._show_nothing(f"{name} defines nothing at its top level.")
+
+    def _find_kept(self, name: str) -> list[tuple[str, list[str]]]:
+        """Return the columns as they were before the page was loaded again, if the file has the same definitions."""
+        kept, self._kept = self._kept, {}
+        columns = kept.get("columns")
+        if kept.get("file") != name or not isinstance(columns, list):
+            return []
+        found = [(str(module), [str(part) for part in parts]) for module, parts in columns]
+        known = sorted(part for _, parts in found for part in parts)
+        return found if known == sorted(self.parts) else []
 
     def _show_nothing(self, text: str) -> None:
         self.nothing_text.set_text(text)
@@ -133,6 +144,7 @@ class OrganiseView:
         self.board.set_visibility(False)
 
     def _draw(self) -> None:
+        self.studio.session.views["organise"] = {"file": self.file, "columns": self.columns}
         self.nothing.set_visibility(False)
         self.board.set_visibility(True)
         parts = {

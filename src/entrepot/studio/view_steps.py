@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 from nicegui import ui
@@ -62,6 +63,16 @@ class StepsView:
             )
             make_button("Run and record", icon="fiber_manual_record", act=self.record, css="main-button")
         self.column.set_visibility(False)
+        kept = self.studio.session.views.get("steps", {})
+        if kept and os.path.exists(self.studio.state.record_path):
+            self.page.later(self._restore(str(kept.get("entry", "")), kept.get("at")))
+
+    async def _restore(self, entry: str, at: object) -> None:
+        """Show again what was shown before the page was loaded again."""
+        steps = await asyncio.to_thread(self._make, self.studio.state.record_path, entry)
+        if steps is not None:
+            self.put(steps)
+            self.go(at if isinstance(at, int) else 0)
 
     def _build_controls(self) -> None:
         with ui.element("div").classes("controls"):
@@ -106,6 +117,8 @@ class StepsView:
         if steps is None:
             self.page.say("The program left no record: it was ended, or started without one.", kind="bad")
             return
+        await asyncio.to_thread(shutil.copyfile, path, self.studio.state.record_path)
+        self.studio.session.views["steps"] = {"entry": entry, "at": 0}
         self.put(steps)
         self.page.show("steps")
         if kind != "start":
@@ -150,6 +163,7 @@ class StepsView:
         if number == self.at:
             return
         self.at = number
+        self.studio.session.views.setdefault("steps", {})["at"] = number
         step = self.steps.steps[number]
         self.sentence.set_text(step.text)
         self.counter.set_text(f"{number + 1} of {last + 1}" + (" (cut)" if self.steps.is_cut else ""))

@@ -9,6 +9,7 @@ What is deleted goes to a folder of the caller's, from where it can be put back.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -114,28 +115,48 @@ class Workspace:
                     break
         return sorted(found, key=lambda entry: (not entry.is_folder, entry.name.lower(), entry.name))
 
-    def walk(self, most: int = MOST_ENTRIES) -> Iterator[str]:
-        """Yield the names of all files, at most so many; folders of environments and tools are left out."""
+    def scan(self, most: int = MOST_ENTRIES) -> dict[str, tuple[int, int]]:
+        """Return all files by name with the time of their last change (ns) and size, at most so many.
+
+        Folders of environments and tools, and hidden ones, are left out, and what is no ordinary file.
+        """
+        found: dict[str, tuple[int, int]] = {}
         waiting = [""]
-        count = 0
         while waiting:
             folder = waiting.pop()
+            files: dict[str, tuple[int, int]] = {}
+            folders = []
             try:
-                entries = self.list_folder(folder)
+                with os.scandir(os.path.join(self.root, folder)) as entries:
+                    for entry in entries:
+                        name = entry.name
+                        if name in HIDDEN or name.startswith(".entrepot-"):
+                            continue
+                        full = f"{folder}/{name}" if folder else name
+                        if entry.is_dir(follow_symlinks=False):
+                            if not name.startswith("."):
+                                folders.append(full)
+                            continue
+                        is_link = entry.is_symlink()
+                        if is_link and not self._is_inside(os.path.realpath(entry.path)):
+                            continue
+                        with contextlib.suppress(OSError):
+                            status = entry.stat()
+                            if stat.S_ISREG(status.st_mode):
+                                files[full] = (status.st_mtime_ns, status.st_size)
             except OSError:
                 continue
-            if any(entry.name.endswith("pyvenv.cfg") for entry in entries):
+            if (f"{folder}/" if folder else "") + "pyvenv.cfg" in files:
                 continue
-            for entry in entries:
-                path = os.path.join(self.root, entry.name)
-                if entry.is_folder:
-                    if not os.path.islink(path) and not entry.name.rpartition("/")[2].startswith("."):
-                        waiting.append(entry.name)
-                elif not entry.is_outside:
-                    count += 1
-                    if count > most:
-                        return
-                    yield entry.name
+            found |= files
+            if len(found) >= most:
+                break
+            waiting += folders
+        return found
+
+    def walk(self, most: int = MOST_ENTRIES) -> Iterator[str]:
+        """Yield the names of all files, as `scan`."""
+        yield from self.scan(most)
 
     def read(self, name: str) -> Document:
         """Return a file as it is. Raises WorkspaceError where it is no ordinary file."""
