@@ -164,7 +164,7 @@ class Browser(Chromium):
 
     def write(self, text: str) -> None:
         """Replace what the editor shows by a text, as if pasted."""
-        self.click_on(".cm-content")
+        self.click_on(".panel.is-front .cm-scroller")
         self.press("a", ctrl=True)
         self.insert(text)
 

@@ -1,8 +1,8 @@
 """Ask `questions` in a process of its own, so that the pages go on meanwhile.
 
-Two processes, each with one question at a time: one for what a page waits for, one for what takes
-long (the survey), so that the first never stands behind the second. A process that dies (of memory, of a signal) is replaced, and the
-question that it died of fails; no other does.
+Two processes, each with one question at a time: one for what a page waits for, one for what takes long
+(the survey), so that the first never stands behind the second. A process that dies (of memory, of a signal) is
+replaced, and the question that it died of fails; no other does.
 """
 
 from __future__ import annotations

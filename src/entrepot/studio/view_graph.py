@@ -74,7 +74,7 @@ class GraphView:
                 self.panel = ui.element("div").classes("grow module-page")
         self.graph.when("choose", lambda name: self.choose(str(name)))
         self.graph.when("enter", lambda name: self.enter(str(name)))
-        self.graph.when("leave", lambda: self.enter(self.inside.rpartition(".")[0]))
+        self.graph.when("leave", lambda _: self.enter(self.inside.rpartition(".")[0]))
 
     def _build_legend(self) -> None:
         with ui.element("div").classes("legend"):
