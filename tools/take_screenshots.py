@@ -25,7 +25,7 @@ EXAMPLES = ROOT / "examples"
 def main(target: Path) -> None:
     """Take all pictures into a folder."""
     target.mkdir(parents=True, exist_ok=True)
-    for is_dark in (False, True):
+    for is_dark in (True, False):
         with tempfile.TemporaryDirectory() as name, Browser(is_dark=is_dark) as browser:
             for number, take in enumerate(
                 (take_start, take_arcade, take_mistake, take_split, take_live, take_large)
