@@ -428,6 +428,28 @@ def test_modules_named_in_strings_are_carried(make_bundle):
     assert bundle.report["modules"] == ["plain", "shop", "shop.apps", "views", "views.index"]
 
 
+def test_folders_that_the_program_puts_on_its_path(make_bundle):
+    """Modules in a folder that the entry point adds to `sys.path` are found, there and here."""
+    files = {
+        "main.py": """
+            import os, sys
+            sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+            import helper
+            print(helper.value)
+        """,
+        "lib/helper.py": "value = 3\n",
+    }
+
+    assert make_bundle(files, "main.py").run().out == b"3\n"
+
+
+def test_the_script_may_come_last(make_bundle):
+    """`--python 3.11 main.py` takes the last word for the script."""
+    own = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+    assert make_bundle(SHOP, "--python", own, "3.99", "main.py").report["not_compiled"] == ["3.99"]
+
+
 def test_a_package_is_added_whole(make_bundle):
     """`--add PACKAGE` carries every module below it, whatever its name."""
     files = {
@@ -521,6 +543,8 @@ def test_wrong_usage(capsys, tmp_path):
     (tmp_path / "a.py").write_text("")
     assert cli.main(["bundle", str(tmp_path / "a.py"), "-o", str(tmp_path / "x"), "--python", "2.7"]) == 2
     assert not (tmp_path / "x").exists()
+    assert cli.main(["bundle", str(tmp_path / "a.py"), "-o", str(tmp_path / "no" / "x")]) == 1
+    assert "No such file or directory" in capsys.readouterr().err
 
 
 def test_the_runtime_needs_what_a_bare_interpreter_has(make_bundle):

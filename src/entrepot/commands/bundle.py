@@ -73,6 +73,9 @@ def main(args: argparse.Namespace) -> int:
     """Run the command."""
     if args.verify:
         return _verify(args)
+    if args.script is None and args.module is None and args.python and os.path.exists(args.python[-1]):
+        # `--python 3.11 3.12 main.py`: the last one is what is to be bundled.
+        args.script = args.python.pop()
     if (args.script is None) == (args.module is None) or not args.output:
         print("entrepot bundle: give a SCRIPT or -m MODULE, and -o FILE", file=sys.stderr)
         return 2

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from entrepot.errors import ProgramError
+from entrepot.errors import ProgramError, SetupError
 from entrepot.ship.bytecode import Bytecode
 from entrepot.ship.contents import Contents
 
@@ -47,6 +47,16 @@ class DamagedError(ProgramError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}\n  to make it anew:  entrepot bundle SCRIPT -o {self.path}"
+
+
+class NotWrittenError(SetupError):
+    """The file could not be written. Fields: `path` (str), `reason` (str)."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}\n  to write it elsewhere:  -o FILE"
 
 
 @dataclass(frozen=True)
@@ -153,7 +163,14 @@ def hash_tree(files: Mapping[str, tuple[int, int, int, bytes, int]]) -> str:
 
 
 def write_bundle(path: str, data: bytes) -> None:
-    """Write a bundle, executable, whole or not at all. Raises OSError."""
+    """Write a bundle, executable, whole or not at all. Raises NotWrittenError."""
+    try:
+        _write_whole(path, data)
+    except OSError as error:
+        raise NotWrittenError(path=path, reason=error.strerror or str(error)) from None
+
+
+def _write_whole(path: str, data: bytes) -> None:
     folder = os.path.dirname(os.path.abspath(path))
     descriptor, beside = tempfile.mkstemp(dir=folder, prefix="." + os.path.basename(path), suffix=".part")
     try:

@@ -8,6 +8,7 @@ adds what the text does not show.
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import tempfile
@@ -18,10 +19,14 @@ from entrepot.program.conditions import AT_RUN, EAGER, Target
 from entrepot.program.entry import read_entry
 from entrepot.program.finder import Finder, Location
 from entrepot.program.model import Program
+from entrepot.program.newer import parse_tree
+from entrepot.program.raw import read_module
 from entrepot.program.searchpath import SearchPath, find_search_path
+from entrepot.program.source import SourceError, parse_source
 from entrepot.ship.contents import Entry, LeftOut, NoEntryError
 from entrepot.trace.records import Record
 
+_ADDS_A_FOLDER = ("sys.path.insert", "sys.path.append", "site.addsitedir")
 # A dotted name that is all of a string, or all before a colon.
 _MENTION = re.compile(rb"""["']([^\W\d]\w*(?:\.\w+)*)(?::[\w.]+)?["']""")
 
@@ -90,6 +95,27 @@ def find_roots(entry: Entry, folders: Sequence[str] = ()) -> tuple[str, ...]:
     return tuple(dict.fromkeys([root, *(os.path.abspath(folder) for folder in folders)]))
 
 
+def list_added_folders(entry: Entry) -> list[str]:
+    """Return the folders that an entry point puts on `sys.path` itself, as far as their names stand in its text.
+
+    What else such a call works out (`os.path.dirname(__file__)`) is taken to be the entry point's folder.
+    """
+    try:
+        tree = parse_tree(parse_source(read_module(entry.path), entry.path).text).tree
+    except (SourceError, SyntaxError):
+        return []
+    base = os.path.dirname(entry.path)
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in _ADDS_A_FOLDER:
+            constants = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
+            parts = [value for value in constants if isinstance(value, str)]
+            folder = os.path.normpath(os.path.join(base, *parts))
+            if parts and os.path.isdir(folder) and folder != base:
+                found.append(folder)
+    return found
+
+
 def find_reach(
     entry: Entry,
     *,
@@ -103,7 +129,7 @@ def find_reach(
     folders: further places of own modules. added: modules to take in though no text names them. records: what runs of
     the program imported. python: the interpreter or environment whose installed modules it sees.
     """
-    roots = find_roots(entry, folders)
+    roots = find_roots(entry, [*folders, *list_added_folders(entry)])
     search_path = find_search_path(list(roots), roots[0] if roots else os.getcwd(), python)
     search_path = _own_editable(search_path)
     reach = Reach(roots, search_path, Finder(search_path))
