@@ -155,8 +155,16 @@ def get_keeper(store: str) -> int | None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        text = os.pread(fd, 20, 0)
-        return int(text) if text.isdigit() else None
+        return read_number(fd)
     finally:
         os.close(fd)
     return None
+
+
+def read_number(fd: int) -> int | None:
+    """Return the number at the beginning of a file, or None."""
+    try:
+        text = os.pread(fd, 20, 0)
+    except OSError:  # no file that has a beginning
+        return None
+    return int(text) if text.isdigit() else None

@@ -61,11 +61,11 @@ def take_lock(store: str) -> int | None:
     )
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+    except OSError:  # another keeper's, or no file that can be written
         os.close(lock)
         return None
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, str(os.getpid()).encode(), 0)
     return lock
 
 
