@@ -74,3 +74,9 @@ def test_the_graph_is_used_by_keyboard(large, home, browser):
         browser.wait(lambda: browser.text(".breadcrumbs").count("/") == 2)
         browser.press("Escape")
         browser.wait(lambda: browser.text(".breadcrumbs").count("/") == 1)
+        browser.reload()
+        browser.wait_ready()
+        # Where one was; and the other views are there too.
+        browser.wait_for_text("here of", ".module-page")
+        browser.view("Code")
+        browser.wait(lambda: browser.find("pip", ".files"))

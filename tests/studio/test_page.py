@@ -54,3 +54,102 @@ def test_input_and_ctrl_c_reach_the_program(arcade, home, browser):
         browser.press("c", ctrl=True)
         browser.wait_for_terminal("bye")
         browser.wait_for_text("exit status 0", ".run-state")
+
+
+def test_a_package_is_run_with_arguments(tmp_path, home, browser):
+    """`-m` and what stands behind it; a wrong line of arguments is said to be wrong."""
+    folder = tmp_path / "pack"
+    (folder / "tool").mkdir(parents=True)
+    (folder / "tool" / "__init__.py").write_text("")
+    (folder / "tool" / "__main__.py").write_text(
+        "import sys\nprint(__package__, sys.argv[1:])\nsys.exit(3)\n"
+    )
+    with serving(folder, home) as studio:
+        browser.open(studio.address)
+        browser.fill(".arguments input", "one 'two three'")
+        browser.click("Run", ".runbar")
+        browser.wait_for_terminal("tool ['one', 'two three']")
+        browser.wait_for_text("exit status 3", ".run-state")
+        browser.fill(".arguments input", "'open")
+        browser.settle()
+        browser.click("Run", ".runbar")
+        browser.wait_for_text("cannot be read", ".q-notifications")
+
+
+def test_each_line_can_say_who_wrote_it(arcade, home, browser):
+    """The third way to run."""
+    (arcade / "main.py").write_text("import shout\nprint('main here')\n")
+    (arcade / "shout.py").write_text("print('shout here')\n")
+    with serving(arcade, home) as studio:
+        browser.open(studio.address)
+        browser.click("Other ways to run", ".runbar")
+        browser.click("Run, and say who wrote each line")
+        browser.wait_for_terminal("main here")
+        lines = browser.terminal_text().splitlines()
+        assert "[shout:1] shout here" in lines
+
+
+def test_two_pages_show_the_same_text(arcade, home, browser):
+    """What is typed in one is in the other, and a program run from either is what both show."""
+    with serving(arcade, home) as studio:
+        browser.open(studio.address)
+        browser.click("main.py", ".files")
+        browser.wait(lambda: "import arcade" in browser.editor_text())
+        first = browser.session()
+        second = browser.new_page(f"http://127.0.0.1:{studio.port}/")
+        browser.wait_ready()
+        browser.wait(lambda: "import arcade" in browser.editor_text())
+        browser.write("print('from the second')\n")
+        browser.wait(lambda: "second" in browser.editor_text())
+        browser.use(first)
+        browser.wait(lambda: "from the second" in browser.editor_text())
+        browser.write("print('from the first')\n")
+        browser.use(second)
+        browser.wait(lambda: "from the first" in browser.editor_text())
+        browser.press("s", ctrl=True)
+        browser.wait(lambda: (arcade / "main.py").read_text() == "print('from the first')\n")
+
+
+def test_closing_a_tab_with_a_draft_asks(arcade, home, browser):
+    """Cancelled it stays; confirmed it is gone, and the file is as it was."""
+    with serving(arcade, home) as studio:
+        browser.open(studio.address)
+        browser.click("main.py", ".files")
+        browser.wait(lambda: "import arcade" in browser.editor_text())
+        browser.write("print('draft')\n")
+        browser.wait(lambda: browser.count(".tabs .dot") == 1)
+        browser.click_on(".tabs .tab .q-btn")
+        browser.click("Cancel", ".ask")
+        browser.settle()
+        assert browser.count(".tabs .dot") == 1
+        browser.click_on(".tabs .tab .q-btn")
+        browser.click("Close without saving", ".ask")
+        browser.wait(lambda: browser.count(".upright > .tabs .tab") == 0)
+        assert "import arcade" in (arcade / "main.py").read_text()
+
+
+def test_the_cost_of_imports_colours_the_graph(arcade, home, browser):
+    """The program is run watched, and the chosen module says how long it took."""
+    (arcade / "arcade.py").write_text("import time\ntime.sleep(0.2)\n" + (arcade / "arcade.py").read_text())
+    with serving(arcade, home) as studio:
+        browser.open(studio.address)
+        browser.view("Graph")
+        browser.wait_for_text("3 here of 3 modules", ".module-page")
+        browser.click("Measure cost", ".legend")
+        browser.click("arcade", ".module-page")
+        browser.wait_for_text("ms to import", ".module-page")
+
+
+def test_light_and_dark_follow_the_system_and_the_choice(arcade, home, browser):
+    """The choice is remembered."""
+    with serving(arcade, home) as studio:
+        browser.open(studio.address)
+        is_dark = "document.body.classList.contains('body--dark')"
+        assert not browser.js(is_dark)
+        for _ in range(2):
+            browser.click("Light or dark", ".top")
+            browser.settle()
+        browser.wait(lambda: browser.js(is_dark))
+        browser.reload()
+        browser.wait_ready()
+        browser.wait(lambda: browser.js(is_dark))

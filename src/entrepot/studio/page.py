@@ -98,6 +98,8 @@ class StudioPage:
             self._build_status()
         self._build_keys()
         self._draw_status()
+        # It has the runs and the open files, whichever view is shown first.
+        self._build_view("code")
         self.show(self.studio.session.view if self.studio.session.view in self.views else "code")
         self.studio.pages.append(self)
         self.checks.on_change.append(self.findings_changed)
@@ -125,9 +127,9 @@ class StudioPage:
     def _build_header(self) -> None:
         session = self.studio.session
         with ui.element("header").classes("top"):
-            ui.label("entrepot").classes("mark")
-            ui.label(self.studio.name).classes("folder").tooltip(self.studio.workspace.root)
-            ui.element("div").classes("space")
+            with ui.element("div").classes("top-part"):
+                ui.label("entrepot").classes("mark")
+                ui.label(self.studio.name).classes("folder").tooltip(self.studio.workspace.root)
             with ui.element("div").classes("runbar"):
                 self.entry = ui.select(
                     [], with_input=True, new_value_mode="add", on_change=self._choose_entry
@@ -151,12 +153,13 @@ class StudioPage:
                 self.stop_button = make_button(
                     "Stop", icon="stop", tip="Stop the program", act=self._stop, css="stop"
                 )
-            ui.element("div").classes("space")
-            self.undo_button = make_button(
-                "Undo", icon="undo", tip="Take the last edit back", act=lambda: self.later(self._undo())
-            )
-            self.undo_button.classes("quiet")
-            make_button(icon="contrast", label="Light or dark", act=self._turn_theme, css="quiet")
+            with ui.element("div").classes("top-part is-right"):
+                self.undo_button = make_button(
+                    "Undo", icon="undo", tip="Take the last edit back", act=lambda: self.later(self._undo())
+                )
+                self.undo_button.classes("quiet")
+                self.undo_button.set_visibility(False)
+                make_button(icon="contrast", label="Light or dark", act=self._turn_theme, css="quiet")
         self.refresh_entries()
 
     def _build_rail(self) -> None:
