@@ -343,6 +343,9 @@ class _Reader:
     def read_T(self, thread: int, *fields: Any) -> None:
         self.failure = Failure(*fields)
 
+    def read_L(self, thread: int, seconds: float) -> None:
+        self.lost += seconds
+
     def read_R(self, thread: int, number: int) -> None:
         self.untold += number
 

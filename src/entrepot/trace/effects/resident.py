@@ -153,7 +153,7 @@ class EffectWatcher:
     def _on_import(self, event: str, args: "tuple[Any, ...]") -> None:  # noqa: ARG002
         if args[1] is not None:
             # A library is going to be loaded: if that kills the process, this is how far it came.
-            self.observer.journal.flush()
+            self.observer.journal.flush_if_late()
 
     def _on_open(self, event: str, args: "tuple[Any, ...]") -> None:  # noqa: ARG002
         try:

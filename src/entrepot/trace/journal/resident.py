@@ -21,6 +21,7 @@ line, function).
     U thread at category text file line                     a warning was shown
     H thread module name source file line                   a function found in another module than its own
     T thread kind text wanted module known places           the exception that ended the program
+    L thread seconds                                        so long did writing events take just now
     R thread number                                         so many repeated statements were not written down
     Z thread                                                the trace ends as it should
 
@@ -36,6 +37,8 @@ Only what a bare interpreter has loaded is imported.
 import _imp
 import marshal
 import posix
+from _thread import get_ident
+from time import perf_counter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,12 +48,13 @@ if TYPE_CHECKING:
 # How many fields an event has, its letter among them.
 WIDTHS = {
     "A": 6, "S": 10, "!": 5, "C": 5, "B": 8, "F": 3, "E": 12, "X": 9,
-    "D": 9, "O": 8, "U": 7, "H": 7, "T": 8, "R": 3, "Z": 2,
+    "D": 9, "O": 8, "U": 7, "H": 7, "T": 8, "L": 3, "R": 3, "Z": 2,
 }  # fmt: skip
 FLUSH_AT = 40_000  # fields: whoever adds an event looks whether it is time (also in watch.c)
 
 _MARK = b"\x9eJ"
 _HEAD_BYTES = len(_MARK) + 4 + 8
+_LATE_S = 0.010
 _MARSHAL_VERSION = 4  # every Python from 3.4 on reads it
 _KEY = 0x656E7472
 _PLENTY = 2_000_000  # fields after which statements that are executed again and again are only counted
@@ -60,13 +64,14 @@ _ENOUGH = 100  # times that each of them is written down then
 class Journal:
     """Events on their way to the file."""
 
-    __slots__ = ("_file", "_identity", "_seen", "_total", "events")
+    __slots__ = ("_file", "_flushed", "_identity", "_seen", "_total", "events")
 
     def __init__(self, file: int) -> None:
         """`file` is the descriptor to write to."""
         self.events: list[Any] = []
         self._file = file
         self._identity = _identify(file)
+        self._flushed = 0.0
         self._total = 0
         self._seen: dict[tuple[object, object], int] = {}
 
@@ -81,6 +86,7 @@ class Journal:
             # The program has closed descriptors that it does not know, and this one may be its own by now.
             self._file = -1
             return
+        began = perf_counter()
         self._total += len(events)
         chunk = memoryview(pack(self._thin_out(events) if self._total > _PLENTY else events))
         while chunk:
@@ -88,6 +94,13 @@ class Journal:
                 chunk = chunk[posix.write(self._file, chunk) :]
             except OSError:
                 return  # the disk is full, say: there is nobody to tell
+        self._flushed = perf_counter()
+        self.events.extend(("L", get_ident(), self._flushed - began))
+
+    def flush_if_late(self) -> None:
+        """Hand over what has been written down, if that was not done just before: what comes next may be a crash."""
+        if perf_counter() - self._flushed > _LATE_S:
+            self.flush()
 
     def abandon(self) -> None:
         """Write nothing more: this process is a copy of the one that is traced."""

@@ -229,20 +229,23 @@ class StatementObserver(Observer):
             except KeyError:
                 stack = stacks[thread] = []
             stack.append(name)
-            add(("B", thread, entered, now(), cpu(), pages(), name, caller))
+            size, used = pages(), cpu()
+            add(("B", thread, entered, now(), used, size, name, caller))
             return True
 
         def fail(name: str, error: BaseException) -> None:
             at, used, thread = now(), cpu(), get_ident()
             stacks[thread].pop()
-            add(("X", thread, at, now(), used, pages(), name, type(error).__name__, _say(error)))
+            size, text = pages(), _say(error)
+            add(("X", thread, at, now(), used, size, name, type(error).__name__, text))
 
         def end(name: str) -> None:
             at, used, thread = now(), cpu(), get_ident()
             told = self._finish(name)
             stack = stacks[thread]
             stack.pop()
-            add(("E", thread, at, now(), used, pages(), name, *told))
+            size = pages()
+            add(("E", thread, at, now(), used, size, name, *told))
             if not stack or len(events) > FLUSH_AT:
                 journal.flush()
 
