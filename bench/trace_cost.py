@@ -1,70 +1,114 @@
-"""What watching costs: a traced run beside a plain one, and beside tuna's, importtime-waterfall's and pyinstrument's ways.
+"""What watching costs: a traced run beside a plain one.
 
 CPU time (user and system) of fresh processes, alternating in one run, as the median of ratios to the plain run. The
-programs are those of the import benchmark. tuna and importtime-waterfall both read `-X importtime`, so what they
-cost is what that option costs (and their own rendering, which is not counted).
+programs are those of the import benchmark. "The program" is the traced process alone; the others are the whole command
+as a user runs it, with making and writing what was asked for. OPENBLAS_NUM_THREADS=1: threads that wait spin.
 """
 
 from __future__ import annotations
 
+import os
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import venv
+from collections.abc import Callable
 from pathlib import Path
 
 PROGRAMS = {
     "pandas, scikit-learn, matplotlib": "import pandas, sklearn.linear_model, matplotlib.pyplot",
     "django, sqlalchemy, boto3, sympy": "import django.db.models, sqlalchemy.orm, boto3, sympy",
 }
-PACKAGES = ["pandas", "scikit-learn", "matplotlib", "django", "sqlalchemy", "boto3", "sympy", "pyinstrument"]
+PACKAGES = ["pandas", "scikit-learn", "matplotlib", "django", "sqlalchemy", "boto3", "sympy"]
 ROOT = Path(__file__).resolve().parent.parent
+BAR = 1.25
 
 
-def measure_cpu_s(command: list[str]) -> float:
+def make_environment(folder: str, packages: list[str]) -> str:
+    """Make a virtual environment with entrepot and some packages, and return its interpreter."""
+    venv.create(folder, with_pip=True)
+    python = str(Path(folder) / "bin" / "python")
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *packages, str(ROOT)], check=True)
+    return python
+
+
+def measure_cpu_s(
+    command: list[str], *, env: dict[str, str] | None = None, files: tuple[int, ...] = ()
+) -> float:
     """Run a command and return the CPU seconds that it and its children took."""
+    plain = {**os.environ, "OPENBLAS_NUM_THREADS": "1", **(env or {})}
+    plain.pop("PYTHONDONTWRITEBYTECODE", None)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=plain, pass_fds=files
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+
+def measure_program_s(python: str, code: str) -> float:
+    """Return the CPU seconds of the traced process alone: what the parent does is not counted."""
+    where = "import entrepot, os; print(os.path.dirname(os.path.dirname(entrepot.__file__)))"
+    root = subprocess.run([python, "-c", where], check=True, capture_output=True, text=True).stdout.strip()
+    with tempfile.TemporaryFile() as journal:
+        env = {
+            "ENTREPOT_TRACE": "\n".join([str(journal.fileno()), "", "own", root, "-"]),
+            "PYTHONPATH": f"{root}/entrepot/trace/startup",
+        }
+        return measure_cpu_s([python, "-c", code], env=env, files=(journal.fileno(),))
 
 
 def run(quick: bool) -> list[dict[str, object]]:
     """Return a row for each program and each way of watching it."""
     rows: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as folder:
-        venv.create(folder, with_pip=True)
-        python = str(Path(folder) / "bin" / "python")
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES, str(ROOT)], check=True)
+        python = make_environment(f"{folder}/venv", PACKAGES)
         for program, code in PROGRAMS.items():
-            ways = {
-                "entrepot trace": [python, "-m", "entrepot", "trace", "--format", "json", "-c", code],
-                "-X importtime (tuna, importtime-waterfall)": [python, "-X", "importtime", "-c", code],
-                "pyinstrument": [python, "-m", "pyinstrument", "-o", "/dev/null", "-c", code],
-            }
-            plain = [python, "-c", code]
-            measure_cpu_s(plain)
-            measure_cpu_s(ways["entrepot trace"])
-            times: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
-            for _ in range(3 if quick else 9):
-                base = measure_cpu_s(plain)
-                for way, command in ways.items():
-                    times[way].append((measure_cpu_s(command), base))
-            for way, pairs in times.items():
-                ratios = sorted(watched / base for watched, base in pairs)
-                rows.append(
-                    {
-                        "what": f"{way}, importing {program}, against plain python",
-                        "entrepot": f"{statistics.median(watched for watched, _ in pairs):.2f} s",
-                        "peer": f"{statistics.median(base for _, base in pairs):.2f} s",
-                        "ratio": statistics.median(ratios),
-                        "spread": f"{ratios[0]:.2f}-{ratios[-1]:.2f}, {len(pairs)} pairs",
-                        "bar": 1.25 if way.startswith("entrepot") else None,
-                    }
-                )
+            rows += [
+                make_row(way, program, pairs)
+                for way, pairs in measure_ways(python, code, f"{folder}/out", 3 if quick else 9).items()
+            ]
     return rows
+
+
+def measure_ways(python: str, code: str, out: str, number: int) -> dict[str, list[tuple[float, float]]]:
+    """Return for each way of watching its CPU seconds beside those of a plain run just before."""
+    trace = [python, "-m", "entrepot", "trace"]
+    ways: dict[str, Callable[[], float]] = {
+        "the program": lambda: measure_program_s(python, code),
+        "entrepot trace": lambda: measure_cpu_s([*trace, "-c", code]),
+        "entrepot trace --format json": lambda: measure_cpu_s(
+            [*trace, "--format", "json", "-o", out, "-c", code]
+        ),
+        "entrepot trace --format html": lambda: measure_cpu_s(
+            [*trace, "--format", "html", "-o", out, "-c", code]
+        ),
+    }
+    plain = [python, "-c", code]
+    measure_cpu_s(plain)  # the first run writes bytecode
+    times: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
+    for measure in ways.values():
+        measure()
+    for _ in range(number):
+        base = measure_cpu_s(plain)
+        for way, measure in ways.items():
+            times[way].append((measure(), base))
+    return times
+
+
+def make_row(way: str, program: str, pairs: list[tuple[float, float]]) -> dict[str, object]:
+    """Return one row of the table. What is written in full has no bar: its size is the record's."""
+    ratios = sorted(watched / base for watched, base in pairs)
+    return {
+        "what": f"{way}, importing {program}, against plain python",
+        "entrepot": f"{statistics.median(watched for watched, _ in pairs):.2f} s",
+        "peer": f"{statistics.median(base for _, base in pairs):.2f} s",
+        "ratio": statistics.median(ratios),
+        "spread": f"{ratios[0]:.2f}-{ratios[-1]:.2f}, {len(pairs)} pairs",
+        "bar": None if "--format" in way else BAR,
+    }
 
 
 if __name__ == "__main__":

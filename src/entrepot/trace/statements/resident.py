@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 # Functions of the import system in which a module's own code runs.
 _RUNNING = frozenset(("exec_module", "create_module", "_load_unlocked", "module_from_spec"))
+_MISSING = object()
 _NOBODY = ("", "?", "", 0, "")
 IMPORTLIB = (frames.IMPORTLIB_FILE, "<frozen importlib._bootstrap_external>", "<frozen zipimport>")
 
@@ -121,10 +122,11 @@ class StatementObserver(Observer):
             return
         journal, events = self.journal, self.journal.events
         add = events.extend
+        unnoted: list[str] = []
 
         def watched(
             cls: type,  # noqa: ARG001
-            name: str,
+            name: "Any" = _MISSING,
             globals: "Any" = None,  # noqa: A002 (the language's own parameter names)
             locals: "Any" = None,  # noqa: A002
             fromlist: "Any" = (),
@@ -134,7 +136,11 @@ class StatementObserver(Observer):
                 frame = getframe(1)
             except ValueError:
                 # C code imports, and no Python code runs (a traceback is being printed at the end).
-                return real(name, globals, locals, fromlist, level)
+                unnoted.append(name)
+                try:
+                    return real(name, globals, locals, fromlist, level)
+                finally:
+                    unnoted.pop()
             code = frame.f_code
             at = now()
             add(
@@ -154,6 +160,8 @@ class StatementObserver(Observer):
             if len(events) > FLUSH_AT:
                 journal.flush()
             try:
+                if name is _MISSING:
+                    return real()  # type: ignore[call-arg]  # it says what is wrong with that
                 return real(name, globals, locals, fromlist, level)
             except BaseException as error:
                 self._note_failure(at, error)
@@ -168,7 +176,7 @@ class StatementObserver(Observer):
 
         _disguise(watched)
         ours = watched.__code__
-        self._is_statement = lambda frame: frame.f_code is ours
+        self._is_statement = lambda frame: frame.f_code is ours and not unnoted
         entry = type("__import__", (), {"__new__": watched, "__slots__": ()})
         failure_type: Any = type("Failure", (entry,), {"__slots__": ("fail",), "__init__": frames.FAIL})
         self._put(builtins, "__import__", entry)
