@@ -226,9 +226,16 @@ def _takes_more_than_moves(cut: Cut, path: str) -> bool:
 def _find_late(cut: Cut) -> Iterable[tuple[tuple[str, str], str, int]]:
     """Yield what functions called while a module is initialised will need by then: arrow, name, statement."""
     doings = cut.doings
-    for statement in cut.statements:
-        place, doing = cut.place[statement.index], doings.whole[statement.index]
-        for name in sorted((doing.reads | doing.changes) - doings.own(statement.index)):
+    owners: dict[str, int] = {}  # module -> its names
+    for name in doings.bits:
+        if not is_copied(cut, name):
             owner = cut.owner.get(name, STAY)
-            if owner != place and not is_copied(cut, name):
-                yield (place, owner), name, statement.index
+            owners[owner] = owners.get(owner, 0) | doings.bits[name]
+    for statement in cut.statements:
+        index = statement.index
+        place = cut.place[index]
+        needed = (doings.reads[index] | doings.changes[index]) & ~doings.own(index)
+        for owner, mask in owners.items():
+            if owner != place:
+                for name in sorted(doings.names_in(needed & mask)):
+                    yield (place, owner), name, index

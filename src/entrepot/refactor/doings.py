@@ -9,17 +9,14 @@ they are given is not known here.
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from entrepot.program.symbols import AT_CALL, AT_IMPORT, DECLARE, DELETE, IMPORT, LOAD, STORE
-from entrepot.refactor.statements import Statement, is_main_guard
+from entrepot.refactor.reaches import Reaches
+from entrepot.refactor.statements import Statement
 from entrepot.refactor.text import SourceFile
 
-RUN_AT_CREATION = frozenset(
-    {"__init__", "__new__", "__init_subclass__", "__set_name__", "__call__", "__post_init__"}
-)
 _CHANGING = frozenset(
     "append add update extend insert pop popitem remove clear discard setdefault sort reverse appendleft "
     "extendleft register write writelines __setitem__ __delitem__ setattr delattr next".split()
@@ -30,7 +27,6 @@ _KEEPING = frozenset(
     "singledispatch TypeVar NewType cast isinstance issubclass getattr hasattr type id super".split()
 )
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-_Unit = tuple[int, str]  # a statement and the function in it; "" for what runs with the statement
 
 
 @dataclass
@@ -58,10 +54,11 @@ class _Marks:
 
 
 class Doings:
-    """The doings of one file's statements at import time.
+    """The doings of one file's statements at import time, with all that they may call.
 
-    `whole` has one for each statement, with what it may call; `steps` are the names that several
-    statements change; `run` are the functions that may be called while the module is initialised.
+    `reads`, `changes`: for each statement the names, as sets of bits (`mask` and `names_in` go back and
+    forth); `steps`: the names that several statements change; `volatile`: those that functions change
+    whenever they are called; `run`: the functions that may be called while the module is initialised.
     """
 
     def __init__(self, file: SourceFile, statements: Sequence[Statement]) -> None:
@@ -76,43 +73,57 @@ class Doings:
                 self.binders.setdefault(name, []).append(statement.index)
             self._walk(statement.node, statement.index, "", marks)
         self._read_names(marks)
-        self.run: set[_Unit] = set()
-        self.whole = [self._follow(statement) for statement in statements]
-        counted: dict[str, int] = {}
-        for statement, doing in zip(statements, self.whole, strict=True):
-            for name in doing.changes | (statement.binds - self.imported):
-                counted[name] = counted.get(name, 0) + 1
-        self.steps = {name for name, count in counted.items() if count > 1}
+        for units in self.units.values():
+            for unit in units.values():
+                unit.changes -= self.imported
+        self.bits = {name: 1 << number for number, name in enumerate(self._list_names())}
+        reaches = Reaches(self)
+        self.run = reaches.run
+        found = [reaches.follow(statement) for statement in statements]
+        self.reads, self.changes = [reads for reads, _ in found], [changes for _, changes in found]
+        self.steps = self._find_steps()
+        functions = (u for units in self.units.values() for function, u in units.items() if function)
+        self.volatile = {name for unit in functions for name in unit.changes}
 
-    def depends(self, one: int, two: int) -> set[str]:
-        """Return the names because of which two statements must keep their order."""
-        first, second = self.whole[one], self.whole[two]
-        found = first.changes & (second.reads | second.changes) | first.reads & second.changes
-        return found & self.steps
+    def _list_names(self) -> list[str]:
+        found = dict.fromkeys(self.binders)
+        for units in self.units.values():
+            for unit in units.values():
+                found.update(dict.fromkeys(sorted(unit.reads | unit.changes)))
+        return list(found)
 
-    @cached_property
-    def volatile(self) -> set[str]:
-        """Names that functions of the file change whenever they are called."""
-        return {
-            name
-            for units in self.units.values()
-            for function, unit in units.items()
-            for name in (unit.changes - self.imported if function else ())
-        }
+    def _find_steps(self) -> list[str]:
+        once = twice = 0
+        for statement, changes in zip(self.statements, self.changes, strict=True):
+            changed = changes | self.mask(statement.binds - self.imported)
+            twice |= once & changed
+            once |= changed
+        return self.names_in(twice)
 
-    def own(self, index: int) -> set[str]:
+    def mask(self, names: Iterable[str]) -> int:
+        """Return names as a set of bits."""
+        found = 0
+        for name in names:
+            found |= self.bits.get(name, 0)
+        return found
+
+    def names_in(self, mask: int) -> list[str]:
+        """Return the names of a set of bits."""
+        return [name for name, bit in self.bits.items() if bit & mask] if mask else []
+
+    def own(self, index: int) -> int:
         """Return the names that a statement reads or changes itself, not by what it calls."""
-        doing = self._unit((index, ""))
-        return doing.reads | doing.changes
+        doing = self.get_unit(index, "")
+        return self.mask(doing.reads | doing.changes)
+
+    def get_unit(self, index: int, function: str) -> Doing:
+        return self.units.setdefault(index, {}).setdefault(function, Doing())
 
     # -- reading ---------------------------------------------------------------------------
 
-    def _unit(self, key: _Unit) -> Doing:
-        return self.units.setdefault(key[0], {}).setdefault(key[1], Doing())
-
     def _walk(self, node: ast.AST, index: int, function: str, marks: _Marks) -> None:
         """Note calls, attributes, and the roots of what is changed in place, unit by unit."""
-        unit = self._unit((index, function))
+        unit = self.get_unit(index, function)
         if isinstance(node, _FUNCTIONS):
             for decorator in getattr(node, "decorator_list", ()):
                 unit.calls = True
@@ -157,7 +168,7 @@ class Doings:
             if o.home is not module or o.kind in (IMPORT, DECLARE) or o.when not in (AT_IMPORT, AT_CALL):
                 continue
             function = getattr(o.outer, "name", "") if o.when == AT_CALL else ""
-            unit = self._unit((o.statement, function))
+            unit = self.get_unit(o.statement, function)
             if o.kind == LOAD:
                 unit.reads.add(o.name)
                 if id(o.node) not in marks.quiet:
@@ -168,47 +179,6 @@ class Doings:
                 parent = self.statements[o.statement].node
                 if isinstance(parent, ast.AugAssign) and parent.target is o.node:
                     unit.reads.add(o.name)
-
-    # -- following -------------------------------------------------------------------------
-
-    def _follow(self, statement: Statement) -> Doing:
-        """Return what a statement does with all that it may call."""
-        if is_main_guard(statement.node):
-            return Doing()
-        own = self._unit((statement.index, ""))
-        changes = own.changes - self.imported
-        whole = Doing(set(own.reads), changes, set(own.attributes), set(own.follows), own.calls)
-        if not own.calls and not own.derives:
-            return whole
-        seen: set[_Unit] = {(statement.index, "")}
-        size = -1
-        while size != len(seen):
-            size = len(seen)
-            names = whole.follows if own.calls else own.reads
-            reached = {i for name in names for i in self.binders.get(name, ())}
-            for index in sorted(reached):
-                for function, unit in self._functions_of(index).items():
-                    if (index, function) not in seen and self._is_run(index, function, whole):
-                        seen.add((index, function))
-                        whole.reads |= unit.reads
-                        whole.follows |= unit.follows
-                        whole.changes |= unit.changes - self.imported
-                        whole.attributes |= unit.attributes
-        self.run |= seen
-        return whole
-
-    def _functions_of(self, index: int) -> dict[str, Doing]:
-        """Return the functions in a definition, with "" for what runs with it; nothing for other statements."""
-        return self.units.get(index, {}) if self.statements[index].is_definition else {}
-
-    def _is_run(self, index: int, function: str, whole: Doing) -> bool:
-        node = self.statements[index].node
-        if isinstance(node, ast.ClassDef):
-            # Of a class: what makes instances, what is asked for by name, and its bases.
-            if not whole.calls:
-                return function == "__init_subclass__" or not function
-            return function in RUN_AT_CREATION or function in whole.attributes or not function
-        return bool(function) and whole.calls
 
 
 def _root_of(node: ast.AST) -> ast.AST:

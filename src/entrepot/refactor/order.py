@@ -9,7 +9,7 @@ The order that results is then played through, and must keep every chain; else t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from entrepot.program.symbols import AT_IMPORT
@@ -30,12 +30,31 @@ class _Chain:
     members: list[int]
     changing: set[int]
 
-    def pairs(self) -> Iterator[tuple[int, int]]:
-        """Yield the pairs that must keep their order."""
-        for number, one in enumerate(self.members):
-            for two in self.members[number + 1 :]:
-                if one in self.changing or two in self.changing:
-                    yield one, two
+    def limits(self, cut: Cut, key: str) -> tuple[int, float, list[int]]:
+        """Return behind which statement of the file a target must run, before which, and for which of its own."""
+        mine = [i for i in self.members if cut.place[i] == key]
+        loud = [i for i in mine if i in self.changing]
+        stay = [i for i in self.members if cut.place[i] == STAY]
+        if not mine:
+            return -1, math.inf, []
+        # One of the two must be changing, or they may pass each other.
+        above = [i for i in stay if (i < mine[-1] and i in self.changing) or (loud and i < loud[-1])]
+        below = [i for i in stay if (i > mine[0] and i in self.changing) or (loud and i > loud[0])]
+        return max(above, default=-1), min(below, default=math.inf), mine if above or below else []
+
+    def find_broken(self, played: dict[int, int]) -> tuple[int, int] | None:
+        """Return two statements that no longer run in their order, or None."""
+        last: int | None = None  # the one of all before that runs last
+        last_changing: int | None = None
+        for index in self.members:
+            before = last if index in self.changing else last_changing
+            if before is not None and played[before] > played[index]:
+                return before, index
+            if last is None or played[index] > played[last]:
+                last = index
+            if index in self.changing and (last_changing is None or played[index] > played[last_changing]):
+                last_changing = index
+        return None
 
 
 def find_order(cut: Cut, decision: Decision, arrows: Arrows) -> None:
@@ -48,7 +67,7 @@ def find_order(cut: Cut, decision: Decision, arrows: Arrows) -> None:
     decision.ordered.update(arrows.late)
     for key in cut.targets:
         played = _play(cut, decision, arrows, key)
-        if any(not _is_kept(cut, chain, played) for chain in chains):
+        if any(chain.find_broken(played) is not None for chain in chains):
             decision.ordered.add(key)  # whoever imports it must import the file first
     for key in sorted(decision.ordered):
         decision.notes.append(
@@ -65,8 +84,9 @@ def _find_chains(cut: Cut) -> list[_Chain]:
     chains = [_Chain(None, loud, set(loud))]
     doings = cut.doings
     for name in sorted(doings.steps):
-        changing = {s.index for s in cut.statements if name in doings.whole[s.index].changes | s.binds}
-        reading = {s.index for s in cut.statements if name in doings.whole[s.index].reads}
+        bit = doings.bits[name]
+        changing = {s.index for s in cut.statements if doings.changes[s.index] & bit or name in s.binds}
+        reading = {s.index for s in cut.statements if doings.reads[s.index] & bit}
         chains.append(_Chain(name, sorted(changing | reading), changing))
     return [chain for chain in chains if len({cut.place[i] for i in chain.members}) > 1]
 
@@ -75,15 +95,12 @@ def _find_place(cut: Cut, decision: Decision, arrows: Arrows, key: str, chains: 
     """Decide where the file imports one target."""
     mine: set[int] = set()
     loud: set[int] = set()
-    lower, upper = -1, math.inf  # it runs behind the one statement and before the other
+    lower = -1
+    upper: float = math.inf  # it runs behind the one statement and before the other
     for chain in chains:
-        for one, two in chain.pairs():
-            if cut.place[one] == STAY and cut.place[two] == key:
-                lower = max(lower, one)
-                mine.add(two)
-            elif cut.place[one] == key and cut.place[two] == STAY:
-                upper = min(upper, two)
-                mine.add(one)
+        above, below, some = chain.limits(cut, key)
+        lower, upper = max(lower, above), min(upper, below)
+        mine.update(some)
         if chain.name is None:
             loud.update(i for i in chain.members if cut.place[i] == key)
     loud |= {s.index for s in cut.statements if cut.place[s.index] == key and _is_timed(cut, s)}
@@ -126,9 +143,10 @@ def _find_place(cut: Cut, decision: Decision, arrows: Arrows, key: str, chains: 
 
 def _is_timed(cut: Cut, statement: Statement) -> bool:
     """Whether it can be seen when a statement runs: it changes what is not its own, or reads what changes."""
-    doing = cut.doings.whole[statement.index]
-    changing = cut.doings.volatile | set(cut.rebound)
-    return bool(doing.changes - statement.binds or doing.reads & changing)
+    doings = cut.doings
+    changing = doings.mask({*doings.volatile, *cut.rebound})
+    reads, changes = doings.reads[statement.index], doings.changes[statement.index]
+    return bool(changes & ~doings.mask(statement.binds) or reads & changing)
 
 
 def _check_no_way_back(cut: Cut, arrows: Arrows, key: str, index: int) -> None:
@@ -176,15 +194,11 @@ def _play(cut: Cut, decision: Decision, arrows: Arrows, first: str) -> dict[int,
     return done
 
 
-def _is_kept(cut: Cut, chain: _Chain, played: dict[int, int]) -> bool:
-    return all(played[one] < played[two] for one, two in chain.pairs() if cut.place[one] != cut.place[two])
-
-
 def _check_order(cut: Cut, chains: Iterable[_Chain], played: dict[int, int]) -> None:
     for chain in chains:
-        for one, two in chain.pairs():
-            if cut.place[one] == cut.place[two] or played[one] < played[two]:
-                continue
+        broken = chain.find_broken(played)
+        if broken is not None:
+            one, two = broken
             moved, other = (two, one) if cut.place[two] != STAY else (one, two)
             why = (
                 "this statement runs between" if chain.name is None else f"this changes or reads {chain.name}"
