@@ -276,7 +276,7 @@ def run_tests(library: Library, root: Path, python: Path) -> str:
         if re.search(r"^=*.*\d (passed|failed|error)|^Ran \d+ tests|^(OK|FAILED)\b", line)
     ]
     last = ", ".join(found) if found else "\n".join(lines[-5:])
-    return f"{re.sub(r' in [0-9.]+s', '', last).strip('= ')} (status {done.returncode})"
+    return f"{re.sub(r' in [0-9.]+s( \([0-9:]+\))?', '', last).strip('= ')} (status {done.returncode})"
 
 
 def split(library: Library, root: Path) -> list[str]:
