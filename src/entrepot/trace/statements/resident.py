@@ -122,7 +122,7 @@ class StatementObserver(Observer):
             return
         journal, events = self.journal, self.journal.events
         add = events.extend
-        unnoted: list[str] = []
+        unnoted: list[FrameType] = []
 
         def watched(
             cls: type,  # noqa: ARG001
@@ -136,7 +136,7 @@ class StatementObserver(Observer):
                 frame = getframe(1)
             except ValueError:
                 # C code imports, and no Python code runs (a traceback is being printed at the end).
-                unnoted.append(name)
+                unnoted.append(getframe(0))
                 try:
                     return real(name, globals, locals, fromlist, level)
                 finally:
@@ -176,7 +176,7 @@ class StatementObserver(Observer):
 
         _disguise(watched)
         ours = watched.__code__
-        self._is_statement = lambda frame: frame.f_code is ours and not unnoted
+        self._is_statement = lambda frame: frame.f_code is ours and frame not in unnoted
         entry = type("__import__", (), {"__new__": watched, "__slots__": ()})
         failure_type: Any = type("Failure", (entry,), {"__slots__": ("fail",), "__init__": frames.FAIL})
         self._put(builtins, "__import__", entry)
