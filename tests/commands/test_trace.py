@@ -104,6 +104,24 @@ def test_names_lists_a_namespace_and_follows_a_dotted_name(draw: Draw):
     assert "did you mean shop.cart.total" in refused.stderr
 
 
+def test_names_of_a_module_that_prints_or_fails(draw: Draw):
+    """What a module prints does not get into the answer; one that fails is said to, with the line and no traceback."""
+    root = draw({"loud.py": "print('loud')\nX = 1\n", "broken.py": "X = 1\nimport nothing_there\n",
+                 "wrong.py": "def f(:\n"})  # fmt: skip
+
+    loud = entrepot(root, "names", "--format", "json", "loud")
+    assert [item["name"] for item in json.loads(loud.stdout)] == ["X"]
+    assert "loud" in loud.stderr
+    for name, says in (("broken", "broken.py:2"), ("wrong", "wrong.py:1")):
+        run = entrepot(root, "names", name)
+        assert run.returncode == 1
+        assert f"{name} cannot be imported" in run.stderr
+        assert says in run.stderr
+        assert "Traceback" not in run.stderr
+    shown = entrepot(root, "names", "json.JSONDecoder").stdout
+    assert "class of json.decoder, which json takes in line" in shown
+
+
 def test_the_page_opens_in_a_browser(draw: Draw, need: Callable[[object, str], None], tmp_path: Path):
     """In a real browser the page's script runs without an error and draws the modules."""
     import shutil

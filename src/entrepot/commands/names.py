@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import sys
 from dataclasses import asdict
@@ -31,7 +30,7 @@ def main(args: argparse.Namespace) -> int:
     # As `python -m` would: modules of the current folder first.
     sys.path.insert(0, "")
     try:
-        module = importlib.import_module(args.name)
+        module = names.import_named(args.name)
     except ModuleNotFoundError as error:
         if error.name is None or not (args.name + ".").startswith(error.name + "."):
             raise

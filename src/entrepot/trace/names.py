@@ -7,9 +7,11 @@ module shows its namespace for certain; the source is read only to say at which 
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import inspect
 import sys
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
@@ -32,6 +34,21 @@ class NoSuchName(ProgramError):  # noqa: N818
         return text
 
 
+class NotImportable(ProgramError):  # noqa: N818
+    """A module whose names were asked for cannot be imported."""
+
+    name: str
+    problem: str
+    place: str
+
+    def __str__(self) -> str:
+        where = f" ({self.place})" if self.place else ""
+        return (
+            f"{self.name} cannot be imported: {self.problem}{where}\n"
+            f"  to see more:  entrepot explain -- -c 'import {self.name}'"
+        )
+
+
 @dataclass(frozen=True)
 class Name:
     """A name of a module's namespace.
@@ -50,7 +67,10 @@ class Name:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a look-up: what was asked of what, and what that was."""
+    """One step of a look-up: what was asked of what, and what that was.
+
+    taken_at: the line of the module that was asked at which it takes the name from elsewhere, 0 if it does not.
+    """
 
     place: str
     name: str
@@ -58,6 +78,30 @@ class Step:
     origin: str
     file: str
     line: int
+    taken_at: int = 0
+
+
+def import_named(name: str) -> ModuleType:
+    """Import a module; what it prints goes to standard error, because standard output has the answer.
+
+    Raises:
+        ModuleNotFoundError: there is no such module, or no such parent.
+        NotImportable: it is there, and ended in an exception.
+    """
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            return importlib.import_module(name)
+        except Exception as error:
+            if isinstance(error, ModuleNotFoundError) and (name + ".").startswith(f"{error.name}."):
+                raise
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            place = (
+                f"{error.filename}:{error.lineno}"
+                if isinstance(error, SyntaxError)
+                else f"{last.filename}:{last.lineno}"
+            )
+            problem = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
+            raise NotImportable(name=name, problem=problem, place=place) from None
 
 
 def list_names(module: ModuleType, *, with_private: bool = False) -> list[Name]:
@@ -85,7 +129,7 @@ def look_up(dotted: str) -> list[Step]:
         if number == 0 or (isinstance(value, ModuleType) and not hasattr(value, part)):
             name = ".".join(parts[: number + 1])
             try:
-                value = importlib.import_module(name)
+                value = import_named(name)
             except ModuleNotFoundError as error:
                 if error.name not in {name, *_parents(name)} and not isinstance(value, ModuleType):
                     raise
@@ -98,7 +142,9 @@ def look_up(dotted: str) -> list[Step]:
                 raise _no_such(dotted, place, part, value)
             holder, value = value, getattr(value, part)
             if isinstance(holder, ModuleType):
-                described = _describe(holder, part, value, find_lines(holder))
+                lines = find_lines(holder)
+                described = _describe(holder, part, value, lines)
+                line, source = lines.get(part, (0, ""))
                 steps.append(
                     Step(
                         f"{place}'s namespace",
@@ -107,6 +153,7 @@ def look_up(dotted: str) -> list[Step]:
                         described.origin,
                         described.file,
                         described.line,
+                        line if source else 0,
                     )
                 )
             else:
@@ -144,6 +191,9 @@ def render_steps(dotted: str, steps: list[Step]) -> str:
         text = f"  {number}. {step.name!r} in {step.place}: {step.kind}"
         if step.origin and step.origin not in step.place and not step.kind.startswith("module"):
             text += f" of {step.origin}"
+        if step.taken_at:
+            module = step.place.removesuffix("'s namespace")
+            text += f", which {module} takes in line {step.taken_at}"
         lines.append(text + (f"  ({place})" if place else ""))
     return "\n".join(lines) + "\n"
 
@@ -211,6 +261,9 @@ def _place(value: object) -> tuple[str, int]:
     try:
         target = inspect.unwrap(value) if callable(value) else value
         file = inspect.getsourcefile(target) or ""  # type: ignore[arg-type]
+        if not file or file.startswith("<"):
+            # A frozen module's code names no file; the module itself does.
+            file = getattr(sys.modules.get(getattr(target, "__module__", "")), "__file__", None) or ""
         return file, inspect.getsourcelines(target)[1]  # type: ignore[arg-type]
     except (TypeError, OSError, ValueError, IndentationError):
         return "", 0
