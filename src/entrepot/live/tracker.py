@@ -14,6 +14,7 @@ import marshal
 import os
 import sys
 import time
+from contextlib import suppress
 from importlib._bootstrap import _call_with_frames_removed  # type: ignore[attr-defined]
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
@@ -135,7 +136,10 @@ class Tracker:
         """Run a module's code, having noted what there is before where it may put something into the program's containers."""
         record.effects = effects_of(code)
         if record.effects:
-            self.containers.settle(self.stack)
+            with suppress(
+                Exception
+            ):  # objects of the program that cannot be compared do not make its import fail
+                self.containers.settle(self.stack)
         _call_with_frames_removed(exec, code, namespace)
 
     def end(self, record: Record, *, ok: bool) -> None:
@@ -147,7 +151,8 @@ class Tracker:
             return
         self.count += 1
         record.finished = self.count
-        self.containers.finish(record, self.stack)
+        with suppress(Exception):
+            self.containers.finish(record, self.stack)
 
     # -- afterwards ---------------------------------------------------------------------------------------------
 
