@@ -50,6 +50,10 @@ _OTHER_EFFECTS = frozenset(
     (_OP["FOR_ITER"], _OP["DICT_UPDATE"], *(_EFFECTS - {_CALL, _STORE_SUBSCR, _STORE_ATTR}))
 )
 _BUILD_CLASS = _OP["LOAD_BUILD_CLASS"]
+_NOT_BUILDING = bytes(
+    {*range(256)}
+    - {_OP[n] for n in ("BUILD_LIST", "BUILD_SET", "BUILD_MAP", "BUILD_CONST_KEY_MAP") if n in _OP}
+)
 _QUIET = bytes({*range(256)} - _EFFECTS - _OTHER_EFFECTS - {*_UNPACKING, _BUILD_CLASS})
 
 _RETURN_VALUE = _OP["RETURN_VALUE"]
@@ -218,6 +222,17 @@ def effects_of(code: CodeType) -> int:
         if raw[2 * place + 1] > 2:
             return ADDS
     return NOTHING
+
+
+def makes_containers(code: CodeType) -> bool:
+    """Whether module code without effects makes lists, dicts or sets, at its top level or in the bodies of its classes."""
+    raw: bytes = code._co_code_adaptive  # type: ignore[attr-defined]
+    if raw[::2].translate(None, _NOT_BUILDING):
+        return True
+    return any(
+        type(value) is CodeType and not value.co_flags & IS_FUNCTION and makes_containers(value)
+        for value in code.co_consts
+    )
 
 
 def same_behaviour(before: CodeType, after: CodeType) -> bool:

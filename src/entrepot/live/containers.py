@@ -169,7 +169,7 @@ class Containers:
         if record.effects:
             self.register(record)
             self.note(record)
-        else:
+        elif record.holds:
             self.waiting.append(record)
         if stack and stack[-1].effects:
             self._take_in_waiting()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 YOUNG_NS = 50_000_000
 _SIGNATURE = struct.Struct("<4Q")
 _WHOLE = (1 << 64) - 1
+_CHUNK = 1 << 16  # bytes kept in memory until they are written together
 _NOBODY: frozenset[str] = frozenset()
 
 
@@ -42,20 +43,30 @@ class Attic:
     def __init__(self) -> None:
         self._file = _open_nameless()
         self._end = 0
+        self._new = bytearray()  # not written yet
 
     def put(self, source: bytes) -> int:
         """Store a source and return where it begins."""
-        start = self._end
-        os.pwrite(self._file, source, start)
-        self._end = start + len(source)
+        start = self._end + len(self._new)
+        self._new += source
+        if len(self._new) > _CHUNK:
+            self._write()
         return start
+
+    def _write(self) -> None:
+        if self._new:
+            os.pwrite(self._file, self._new, self._end)
+            self._end += len(self._new)
+            self._new = bytearray()
 
     def get(self, start: int, size: int) -> bytes:
         """Return a stored source."""
+        self._write()
         return os.pread(self._file, size, start)
 
     def read_all(self) -> bytes:
         """Return everything, as one text."""
+        self._write()
         return os.pread(self._file, self._end, 0)
 
     def close(self) -> None:
@@ -90,6 +101,7 @@ class Record:
         "depth_seen",
         "effects",
         "finished",
+        "holds",
         "is_trusted",
         "journal",
         "keeps",
@@ -117,6 +129,7 @@ class Record:
         self.parsed: Parsed | None = None
         self.finished = 0  # as which of all modules its import ended
         self.effects = 0  # what its top level may do to objects of others (`codes.effects_of`)
+        self.holds = True  # it may have lists, dicts or sets of its own
         self.journal: list[Entry] | None = None
         self.keeps = _NOBODY  # names that the running program said to keep
         self.children: frozenset[str] | set[str] = _NOBODY  # modules first imported while this one ran

@@ -14,13 +14,12 @@ import marshal
 import os
 import sys
 import time
-from contextlib import suppress
 from importlib._bootstrap import _call_with_frames_removed  # type: ignore[attr-defined]
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
 
 from entrepot.live.bytecode import read_bytecode
-from entrepot.live.codes import effects_of
+from entrepot.live.codes import effects_of, makes_containers
 from entrepot.live.record import Attic, Record, is_old_enough, seconds_and_size, signature_of
 
 TYPE_CHECKING = False
@@ -50,6 +49,7 @@ class Tracker:
         self.listings: dict[str, frozenset[str]] = {}
         self.extensions: dict[str, bytes] = {}
         self.modules_seen = 0
+        self.is_whole = True  # every registration at import is in the journal
 
     def watch(self, paths: Sequence[str]) -> bool:
         """Watch these folders too; whether any of them is new."""
@@ -135,11 +135,12 @@ class Tracker:
     def run(self, record: Record, code: CodeType, namespace: dict[str, Any]) -> None:
         """Run a module's code, having noted what there is before where it may put something into the program's containers."""
         record.effects = effects_of(code)
+        record.holds = bool(record.effects) or makes_containers(code)
         if record.effects:
-            with suppress(
-                Exception
-            ):  # objects of the program that cannot be compared do not make its import fail
+            try:
                 self.containers.settle(self.stack)
+            except Exception:  # objects that cannot be compared do not make the program's import fail
+                self.is_whole = False
         _call_with_frames_removed(exec, code, namespace)
 
     def end(self, record: Record, *, ok: bool) -> None:
@@ -151,8 +152,10 @@ class Tracker:
             return
         self.count += 1
         record.finished = self.count
-        with suppress(Exception):
+        try:
             self.containers.finish(record, self.stack)
+        except Exception:
+            self.is_whole = False
 
     # -- afterwards ---------------------------------------------------------------------------------------------
 
