@@ -37,3 +37,11 @@ def test_a_name_that_is_not_there_brings_suggestions():
     with pytest.raises(NoSuchName, match=r"json has no 'dump_s'") as caught:
         look_up("json.dump_s")
     assert "json.dumps" in caught.value.suggestions
+
+
+def test_a_function_of_a_frozen_module_has_its_file_and_line():
+    """`posixpath` is frozen into the interpreter, and its source lies in the library all the same."""
+    step = look_up("posixpath.join")[-1]
+
+    assert step.file.endswith("posixpath.py")
+    assert step.line > 0

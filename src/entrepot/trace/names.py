@@ -259,14 +259,17 @@ def _place(value: object) -> tuple[str, int]:
             value, "__file__", None
         ) or f"({getattr(value.__spec__, 'origin', None) or 'namespace package'})", 0
     try:
-        target = inspect.unwrap(value) if callable(value) else value
+        target: object = inspect.unwrap(value) if callable(value) else value
         file = inspect.getsourcefile(target) or ""  # type: ignore[arg-type]
-        if not file or file.startswith("<"):
-            # A frozen module's code names no file; the module itself does.
-            file = getattr(sys.modules.get(getattr(target, "__module__", "")), "__file__", None) or ""
+    except (TypeError, ValueError):
+        return "", 0
+    if not file or file.startswith("<"):
+        # A frozen module's code names no file; the module itself does.
+        file = getattr(sys.modules.get(getattr(target, "__module__", "")), "__file__", None) or ""
+    try:
         return file, inspect.getsourcelines(target)[1]  # type: ignore[arg-type]
     except (TypeError, OSError, ValueError, IndentationError):
-        return "", 0
+        return file, getattr(getattr(target, "__code__", None), "co_firstlineno", 0)
 
 
 def _parents(name: str) -> list[str]:
