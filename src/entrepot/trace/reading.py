@@ -97,7 +97,11 @@ class _Reader:
         while at < end:
             letter = events[at]
             following = at + WIDTHS[letter]
-            takers[letter](*events[at + 1 : following])
+            if letter == "S":
+                # Most events by far: taken as they are.
+                self.read_S(events[at:following])
+            else:
+                takers[letter](*events[at + 1 : following])
             at = following
 
     def set_clocks(self, at: float, cpu: float) -> None:
@@ -111,18 +115,8 @@ class _Reader:
         self.cost = cost
         self.python, self.preloaded = python, preloaded
 
-    def read_S(
-        self,
-        thread: int,
-        at: float,
-        line: int,
-        file: str,
-        qualname: str,
-        importer: str,
-        name: str,
-        names: Any,
-        level: int,
-    ) -> None:
+    def read_S(self, event: Sequence[Any]) -> None:
+        _, thread, at, line, file, qualname, importer, name, names, level = event
         if file in _IMPORTLIB:
             return  # what the import system itself imports is its own affair
         self.now_s = at - self.start - self.lost
@@ -143,24 +137,13 @@ class _Reader:
             name = "." * level + name
             form = form if form == "star" else "relative"
         function = "" if qualname == "<module>" else qualname
-        self.statements.append(
-            Statement(
-                number,
-                importer,
-                file,
-                line,
-                form,
-                name,
-                names,
-                function,
-                around.statement_depth,
-                True,
-                not function and (around.depth >= 0 or importer == "__main__"),
-                self.now_s,
-                0.0,
-                (),
-            )
+        is_import_time = not function and (around.depth >= 0 or importer == "__main__")
+        fields = (
+            *(number, importer, file, line, form, name, names, function, around.statement_depth),
+            *(True, is_import_time, self.now_s, 0.0, (), ""),
         )
+        # Half the time that `Statement(...)` takes.
+        self.statements.append(tuple.__new__(Statement, fields))
 
     def read_error(self, thread: int, at: float, kind: str, text: str) -> None:
         for number in range(len(self.begun) - 1, -1, -1):
