@@ -180,10 +180,14 @@ class Worker:
 
     def work(self) -> None:
         """Run and change until the time is over."""
-        while self.soak.take_run():
-            for _ in range(self.chance.choice([0, 0, 0, 0, 0, 1, 1, 2])):
-                self.change()
-            self.run_once()
+        try:
+            while self.soak.take_run():
+                for _ in range(self.chance.choice([0, 0, 0, 0, 0, 1, 1, 2])):
+                    self.change()
+                self.run_once()
+        except Exception as error:
+            self.soak.wrong.append(f"this tool failed: {error!r}")
+            raise
 
     def run_once(self) -> None:
         """Run the program and check what it came to."""
@@ -201,6 +205,7 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            errors="replace",  # the line that says why a run is cold may quote a damaged file
         )
         killer = None
         if self.chance.random() < 0.04:
