@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -242,3 +243,35 @@ def test_a_program_through_stdin_that_must_begin_again_is_not_lost(place, size):
 
     for form in ("pipe", "file"):
         assert place.feed(text, form)[1] == place.feed_plain(text, form)
+
+
+SETTINGS = {
+    "by the script": "print('first', flush=True)\nimport os\nos.environ['OMP_X'] = '1'\n{}",
+    "by a function": "import os\ndef f():\n    os.environ.update({{'OMP_X': '1'}})\nprint(1, flush=True)\nf()\n{}",
+    "by an own module": "print('first', flush=True)\nimport setting\n{}",
+    "by an own module that was imported first": "import setting_later\nprint(1, flush=True)\nsetting_later.f()\n{}",
+    "in C": "print('first', flush=True)\nimport os\nos.putenv('OMP_X', '1')\n{}",
+}
+
+
+@pytest.mark.parametrize("how", SETTINGS)
+def test_what_an_extension_depends_on_may_be_set_after_the_program_has_printed(place, how):
+    """The library sees the variable, at the first run and at each that follows."""
+    installed = place.path / "lib" / "site-packages"
+    library = next(Path(path) for path in sys.path if path.endswith("lib-dynload"))
+    shutil.copy(next(library.glob("_sqlite3*")), installed)
+    text = "import os, _sqlite3\nx = os.environ.get('OMP_X')\n"
+    (installed / "blas.py").write_text(text)
+    place.env["PYTHONPATH"] = f"{installed}:{place.path / 'more'}"
+    place.share("import shop, blas")
+    place.write(
+        main=SETTINGS[how].format("import blas\nprint(blas.x)\n"),
+        setting="import os\nos.environ['OMP_X'] = '1'\n",
+        setting_later="import os\ndef f():\n    os.environ['OMP_X'] = '1'\n",
+    )
+    if how == "in C":
+        (installed / "blas.py").write_text(text.replace("os.environ.get", "os.getenv"))
+
+    for _ in range(6):
+        assert place.run()[1] == place.plain()
+        time.sleep(0.3)

@@ -66,6 +66,7 @@ static _Atomic int armed;     /* effects end the process */
 static pid_t owner;           /* children are not observed */
 static int quiet;
 static int touched;               /* in a run: something was done that a second beginning would do twice */
+static int wary;                  /* in a run: begin again, cold, before the first thing that could not be done again */
 static int changed;               /* in a run: files, or anything but what went to the standard streams */
 static uint64_t variables[1024]; /* those that C code has read, by hash: asked for with 'g' */
 static uint64_t mask_before; /* the signal mask when armed */
@@ -114,8 +115,43 @@ static void note_caller(char kind, const char *what, void *address) {
 
 #define ASKED(kind, what) do { if (on()) note_caller(kind, what, __builtin_return_address(0)); } while (0)
 
+static char *read_whole(const char *path, size_t *size) {
+    char *text = malloc(1 << 22);
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+    *size = 0;
+    for (long got; text && fd >= 0 && *size < (1 << 22) - 1 && (got = syscall(SYS_read, fd, text + *size, (1 << 22) - 1 - *size)) > 0;)
+        *size += (size_t)got;
+    if (fd >= 0) syscall(SYS_close, fd);
+    return text;
+}
+
+static char **split(char *text, size_t size, int with_empty) {
+    char **items = calloc(size + 2, sizeof *items), *end = text + size;
+    for (size_t count = 0; items && text < end; text += strlen(text) + 1)
+        if (*text || with_empty) items[count++] = text;
+    return items;
+}
+
+/* What the program may do next could spoil modules that wait for it, and what it is about to do could not be done again. */
+static void begin_again(void) {
+    size_t size;
+    char *arguments = read_whole("/proc/self/cmdline", &size), **argv = arguments ? split(arguments, size, 1) : NULL;
+    char *given = read_whole("/proc/self/environ", &size), **envp = given ? split(given, size, 0) : NULL;
+    if (!argv || !envp) return;
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask_before, NULL, 8);
+    syscall(SYS_execve, "/proc/self/exe", argv, envp);
+}
+
+static void touch(void) {
+    if (wary && !touched && is_owner()) begin_again();
+    touched = 1;
+}
+
 static void effect(const char *what, const char *detail) {
-    if (!listening) touched = changed = 1;
+    if (!listening) {
+        touch();
+        changed = 1;
+    }
     if (!on()) return;
     note('!', what, detail ? detail : "");
     if (armed && !quiet && is_owner()) syscall(SYS_exit_group, 77);
@@ -199,7 +235,13 @@ static int is_marker(const char *path) {
     case 'g': return variables[hash_name(word + 1) >> 6] >> (hash_name(word + 1) & 63) & 1 ? 1 : 2;
     case 't': return touched ? 2 : 1;
     case 'k': return changed ? 2 : 1;
-    case 'y': touched = changed = 0; return 1;
+    case 'y':
+        touched = changed = wary = 0;
+        owner = (pid_t)syscall(SYS_getpid);
+        syscall(SYS_rt_sigprocmask, 0, NULL, &mask_before, 8);
+        return 1;
+    case 'x': wary = 1; return 1;
+    case 'o': wary = 0; return 1;
     default: break;
     }
     switch (*word) {
@@ -262,7 +304,7 @@ static void saw_open(int dir, const char *path, int flags) {
     if (!path || inside) return;
     if ((flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC | O_APPEND))) {
         if (is_bytecode(path) || is_quiet(path)) return;
-        if (!listening && (flags & O_TMPFILE) == O_TMPFILE) touched = 1; /* a file without a name changes none */
+        if (!listening && (flags & O_TMPFILE) == O_TMPFILE) touch(); /* a file without a name changes none */
         else effect("writes a file", path);
     }
     if (!on()) return;
@@ -632,7 +674,7 @@ PUBLIC ssize_t read(int fd, void *buf, size_t n) {
 }
 KEEP(write);
 PUBLIC ssize_t write(int fd, const void *buf, size_t n) {
-    if (!listening && (fd == 1 || fd == 2)) touched = 1;
+    if (!listening && (fd == 1 || fd == 2)) touch();
     else if (!inside && (armed || !touched) && (fd < 1 || fd > 2)) {
         char link[64], path[4096];
         snprintf(link, sizeof link, "/proc/self/fd/%d", fd);

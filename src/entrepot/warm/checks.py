@@ -132,7 +132,8 @@ def learn_from_runs(store: str) -> list[Request]:
                 continue
             known = read_knowledge(get_plan_path(store, name))
             info = read_info(store, name)
-            if set(modules) <= {*known.late, *known.avoid} or info.get("lessons", 0) >= MAX_LESSONS:
+            names = {name.removeprefix("!") for name in modules}
+            if names <= {*known.late, *known.avoid, *known.folders} or info.get("lessons", 0) >= MAX_LESSONS:
                 continue
             write_knowledge(get_plan_path(store, name), learn(known, modules))
             write_info(store, name, {**info, "lessons": info.get("lessons", 0) + 1})

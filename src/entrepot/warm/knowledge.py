@@ -22,7 +22,8 @@ from dataclasses import asdict, dataclass, field, replace
 from entrepot.warm.verdict import Plan
 from entrepot.warm.whole_file import write_new
 
-VERSION = 1
+VERSION = 2
+MAX_FOLDERS = 50
 KEPT_RUNS = 8  # a late module not imported in so many runs is forgotten
 
 
@@ -33,6 +34,7 @@ class Knowledge:
     avoid: Mapping[str, str] = field(default_factory=dict)  # module -> why it is left to the run
     origins: Mapping[str, tuple[str, int]] = field(default_factory=dict)  # avoided module -> file, ctime_ns
     late: tuple[str, ...] = ()  # in the order of import
+    folders: tuple[str, ...] = ()  # that the program puts into its search path
     unused: Mapping[str, int] = field(default_factory=dict)  # late module -> runs since it was imported
     at_most: int = 1 << 20
     version: int = VERSION
@@ -58,9 +60,12 @@ class Knowledge:
 def learn(known: Knowledge, imported: Sequence[str]) -> Knowledge:
     """Return the knowledge after a run that imported these modules late, in this order.
 
-    A name with `!` before it could not be had as it was prepared: it is left to the run from now on.
+    A path is a folder of the program's search path. A name with `!` before it could not be had as it was
+    prepared: it is left to the run from now on.
     """
-    names = tuple(name for name in dict.fromkeys(imported) if not name.startswith("!"))
+    names = tuple(name for name in dict.fromkeys(imported) if not name.startswith(("!", "/")))
+    folders = tuple(dict.fromkeys([*known.folders, *(name for name in imported if name.startswith("/"))]))
+    known = replace(known, folders=folders[-MAX_FOLDERS:])
     missed = {name[1:] for name in imported if name.startswith("!")}
     if missed:
         why = "is imported after the program changed what it depends on"
@@ -98,7 +103,8 @@ def read_knowledge(path: str) -> Knowledge:
         if data.get("version") != VERSION:
             return Knowledge()
         origins = {name: (str(where), int(when)) for name, (where, when) in data["origins"].items()}
-        return Knowledge(**{**data, "late": tuple(data["late"]), "origins": origins})
+        folders = tuple(map(str, data["folders"]))
+        return Knowledge(**{**data, "late": tuple(data["late"]), "origins": origins, "folders": folders})
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return Knowledge()
 

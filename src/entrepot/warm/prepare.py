@@ -65,15 +65,23 @@ class NotMade:
 
 
 def make_image(
-    request: Request, plan: Plan, *, store: str, image: str, base: bool, codes: Sequence[str] = ()
+    request: Request,
+    plan: Plan,
+    *,
+    store: str,
+    image: str,
+    base: bool,
+    codes: Sequence[str] = (),
+    folders: Sequence[str] = (),
 ) -> Made | NotMade:
     """Prepare until an interpreter may be used, and write its image.
 
-    `base`: no program's, but that of shared modules, with the code of the source files `codes`.
+    `folders`: which the program will put into its search path. `base`: no program's, but that
+    of shared modules, with the code of the source files `codes`.
     """
     reason = ""
     for _ in range(MAX_ATTEMPTS):
-        outcome = _try_once(request, plan, store, image, base, codes)
+        outcome = _try_once(request, plan, store, image, base, codes, folders)
         if isinstance(outcome, Again):
             reason, plan = outcome.because, outcome.plan
             continue
@@ -82,12 +90,18 @@ def make_image(
 
 
 def _try_once(
-    request: Request, plan: Plan, store: str, image: str, base: bool, codes: Sequence[str]
+    request: Request,
+    plan: Plan,
+    store: str,
+    image: str,
+    base: bool,
+    codes: Sequence[str],
+    folders: Sequence[str],
 ) -> Made | NotMade | Again:
     process = Preparing(request, store, base)
     try:
         started = time.monotonic()
-        process.send({"plan": plan.to_wire(), "base": base, "codes": list(codes)})
+        process.send({"plan": plan.to_wire(), "base": base, "codes": list(codes), "folders": list(folders)})
         report = process.receive(MAX_PREPARE_S)
         seconds = time.monotonic() - started
         seen = process.read_observation()
@@ -104,6 +118,7 @@ def _try_once(
             find_surroundings(request),
             extra_files=process.list_libraries(),
             keeps_argv=bool(report.get("keeps_argv")),
+            searches=dict.fromkeys(folders, find_top_names(report.get("waiting", ()))),
         )
         if isinstance(record, Unsettled):
             time.sleep(0.05)
@@ -144,6 +159,11 @@ def find_external(seen: Observation) -> tuple[str, ...]:
         for name in dict.fromkeys(seen.order)
         if name not in own and name.partition(".")[0] not in own and name not in seen.reasons
     )
+
+
+def find_top_names(modules: Sequence[str]) -> tuple[str, ...]:
+    """Return the names that are searched for on the path, of modules and packages."""
+    return tuple(sorted({name.partition(".")[0] for name in modules}))
 
 
 def find_own(seen: Observation) -> tuple[str, ...]:

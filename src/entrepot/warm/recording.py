@@ -56,12 +56,18 @@ class Unsettled:
 
 
 def make_record(
-    seen: Observation, run: Surroundings, extra_files: Iterable[str] = (), *, keeps_argv: bool = False
+    seen: Observation,
+    run: Surroundings,
+    extra_files: Iterable[str] = (),
+    *,
+    keeps_argv: bool = False,
+    searches: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Record | Unsettled:
     """Make the record of a preparation that ended well.
 
     `extra_files` are libraries found mapped into the process; `keeps_argv` says that a module has
-    taken `sys.argv` itself (`from sys import argv`), which then belongs to these arguments.
+    taken `sys.argv` itself (`from sys import argv`), which then belongs to these arguments; `searches`
+    are folders that the program will search for these names.
     """
     if seen.young:
         return Unsettled(seen.young)
@@ -96,6 +102,10 @@ def make_record(
     for path in (*ALWAYS, *extra_files):
         if path not in known:
             files.append(FileInput(path, "whole", True, read_seen(path)))
+    for path, tails in (searches or {}).items():
+        files.append(
+            FileInput(path, "search", True, read_seen(path), make_digest(path, "search", tails), tails)
+        )
     for item in files:
         # Strictly: what the digests above were made from must be what the modules read.
         now = read_seen(os.path.join(run.cwd, item.path), item.follow)

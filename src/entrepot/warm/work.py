@@ -128,9 +128,9 @@ def wait_end(pid: int, wait_s: float) -> None:
 
 def make_program_image(store: str, request: Request) -> Made | NotMade:
     """Make and publish the image of one program."""
-    plan = read_knowledge(checks.get_plan_path(store, request.name)).make_plan()
+    known = read_knowledge(checks.get_plan_path(store, request.name))
     image = checks.make_image_name(request.name)
-    made = make_image(request, plan, store=store, image=image, base=False)
+    made = make_image(request, known.make_plan(), store=store, image=image, base=False, folders=known.folders)
     checks.publish(store, request, request.name, request.key, image, made)
     return made
 

@@ -1,7 +1,7 @@
 """Code of programs' own modules, read ahead: in a run it need not be read and unmarshalled again.
 
     codes = read_codes(paths)      in the preparing interpreter: source file -> its code
-    serve(codes)                   in the run: `SourceFileLoader.get_code` looks here first
+    serve(codes, watch)            in the run: `SourceFileLoader.get_code` looks here first
 
 Only reading is saved. Each module is found, made and run as always, and its code is taken from here only while
 source and bytecode file are the very files that they were (inode, size, both times), so that an edit is seen, and
@@ -42,10 +42,8 @@ def read_stamp(path: str) -> "tuple[int, ...] | None":
     return st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_dev
 
 
-def serve(codes) -> None:  # type: ignore[no-untyped-def]
-    """Let the loader of source files look at `codes` first."""
-    if not codes:
-        return
+def serve(codes, watch) -> None:  # type: ignore[no-untyped-def]
+    """Let the loader of source files look at `codes` first; `watch` is called with the code of each module."""
     loader, real, prefix = external.SourceFileLoader, external.SourceLoader.get_code, sys.pycache_prefix
 
     def get_code(self, fullname):  # type: ignore[no-untyped-def]
@@ -56,8 +54,11 @@ def serve(codes) -> None:  # type: ignore[no-untyped-def]
             and read_stamp(self.path) == known[0]
             and read_stamp(known[1]) == known[2]
         ):
+            watch(known[3])
             return known[3]
-        return real(self, fullname)
+        code = real(self, fullname)
+        watch(code)
+        return code
 
     # Frames of the import system are cut out of tracebacks by this file name.
     get_code.__code__ = get_code.__code__.replace(co_filename="<frozen importlib._bootstrap_external>")

@@ -242,11 +242,11 @@ class Stash:
 
     def serve(self) -> None:
         """Let imports ask here first, until nothing is left."""
-        if not self.waiting:
-            return
         SERVED.append(self)
         self._start = _read_world()
         _ask("y")
+        if not self.waiting:
+            return
         real = _frozen_importlib._find_and_load  # type: ignore[attr-defined]
         waiting, modules, take = self.waiting, sys.modules, self._take
 
@@ -298,6 +298,39 @@ class Stash:
         for member in group:
             self._redo(self.waiting[member])
         self.taken += group
+        return True
+
+    def has_changed_world(self) -> bool:
+        """Whether the program has changed, for all that follows, what the initialisation of modules may depend on."""
+        start, now = self._start, _read_world()
+        if now["cwd"] != start["cwd"] or now["hooks"] != start["hooks"] or now["limit"] != start["limit"]:
+            return True
+        before, after = start["env"], now["env"]
+        return any(
+            before.get(name) != after.get(name) and not name.startswith(b"PYTEST_")  # type: ignore[attr-defined]
+            for name in before.keys() | after.keys()  # type: ignore[attr-defined]
+        )
+
+    def list_new_folders(self) -> list[str]:
+        """Return the folders that the program has put into its search path."""
+        before: object = self._start["path"]
+        return [
+            path
+            for path in sys.path
+            if type(path) is str and path.startswith("/") and path not in before and "\n" not in path  # type: ignore[operator]
+        ]
+
+    def watch_code(self, code) -> bool:  # type: ignore[no-untyped-def]
+        """Look at a program's code before it runs; say whether it may set what a waiting extension depends on.
+
+        If so, the run begins again, cold, before the first thing that could not be done again: what is then set
+        would come too late for an extension, which most cannot be initialised twice.
+        """
+        if code is None or is_external(code.co_filename) or not _sets_variables(code, self._counts):
+            return False
+        if not any(_is_extension(late.module) for late in self.waiting.values()):
+            return False
+        _ask("x")
         return True
 
     def _is_final(self, name: str) -> bool:
@@ -626,6 +659,7 @@ def list_late(added) -> list[str]:  # type: ignore[no-untyped-def]
 
     Only modules of distributions and of the standard library: the program's own may register
     themselves with each other, and are initialised in the order in which the program does it.
+    A path is a folder that the program has put into its search path: what comes there may shadow them.
     And only what the ordinary loaders made: a module that somebody's hook compiled (pytest rewrites
     assertions, for one) would be another module if it were imported ahead. A name with ! before it must
     not wait in the next stash.
@@ -635,6 +669,9 @@ def list_late(added) -> list[str]:  # type: ignore[no-untyped-def]
         "BuiltinImporter FrozenImporter"
     )
     found = ["!" + name for stash in SERVED for name in stash.final]
+    for stash in SERVED:
+        found += stash.list_new_folders()
+    is_changed = any(stash.has_changed_world() for stash in SERVED)
     for name in added:
         module = sys.modules.get(name)
         if type(name) is not str:
@@ -648,8 +685,36 @@ def list_late(added) -> list[str]:  # type: ignore[no-untyped-def]
             continue
         kind = loader if isinstance(loader, type) else type(loader)
         if kind.__module__.startswith(("_frozen_importlib", "importlib")) and kind.__name__ in ordinary:
-            found.append(name)
+            # Before or after the change, nobody knows; and an extension cannot be given up in a run.
+            is_unsure = is_changed and _is_extension(module) and not _is_taken(name)
+            found.append("!" + name if is_unsure else name)
     return found
+
+
+def _sets_variables(code, counts) -> bool:  # type: ignore[no-untyped-def]
+    """Whether code, or a function in it, writes to the environment: a name that counts, or who knows which."""
+    names = frozenset(code.co_names)
+    writes = "putenv" in names or "unsetenv" in names
+    if not names.isdisjoint(("environ", "environb")):
+        writes = writes or not names.isdisjoint(("update", "setdefault", "pop", "clear", "popitem"))
+        writes = writes or not WRITING.isdisjoint(code.co_code[::2])
+    if writes:
+        words = [text for text in code.co_consts if type(text) is str and text.isidentifier()]
+        if not words or any(counts(word.encode()) for word in words):
+            return True
+    return any(_sets_variables(part, counts) for part in code.co_consts if type(part) is type(code))
+
+
+def _find_instructions(text: str) -> frozenset[int]:
+    return frozenset(compile(text, "", "exec").co_code[::2])
+
+
+# The instructions that put something into a mapping, or take it out, whatever their numbers are in this version.
+WRITING = _find_instructions("a[b] = c; del a[b]") - _find_instructions("a = b[c]; del a; a |= b")
+
+
+def _is_taken(name: str) -> bool:
+    return any(name in stash.taken for stash in SERVED)
 
 
 def is_external(path: str) -> bool:
