@@ -276,7 +276,8 @@ def run_tests(library: Library, root: Path, python: Path) -> str:
         if re.search(r"^=*.*\d (passed|failed|error)|^Ran \d+ tests|^(OK|FAILED)\b", line)
     ]
     last = ", ".join(found) if found else "\n".join(lines[-5:])
-    return f"{re.sub(r' in [0-9.]+s( \([0-9:]+\))?', '', last).strip('= ')} (status {done.returncode})"
+    without_time = re.sub(r" in [0-9.]+s( \([0-9:]+\))?", "", last).strip("= ")
+    return f"{without_time} (status {done.returncode})"
 
 
 def split(library: Library, root: Path) -> list[str]:
