@@ -10,7 +10,7 @@ import sys
 import pytest
 
 import entrepot
-from entrepot.program import shares
+from entrepot.program import scan
 from entrepot.program.conditions import AT_IMPORT, Target
 from entrepot.program.graph import find_chains, find_closure, find_cycles, find_reached
 from entrepot.program.model import NoProgramError, Program
@@ -226,13 +226,13 @@ def test_a_scanning_process_that_dies_costs_only_time(tmp_path, monkeypatch):
     for number in range(300):
         (tmp_path / f"m{number:03}.py").write_text(f"import m{(number + 1) % 300:03}\n")
     parent = os.getpid()
-    scan = shares.scan_bytes
+    scan_file = scan.scan_bytes
 
     def die_in_a_child(*args, **kwargs):
         if os.getpid() != parent:
             os._exit(1)
-        return scan(*args, **kwargs)
+        return scan_file(*args, **kwargs)
 
-    monkeypatch.setattr(shares, "scan_bytes", die_in_a_child)
+    monkeypatch.setattr(scan, "scan_bytes", die_in_a_child)
     program = Program.read(tmp_path, is_kept=False, processes=3)
     assert len(program.list_arrows()) == 300

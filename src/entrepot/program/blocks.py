@@ -59,7 +59,7 @@ _SUPPRESS = re.compile(rb"\s*(?:[A-Za-z_]\w*\.)?suppress[ \t]*\([^()\[\]{}\"'#]*
 
 def _match_header(data: bytes, after: int) -> re.Match[bytes] | None:
     return (
-        _HEADER.match(data, after) or _get_header(2).match(data, after) or _get_header(6).match(data, after)
+        _HEADER.match(data, after) or _get_header(3).match(data, after) or _get_header(6).match(data, after)
     )
 
 

@@ -9,7 +9,6 @@ from entrepot.program.finder import Finder
 from entrepot.program.kept import take_share
 from entrepot.program.raw import Raw, read_module
 from entrepot.program.resolve import get_absolute
-from entrepot.program.scan import scan_bytes
 from entrepot.program.shares import resolve_scans
 from entrepot.program.source import SourceError
 from entrepot.program.statements import Scan, Statement
@@ -18,6 +17,8 @@ from entrepot.program.tree import File, Tree
 
 def read_entry(path: str, finder: Finder, target: Target, *, is_strict: bool) -> Raw:
     """Read a program from its entry point: the script, and its own modules that it reaches."""
+    from entrepot.program.scan import scan_bytes  # see `shares.scan_files`
+
     status = os.stat(path)
     files: dict[str, File] = {
         "__main__": File("__main__", path, "source", False, status.st_size, status.st_mtime_ns)

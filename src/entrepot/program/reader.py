@@ -26,9 +26,8 @@ from entrepot.program.kept import (
     write_kept,
 )
 from entrepot.program.raw import Raw
-from entrepot.program.scan import SCANNER_VERSION
 from entrepot.program.shares import Share, pack_scans, read_shares, resolve_scans, scan_files, unpack_scans
-from entrepot.program.statements import Scan
+from entrepot.program.statements import SCANNER_VERSION, Scan
 from entrepot.program.tree import File, walk_tree
 
 

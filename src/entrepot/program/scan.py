@@ -10,9 +10,6 @@ from entrepot.program.newer import parse_tree
 from entrepot.program.source import Source, SourceError, find_encoding, has_cookie, parse_source
 from entrepot.program.statements import Scan, scan_tree
 
-# Raised whenever a file could be scanned differently: what was kept by another version is not used.
-SCANNER_VERSION = 2
-
 
 def scan_bytes(data: bytes, path: str, target: Target, *, is_strict: bool = False) -> Scan:
     """Return what a file imports. Never raises for what is in the file: problems are in the result.

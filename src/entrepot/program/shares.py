@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 from entrepot.program.raw import Places, Raw, RawArrow
 from entrepot.program.resolve import Resolver
-from entrepot.program.scan import scan_bytes
 from entrepot.program.source import SourceError, read_bytes
 from entrepot.program.statements import Names, Scan, Statement
 from entrepot.program.tree import File
@@ -143,6 +142,9 @@ def unpack_scans(data: bytes) -> dict[str, Scan]:
 
 def scan_files(files: list[File], raw: Raw, *, is_strict: bool) -> dict[str, Scan]:
     """Scan files, here."""
+    # Its patterns take long to compile, and where nothing changed nobody scans.
+    from entrepot.program.scan import scan_bytes
+
     found = {}
     for file in files:
         try:

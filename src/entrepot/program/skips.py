@@ -18,26 +18,21 @@ _SPACE = rb"[ \t\f]*+"
 _CONTINUED = rb"\\\r?\n(?!" + _SPACE + IMPORT_WORD + b")"
 
 # Words without which a test is never known from its text.
-_TELLING = rb"(?:version_info|platform|TYPE_CHECKING|__name__|\bos\.name|\b(?:True|False|None)\b|implementation|maxsize)"
+_TELLING = rb"(?:version_info|platform|TYPE_CHECKING|__name__|\bos\.name|implementation|maxsize)"
 # How an operand begins that may be known: a constant, an empty tuple.
-_KNOWN = rb"[ \t(]*(?:[\"'0-9.+~)-]|[A-Za-z]{1,2}[\"'])"
-_IS_KNOWN = re.compile(rb"(?:\A|\b(?:and|or|not)\b)" + _KNOWN + b"|" + _TELLING)
+_KNOWN = rb"[\s(\\]*(?:[\"'0-9.+~)-]|[A-Za-z]{1,2}[\"']|(?:True|False|None)\b)"
+_BEFORE = rb"(?:\b(?:and|or)\b|(?<!\bis )\bnot\b)"
+_IS_KNOWN = re.compile(rb"(?:\A|" + _BEFORE + b")" + _KNOWN + b"|" + _TELLING)
 # A test with no such operand and no such word, and a header that surely ends with its line.
 _OPAQUE_LINE = (
-    rb"(?!"
-    + _KNOWN
-    + rb")(?![^\n]*\b(?:and|or|not)\b"
-    + _KNOWN
-    + rb")(?![^\n]*(?:"
-    + _TELLING
-    + rb"|\blambda\b))"
+    rb"(?!" + _KNOWN + rb")(?![^\n]*" + _BEFORE + _KNOWN + rb")(?![^\n]*(?:" + _TELLING + rb"|\blambda\b))"
     rb"[^\n\[{]*+(?<=:)\r?\n"
-)
+)  # fmt: skip
 
 
 def is_opaque(test: bytes) -> bool:
     """Is a test one that may go either way whatever the target is?"""
-    return b"\n" not in test and _IS_KNOWN.search(test) is None
+    return _IS_KNOWN.search(test) is None
 
 
 def _make_skip(stops: bytes, careful: bool) -> re.Pattern[bytes]:

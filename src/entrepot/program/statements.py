@@ -31,6 +31,9 @@ from entrepot.program.conditions import (
     judge_branch,
 )
 
+# Raised whenever a file could be scanned differently: what was kept by another version is not used.
+SCANNER_VERSION = 2
+
 Names = tuple[tuple[str, str | None], ...]
 Statement = tuple[int, int, str, int, str, Names, str]
 
