@@ -60,6 +60,11 @@ class Stored:
         how, _, err = err.partition("\n")
         return how.removeprefix("entrepot: "), (status, out, err)
 
+    def run_raw(self, *arguments: str) -> tuple[int, str, str]:
+        """Run it through entrepot with options of its own; return the outcome as it is."""
+        status, out, err = self._run([str(CLIENT), "run", "--python", self.python, *arguments], {})
+        return status, out, err
+
     def feed(self, text: str, form: str, *arguments: str) -> tuple[str, tuple[int, str, str]]:
         """Run a program that comes through stdin, from a pipe or a file."""
         status, out, err = self._feed([str(CLIENT), "run", "--python", self.python, *arguments], text, form)

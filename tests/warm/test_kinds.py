@@ -1,7 +1,8 @@
-"""Every kind of program can be warm: scripts without an ending, folders, archives."""
+"""Every kind of program can be warm, and can be asked: scripts without an ending, folders, archives."""
 
 from __future__ import annotations
 
+import json
 import zipfile
 from pathlib import Path
 
@@ -71,3 +72,20 @@ def test_bytecode_is_run_cold(tmp_path: Path) -> None:
 
     assert how.startswith("cold")
     assert outcome == (0, "compiled\n", "")
+
+
+def test_run_why_tells_what_why_tells(tmp_path: Path) -> None:
+    """After the run, on stderr: the modules reused and the seconds saved, or what changed; as JSON too."""
+    with Stored(tmp_path, ENTREPOT_LOG="0") as place:
+        place.write(main="import json, sys\nprint(json.dumps(sys.argv))\nsys.exit(3)", own="")
+        place.prepare()
+        status, out, err = place.run_raw("--why", "main.py", "a", "--why")
+        assert (status, out) == (3, '["main.py", "a", "--why"]\n')
+        assert err.startswith("entrepot: warm\n")
+        assert "reused: " in err
+        told = json.loads(place.run_raw("--why=json", "main.py")[2])
+        assert (told["schema"], told["state"], told["reused"] > 5) == ("entrepot-why-1", "warm", True)
+        place.write(main="import json\nprint(json.dumps(1))")
+        edited = place.run_raw("--why", "main.py")
+        assert edited[:2] == (0, "1\n")
+        assert f"{tmp_path}/main.py" in edited[2]

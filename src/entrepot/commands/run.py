@@ -21,12 +21,13 @@ from entrepot.errors import SetupError
 SUMMARY = "run a program as python does, with modules that are ready"
 
 HELP = """\
-usage: entrepot run [--cold] [--why] [--label-output] [--python PATH] [OPTIONS] SCRIPT | -m MODULE | -c CODE | -  [ARGS...]
+usage: entrepot run [--cold] [--why[=json]] [--label-output] [--python PATH] [OPTIONS]
+                    SCRIPT | -m MODULE | -c CODE | -  [ARGS...]
 
 Run a program as `python` with the same arguments does, with modules that are ready.
 
   --cold          start from nothing, as python does
-  --why           say on stderr, after the run, whether it was warm and why
+  --why           say on stderr, after the run, what `entrepot why` says of it
   --label-output  write each line of output with the module and line that wrote it
                   in front (a cold run, watched as by `entrepot trace`)
   --python PATH   the interpreter (default: the one beside this command if it was
@@ -62,7 +63,7 @@ class Request:
 
     arguments: tuple[str, ...]
     cold: bool = False
-    why: bool = False
+    why: str = ""  # the option, without its dashes
     python: str | None = None
     help: bool = False
     labels: bool = False
@@ -74,14 +75,15 @@ def parse_request(argv: Sequence[str]) -> Request:
     Raises:
         WrongOption: `--python` without a path.
     """
-    cold = why = labels = False
+    cold = labels = False
+    why = ""
     python: str | None = None
     rest = list(argv)
     while rest:
         if rest[0] == "--cold":
             cold = True
-        elif rest[0] == "--why":
-            why = True
+        elif rest[0] in ("--why", "--why=json"):
+            why = rest[0][2:]
         elif rest[0] == "--label-output":
             labels = True
         elif rest[0] == "--help":
@@ -140,7 +142,7 @@ def _run_labelled(request: Request) -> int:
 
 
 def _own(request: Request) -> list[str]:
-    return ["--cold"] * request.cold + ["--why"] * request.why
+    return ["--cold"] * request.cold + ([f"--{request.why}"] if request.why else [])
 
 
 def find_native() -> str | None:

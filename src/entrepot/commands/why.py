@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("-m", dest="module", metavar="MODULE", help="a module that was run as a program")
     parser.add_argument("-c", dest="code", metavar="CODE", help="a program given on the command line")
+    parser.add_argument("--name", help=argparse.SUPPRESS)  # of its files in the store: `run --why` knows it
     parser.add_argument("script", nargs="?", metavar="SCRIPT", help="the program")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS", help="its arguments")
     parser.add_argument("--format", choices=["text", "json"], default="text", help="default: text")
@@ -43,7 +44,9 @@ def main(args: argparse.Namespace) -> int:
     arguments = tuple(args.arguments)
     if kind != "file" and args.script is not None:
         arguments = (args.script, *arguments)
-    answer = ask(kind, entry, arguments)
+    if arguments[:1] == ("--",) and args.name:
+        arguments = arguments[1:]
+    answer = ask(kind, entry, arguments, name=args.name or "")
     print(answer.to_json() if args.format == "json" else answer.to_text())
     return 0 if answer.next_state == "warm" else 1
 
@@ -63,8 +66,8 @@ def find_program(args: argparse.Namespace) -> tuple[str, str]:
     return "file", args.script
 
 
-def ask(kind: str, entry: str, arguments: tuple[str, ...] = ()) -> Answer:
-    """Answer for a program, as it would be run here and now."""
+def ask(kind: str, entry: str, arguments: tuple[str, ...] = (), *, name: str = "") -> Answer:
+    """Answer for a program, as it would be run here and now; `name`: of its files in the store, if known."""
     cwd = os.getcwd()
     store = find_store()
     run = find_surroundings(arguments)
@@ -77,6 +80,8 @@ def ask(kind: str, entry: str, arguments: tuple[str, ...] = ()) -> Answer:
     here = Entry("", "", kind, (), entry, cwd)
     entries = list(find_entries(store))
     base = next((known.name for known in entries if known.kind == "base"), "")
+    if name:
+        return find_answer(entry, store, name, run, base)
     for known in entries:
         if known.kind == kind and known.path == here.path and (kind == "file" or known.cwd == cwd):
             return find_answer(entry, store, known.name, run, base)

@@ -43,6 +43,7 @@ const char *entrepot_find_path(const char *block, size_t size, int index);
 
 static int is_loud, is_asked; /* is_asked: the keeper was */
 static char library[PATH_MAX]; /* what an image is taken over with; the checks name it */
+static char why_name[17]; /* of the program's files in the store, where the store was asked */
 static char said[600] = "cold: there is no image yet";
 
 static void say(const char *format, ...) {
@@ -58,7 +59,7 @@ static void say(const char *format, ...) {
 /* ---- our own options, and python's */
 
 struct Run {
-    int cold, why, prepare, is_plain; /* is_plain: no image can serve this kind of run */
+    int cold, why, prepare, is_plain; /* why: 1 as text, 2 as JSON; is_plain: no image can serve this kind of run */
     const char *python, *argv0;
     char **argv; /* python's: argv[0] is set later */
     int argc;
@@ -118,6 +119,7 @@ static int parse(struct Run *run, int argc, char **argv) {
     for (; at < argc; at++) {
         if (!strcmp(argv[at], "--cold")) run->cold = 1;
         else if (!strcmp(argv[at], "--why")) run->why = 1;
+        else if (!strcmp(argv[at], "--why=json")) run->why = 2;
         else if (!strcmp(argv[at], "--prepare")) run->prepare = 1;
         else if (!strcmp(argv[at], "--python") && at + 1 < argc) run->python = argv[++at];
         else if (!strncmp(argv[at], "--python=", 9)) run->python = argv[at] + 9;
@@ -578,16 +580,39 @@ static int become(const char *python, char **argv) {
     return 1;
 }
 
+/* What `entrepot why` says of this run, on stderr. */
+static int tell_why(const struct Run *run, const char *called) {
+    const char *python = *why_name ? find_sibling(called) : NULL;
+    pid_t child = python ? fork() : -1;
+    if (child < 0) return -1;
+    if (!child) {
+        char **argv = calloc((size_t)run->argc + 16, sizeof *argv), **at = argv;
+        if (!argv || dup2(2, 1) < 0) _exit(9);
+        const char *head[] = {python, "-P", "-m", "entrepot", "why", "--name", why_name, "--format", run->why == 2 ? "json" : "text"};
+        for (size_t index = 0; index < sizeof head / sizeof *head; index++) *at++ = (char *)head[index];
+        if (!strcmp(run->kind, "module")) *at++ = (char *)"-m";
+        if (!strcmp(run->kind, "command")) *at++ = (char *)"-c";
+        *at++ = (char *)run->entry;
+        *at++ = (char *)"--";
+        for (int index = run->entry_at + 1; index < run->argc; index++) *at++ = run->argv[index];
+        execv(python, argv);
+        _exit(9);
+    }
+    int status = 0;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+    return WIFEXITED(status) && WEXITSTATUS(status) < 2 ? 0 : -1;
+}
+
 /* With --why: somebody must be left to say it. Everything else is as without. */
-static void stay_behind(const char *name) {
+static void stay_behind(const struct Run *run, const char *called) {
     pid_t child = fork();
     if (child <= 0) return;
     int status = 0;
     signal(SIGINT, SIG_IGN);
     signal(SIGQUIT, SIG_IGN);
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
-    fprintf(stderr, "entrepot: %s\n", said);
-    (void)name;
+    if (run->why == 1) fprintf(stderr, "entrepot: %s\n", said);
+    if (tell_why(run, called) && run->why == 2) fprintf(stderr, "{\"schema\": \"entrepot-why-1\", \"state\": \"cold\", \"reason\": \"\"}\n");
     if (WIFSIGNALED(status)) {
         struct rlimit none = {0, 0};
         setrlimit(RLIMIT_CORE, &none);
@@ -611,6 +636,7 @@ static const char *decide(struct Run *run, const char *called) {
     if (!is_asked_for(run) || !is_elf(run->python)) return NULL;
     const char *name = make_key(run, 0, key, sizeof key), *base = has_base(run) ? make_key(run, 1, base_key, sizeof base_key) : "";
     if (!name || !base) return say("cold: the program's name is too long"), NULL;
+    if (strcmp(run->kind, "stdin")) strcpy(why_name, name);
     say("cold: the store cannot be used");
     int store = open_store();
     if (store < 0) return NULL;
@@ -696,7 +722,7 @@ int main(int argc, char **argv) {
         return image && !strcmp(said, "warm") ? 0 : is_asked ? 1 : 3;
     }
     if (is_loud && !run.why) fprintf(stderr, "entrepot: %s\n", said);
-    if (run.why) stay_behind(run.entry);
+    if (run.why) stay_behind(&run, called);
     if (image) set_warm(&run, image);
     return become(run.python, run.argv);
 }

@@ -13,7 +13,7 @@ import sys
 
 NO_NATIVE = "cold: without the native client (a C compiler at installation, Linux on x86-64) no run is warm"
 AS_ASKED = "cold: as asked"
-OURS = ("--cold", "--why", "--prepare")
+OURS = ("--cold", "--why", "--why=json", "--prepare")
 TO_THE_MODULE = ("--help", "--label-output")  # what `python -m entrepot run` does
 
 
@@ -43,11 +43,14 @@ def main(argv: list[str]) -> int:
     if "--prepare" in options:
         print(said)
         return 3
+    why = {"--why", "--why=json"}
     path, name = find_python(python, called, environment)
-    if environment.get(b"ENTREPOT_LOG", b"0") != b"0" and "--why" not in options:
-        tell(said)
-    if "--why" in options:
-        stay_behind(said)
+    if environment.get(b"ENTREPOT_LOG", b"0") != b"0" and not why & options:
+        tell(f"entrepot: {said}")
+    if why & options:
+        state, _, reason = said.partition(": ")
+        json = f'{{"schema": "entrepot-why-1", "state": "{state}", "reason": "{reason}"}}'
+        stay_behind(json if "--why=json" in options else f"entrepot: {said}")
     return become(path, [name, *argv[at:]], environment)
 
 
@@ -113,16 +116,18 @@ def become(path: str, arguments: list[str], environment: dict[bytes, bytes]) -> 
     try:
         posix.execve(path, arguments, environment)
     except FileNotFoundError:
-        tell(f"there is no interpreter at {path}\n  to choose another:  entrepot run --python PATH ...")
+        tell(
+            f"entrepot: there is no interpreter at {path}\n  to choose another:  entrepot run --python PATH ..."
+        )
     except OSError as error:
-        tell(f"cannot start {path}: {error.strerror}")
+        tell(f"entrepot: cannot start {path}: {error.strerror}")
     return 1
 
 
 def tell(text: str) -> None:
     """Say something on stderr, if it is open."""
     try:
-        posix.write(2, f"entrepot: {text}\n".encode(errors="surrogateescape"))
+        posix.write(2, f"{text}\n".encode(errors="surrogateescape"))
     except OSError:
         pass
 
