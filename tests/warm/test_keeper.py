@@ -89,10 +89,10 @@ def test_unused_images_are_forgotten(place):
 
 def test_oldest_images_go_first_where_memory_is_short(place):
     """Of more than ENTREPOT_MEMORY_MIB the longest unused goes."""
-    (place.path / "large.py").write_text("DATA = b'x' * (20 << 20)\n")
+    (place.path / "large.py").write_text("DATA = b'x' * (30 << 20)\n")
     for name in ("a.py", "b.py", "c.py"):
         (place.path / name).write_text(f"import large\n{PROGRAM}")
-        place.warm_up(name, ENTREPOT_MEMORY_MIB="60")
+        place.warm_up(name, ENTREPOT_MEMORY_MIB="100")
     wait_until(lambda: len(list_programs(place)) == 2)
 
     assert list_programs(place) == ["b.py", "c.py"]
