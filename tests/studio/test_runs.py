@@ -10,10 +10,13 @@ import pytest
 
 from entrepot.studio.runs import AHEAD_BYTES, KEPT_BYTES, Run, find_members
 
+# On a machine that does much else.
+pytestmark = pytest.mark.timeout(240)
+
 
 def run(scenario):
     """Run a scenario in an event loop."""
-    return asyncio.run(asyncio.wait_for(scenario(), 40))
+    return asyncio.run(asyncio.wait_for(scenario(), 200))
 
 
 def start(code, tmp_path, **options):

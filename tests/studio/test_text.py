@@ -1,7 +1,7 @@
 """Bytes of a file and the text in an editor."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entrepot.studio.text import BadChanges, NotText, apply_changes, decode, encode
@@ -46,6 +46,7 @@ def test_changes_to_another_text_are_refused(changes):
         apply_changes("abcd", changes)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab\n🔑é"), st.text(alphabet="xy\n🔑"), st.data())
 def test_replacing_a_part_is_what_python_would_do(text, new, data):
     """For any text, place and replacement."""
