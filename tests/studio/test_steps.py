@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from entrepot.studio.steps import find_definitions, make_steps
+from entrepot.studio.telling import find_definitions, make_steps
 from entrepot.trace.records import Record
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,8 @@ from nicegui import ui
 
 from entrepot.studio.elements import Editor, Picture, Story, make_button
 from entrepot.studio.run_board import Shown
-from entrepot.studio.steps import Step, Steps, make_steps
+from entrepot.studio.steps import Step, Steps
+from entrepot.studio.telling import make_steps
 from entrepot.trace.records import Record
 
 if TYPE_CHECKING:
