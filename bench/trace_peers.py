@@ -30,11 +30,11 @@ QUESTIONS = (
     "output by line",
 )
 SHOWS = {
-    "entrepot trace": ("yes", "yes", "counted", "compiled", "no", "yes", "--output"),
+    "entrepot trace": ("yes", "no", "counted", "compiled", "no", "yes", "--output"),
     "entrepot trace --format html": ("yes", "yes", "no", "yes", "yes", "yes", "yes"),
     "tuna": ("yes", "no", "no", "no", "no", "no", "no"),
     "importtime-waterfall": ("yes", "no", "no", "no", "no", "no", "no"),
-    "pyinstrument": ("sampled", "yes", "no", "no", "no", "no", "no"),
+    "pyinstrument": ("sampled", "no", "no", "no", "no", "no", "no"),
 }
 
 
