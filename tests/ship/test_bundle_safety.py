@@ -6,10 +6,13 @@ import hashlib
 import os
 import random
 import shutil
+import stat
+from pathlib import Path
 
 import pytest
 
 from entrepot import cli
+from entrepot.ship.bundle import NotWrittenError, write_bundle
 
 pytestmark = pytest.mark.slow
 
@@ -165,3 +168,15 @@ def test_a_bundle_replaced_while_it_runs_says_so(make_bundle):
     assert b"was changed while it ran" in bundle.run("over").err
     shutil.copy(copy, bundle.path)
     assert bundle.run("rename").out == b"late\n"
+
+
+def test_what_is_no_file_is_never_replaced_by_a_bundle(tmp_path: Path):
+    """`-o /dev/null`, run by root, must leave a device there."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    with pytest.raises(NotWrittenError, match="no ordinary file"):
+        write_bundle(str(pipe), b"x")
+
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]

@@ -13,6 +13,7 @@ Members stand in order of their names, with one date, one mode and no path of th
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import marshal
@@ -171,7 +172,11 @@ def write_bundle(path: str, data: bytes) -> None:
 
 
 def _write_whole(path: str, data: bytes) -> None:
-    folder = os.path.dirname(os.path.abspath(path))
+    path = os.path.realpath(path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        # A device or a folder must never be replaced by a file.
+        raise OSError(errno.EEXIST, "it is there, and no ordinary file")
+    folder = os.path.dirname(path)
     descriptor, beside = tempfile.mkstemp(dir=folder, prefix="." + os.path.basename(path), suffix=".part")
     try:
         with open(descriptor, "wb") as file:
