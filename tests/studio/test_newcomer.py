@@ -24,10 +24,7 @@ def test_from_an_empty_folder_to_modules(tmp_path, home, browser):
         browser.wait(lambda: browser.find("get_score", ".board"))
         browser.drag("SCORES", "drop-here", within=".board", onto=".board")
         for name in ("get_score", "add_score", "best_player", "tickets_for"):
-            browser.drag(
-                name, "SCORES", within=".board-column:nth-child(1)", onto=".board-column:nth-child(2)"
-            )
-            browser.wait(lambda name=name: browser.find(name, ".board-column:nth-child(2)"))
+            move_beside(browser, name)
         browser.fill(".board-column:nth-child(2) header input", "arcade")
         browser.settle()
         browser.reload()
@@ -182,3 +179,14 @@ def test_a_running_program_follows_a_save(arcade, home, browser):
         assert "arcade.py:1" in browser.text(".reports")
         browser.click("Stop", ".runbar")
         browser.wait(lambda: "exit status" in browser.text(".run-state"))
+
+
+def move_beside(browser, name: str) -> None:
+    """Drag a definition into the second column; once more where the board was drawn anew beneath the pointer."""
+    column = ".board-column:nth-child(2)"
+    for _ in range(5):
+        browser.drag(name, "SCORES", within=".board-column:nth-child(1)", onto=column)
+        browser.settle(1.5)
+        if browser.find(name, column):
+            return
+    raise AssertionError(f"{name} does not move")
