@@ -184,9 +184,11 @@ def test_a_running_program_follows_a_save(arcade, home, browser):
 def move_beside(browser, name: str) -> None:
     """Drag a definition into the second column; once more where the board was drawn anew beneath the pointer."""
     column = ".board-column:nth-child(2)"
-    for _ in range(5):
-        browser.drag(name, "SCORES", within=".board-column:nth-child(1)", onto=column)
-        browser.settle(1.5)
+    for _ in range(8):
+        start, end = browser.find(name, ".board-column:nth-child(1)"), browser.find("SCORES", column)
+        if start and end:
+            browser.drag_from_to(start, end)
+        browser.settle(2)
         if browser.find(name, column):
             return
     raise AssertionError(f"{name} does not move")
