@@ -9,17 +9,12 @@ while only our finders and hooks are installed.
 
 from __future__ import annotations
 
-import os
 import resource
 import statistics
 import subprocess
 import sys
-import venv
-from pathlib import Path
 
-SRC = Path(__file__).resolve().parent.parent / "src"
-HOME = Path(os.environ.get("ENTREPOT_BENCH_HOME", Path.home() / ".cache" / "entrepot-bench"))
-PACKAGES = ["pandas", "scikit-learn", "matplotlib", "django", "sqlalchemy", "boto3", "sympy"]
+from environments import get_python, make_variables
 
 SCIENCE = "import pandas, sklearn, sklearn.linear_model, matplotlib.pyplot"
 WEB = "import django, django.db.models, django.http, sqlalchemy.orm, boto3, sympy"
@@ -52,18 +47,6 @@ def run(quick: bool) -> list[dict]:
     ]
 
 
-def get_python() -> str:
-    """Return the interpreter of an environment that has the packages, made at the first use."""
-    folder = HOME / f"core_import-{sys.version_info[0]}.{sys.version_info[1]}"
-    python = folder / "bin" / "python"
-    done = folder / "packages.txt"
-    if not done.exists() or done.read_text(encoding="utf-8") != "\n".join(PACKAGES):
-        venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
-        done.write_text("\n".join(PACKAGES), encoding="utf-8")
-    return str(python)
-
-
 def measure_program(python: str, what: str, code: str, pairs: int) -> dict:
     """Return the row of one program: the median of the ratios of pairs."""
     programs = {"peer": code, "entrepot": f"{INSTALL}\n{code}"}
@@ -80,7 +63,9 @@ def measure_program(python: str, what: str, code: str, pairs: int) -> dict:
 def measure_cpu(python: str, code: str) -> float:
     """Return the CPU seconds of a fresh process that runs some code."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([python, "-c", code], check=True, env=get_environment(), stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [python, "-c", code], check=True, env=make_variables(PYTHONHASHSEED="0"), stdout=subprocess.DEVNULL
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -95,22 +80,12 @@ def measure_warm(python: str, times: int, pairs: int) -> dict:
             done = subprocess.run(
                 [python, "-c", programs[kind]],
                 check=True,
-                env=get_environment(),
+                env=make_variables(PYTHONHASHSEED="0"),
                 stdout=subprocess.PIPE,
                 text=True,
             )
             seconds[kind].append(float(done.stdout) / times)
     return make_row("import json in a function, json imported", seconds, 1e9, "ns", BAR_WARM)
-
-
-def get_environment() -> dict[str, str]:
-    """Return an environment in which both run alike: entrepot within reach, bytecode written and kept."""
-    environment = {
-        key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "ENTREPOT"))
-    }
-    # One thread in C libraries: what their pools burn while starting is not importing.
-    threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
-    return {**environment, **threads, "PYTHONPATH": str(SRC), "PYTHONHASHSEED": "0"}
 
 
 def make_row(what: str, times: dict[str, list[float]], unit: float, name: str, bar: float) -> dict:

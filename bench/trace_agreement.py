@@ -11,21 +11,14 @@ does not see them.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from itertools import combinations
 
-from trace_cost import make_environment
+from environments import get_python, make_variables
 
-PACKAGES = {
-    "pandas": "pandas",
-    "matplotlib.pyplot": "matplotlib",
-    "django.db.models": "django",
-    "sqlalchemy.orm": "sqlalchemy",
-    "sympy": "sympy",
-}
+PACKAGES = ("pandas", "matplotlib.pyplot", "django.db.models", "sqlalchemy.orm", "sympy")
 CODE = "import gc; gc.disable(); import {}"
 BEFORE = {"sitecustomize", "usercustomize"}  # `site` tries these before the program begins
 
@@ -59,8 +52,7 @@ def read_trace(python: str, code: str, out: str) -> tuple[Times, set[str], set[s
 
 def run_python(command: list[str]) -> subprocess.CompletedProcess[str]:
     """Run an interpreter with nothing about it that differs from run to run."""
-    env = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
-    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    env = make_variables(PYTHONHASHSEED="0")
     return subprocess.run(command, check=True, capture_output=True, text=True, env=env)
 
 
@@ -107,8 +99,8 @@ def take_least(runs: list[Times]) -> Times:
 def run(quick: bool) -> list[dict[str, object]]:
     """Return a row for each package."""
     rows = []
+    python = get_python()
     with tempfile.TemporaryDirectory() as folder:
-        python = make_environment(f"{folder}/venv", list(PACKAGES.values()))
         for package in PACKAGES:
             found = compare(python, package, f"{folder}/record.json", 3 if quick else 7)
             ratios = found["ratios"]

@@ -7,42 +7,34 @@ as a user runs it, with making and writing what was asked for. OPENBLAS_NUM_THRE
 
 from __future__ import annotations
 
-import os
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
-import venv
 from collections.abc import Callable
-from pathlib import Path
+
+from environments import SRC, get_python, make_variables
 
 PROGRAMS = {
     "pandas, scikit-learn, matplotlib": "import pandas, sklearn.linear_model, matplotlib.pyplot",
     "django, sqlalchemy, boto3, sympy": "import django.db.models, sqlalchemy.orm, boto3, sympy",
 }
-PACKAGES = ["pandas", "scikit-learn", "matplotlib", "django", "sqlalchemy", "boto3", "sympy"]
-ROOT = Path(__file__).resolve().parent.parent
 BAR = 1.25
-
-
-def make_environment(folder: str, packages: list[str]) -> str:
-    """Make a virtual environment with entrepot and some packages, and return its interpreter."""
-    venv.create(folder, with_pip=True)
-    python = str(Path(folder) / "bin" / "python")
-    subprocess.run([python, "-m", "pip", "install", "--quiet", *packages, str(ROOT)], check=True)
-    return python
 
 
 def measure_cpu_s(
     command: list[str], *, env: dict[str, str] | None = None, files: tuple[int, ...] = ()
 ) -> float:
     """Run a command and return the CPU seconds that it and its children took."""
-    plain = {**os.environ, "OPENBLAS_NUM_THREADS": "1", **(env or {})}
-    plain.pop("PYTHONDONTWRITEBYTECODE", None)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
-        command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=plain, pass_fds=files
+        command,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=make_variables(**(env or {})),
+        pass_fds=files,
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
@@ -50,12 +42,10 @@ def measure_cpu_s(
 
 def measure_program_s(python: str, code: str) -> float:
     """Return the CPU seconds of the traced process alone: what the parent does is not counted."""
-    where = "import entrepot, os; print(os.path.dirname(os.path.dirname(entrepot.__file__)))"
-    root = subprocess.run([python, "-c", where], check=True, capture_output=True, text=True).stdout.strip()
     with tempfile.TemporaryFile() as journal:
         env = {
-            "ENTREPOT_TRACE": "\n".join([str(journal.fileno()), "", "own", root, "-"]),
-            "PYTHONPATH": f"{root}/entrepot/trace/startup",
+            "ENTREPOT_TRACE": "\n".join([str(journal.fileno()), "", "own", str(SRC), "-"]),
+            "PYTHONPATH": f"{SRC}/entrepot/trace/startup",
         }
         return measure_cpu_s([python, "-c", code], env=env, files=(journal.fileno(),))
 
@@ -63,12 +53,12 @@ def measure_program_s(python: str, code: str) -> float:
 def run(quick: bool) -> list[dict[str, object]]:
     """Return a row for each program and each way of watching it."""
     rows: list[dict[str, object]] = []
+    python = get_python()
     with tempfile.TemporaryDirectory() as folder:
-        python = make_environment(f"{folder}/venv", PACKAGES)
         for program, code in PROGRAMS.items():
             rows += [
                 make_row(way, program, pairs)
-                for way, pairs in measure_ways(python, code, f"{folder}/out", 3 if quick else 9).items()
+                for way, pairs in measure_ways(python, code, f"{folder}/out", 3 if quick else 7).items()
             ]
     return rows
 

@@ -15,7 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from trace_cost import PACKAGES, PROGRAMS, make_environment, measure_cpu_s
+from environments import LIBRARIES, SRC, get_python
+from trace_cost import PROGRAMS, measure_cpu_s
 
 PEERS = ["tuna", "importtime-waterfall", "pyinstrument"]
 # What each shows: times of modules, whether a module is asked for again from the cache, the line that asks, where it was
@@ -41,9 +42,12 @@ SHOWS = {
 def run(quick: bool) -> list[dict[str, object]]:
     """Return a row for each program and each way."""
     rows: list[dict[str, object]] = []
+    python = get_python([*LIBRARIES, *PEERS])
     with tempfile.TemporaryDirectory() as folder:
-        python = make_environment(f"{folder}/venv", [*PACKAGES, *PEERS])
-        env = {"PYTHONPATH": folder, "PATH": f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}"}
+        env = {
+            "PYTHONPATH": f"{folder}{os.pathsep}{SRC}",
+            "PATH": f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}",
+        }
         for program, code in PROGRAMS.items():
             (Path(folder) / "program.py").write_text(code + "\n", encoding="utf-8")
             ways = make_ways(python, folder)
@@ -51,7 +55,7 @@ def run(quick: bool) -> list[dict[str, object]]:
             for command in (plain, *ways.values()):
                 measure_cpu_s(command, env=env)
             times: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
-            for _ in range(2 if quick else 5):
+            for _ in range(1 if quick else 3):
                 base = measure_cpu_s(plain, env=env)
                 for way, command in ways.items():
                     times[way].append((measure_cpu_s(command, env=env), base))

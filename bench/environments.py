@@ -1,0 +1,50 @@
+"""Virtual environments with what benchmarks measure on, made once and kept for all of them.
+
+They lie in ENTREPOT_BENCH_HOME (~/.cache/entrepot-bench), a folder for each list of packages and version of Python.
+entrepot itself is not in them: what runs there finds this tree by PYTHONPATH (`make_variables`), so that it is always
+the one that is measured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Sequence
+from pathlib import Path
+
+SRC = Path(__file__).resolve().parent.parent / "src"
+HOME = Path(os.environ.get("ENTREPOT_BENCH_HOME", Path.home() / ".cache" / "entrepot-bench"))
+# What the large programs of the benchmarks import; one environment for those that need no more.
+LIBRARIES = ("pandas", "scikit-learn", "matplotlib", "django", "sqlalchemy", "boto3", "sympy", "pytest")
+
+
+def get_python(packages: Sequence[str] = LIBRARIES) -> str:
+    """Return the interpreter of an environment that has some packages, made at the first use.
+
+    Raises:
+        subprocess.CalledProcessError: pip could not install them; nothing is kept then.
+    """
+    key = hashlib.sha256("\n".join(packages).encode()).hexdigest()[:8]
+    folder = HOME / f"{sys.version_info[0]}.{sys.version_info[1]}-{key}"
+    python = folder / "bin" / "python"
+    complete = folder / "packages.txt"
+    if not complete.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        venv.create(folder, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
+        complete.write_text("\n".join(packages) + "\n", encoding="utf-8")
+    return str(python)
+
+
+def make_variables(**more: str) -> dict[str, str]:
+    """Return an environment in which both sides run alike: entrepot within reach, bytecode written and kept.
+
+    C libraries have one thread: what their pools burn while starting is not importing.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "ENTREPOT"))}
+    threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
+    return {**kept, **threads, "PYTHONPATH": str(SRC), **more}
