@@ -44,11 +44,8 @@ arrows: $(VENV)/.lint
 docs: $(VENV)/.lint
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-# Tests that drive a browser or a terminal may run out of time beside others on a small machine: what failed is
-# run once more, alone, and that counts.
 check: format lint types arrows docs
-	$(PY) -m pytest -n $(WORKERS) -p randomly --run-slow -ra || \
-	    $(PY) -m pytest -p no:randomly --last-failed --last-failed-no-failures none --run-slow -ra
+	$(PY) -m pytest -n $(WORKERS) -p randomly --run-slow -ra
 
 bench: $(VENV)/.test
 	$(PY) bench/run.py
