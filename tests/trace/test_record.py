@@ -131,10 +131,66 @@ def test_files_threads_processes_warnings_and_patches_are_effects(draw: Draw):
 
     kinds = {(e.kind, e.line) for e in effects if e.file.endswith("busy.py")}
     assert {("wrote", 3), ("read", 4), ("warning", 8)} <= kinds
-    tops = {(e.kind, e.top_line) for e in effects}
-    assert ("thread", 6) in tops
-    assert ("process", 7) in tops
+    assert {("thread", 6), ("process", 7)} <= kinds  # not the lines of threading and subprocess
     assert ("patch", "target.act") in {(e.kind, e.what) for e in effects}
+
+
+def test_changes_to_the_process_are_told_with_the_line_that_made_them(draw: Draw):
+    """Lists, handlers and settings that a module changes are seen some lines later; the source says where it was."""
+    root = draw(
+        {
+            "main.py": "import hooks\nprint('end')\n",
+            "hooks.py": """
+                import atexit, signal as s, socket, sys
+                from sys import meta_path
+                atexit.register(print, end="")
+
+                sys.path.append("/nowhere")
+                if True:
+                    s.signal(s.SIGUSR1, s.SIG_IGN)
+                socket.socket().close()
+                sys.setrecursionlimit(1234)
+                import json
+                meta_path.append(type("Finder", (), {"find_spec": staticmethod(lambda *a: None)}))
+                import os; os.environ["PLACE"] = os.getenv("HOME", "")
+
+                @atexit.register
+                def bye():
+                    pass
+            """,
+        }
+    )
+    made = trace(root, "main.py").record
+    found = [(e.what, e.line) for e in made.effects_of("hooks") if e.kind == "hook"]
+
+    assert found == [
+        ("atexit.register", 3),
+        ("sys.path", 5),
+        ("signal.signal(SIGUSR1)", 7),
+        ("sys.setrecursionlimit", 9),
+        ("sys.meta_path", 11),
+        ("atexit.register", 14),
+    ]
+    others = {(e.kind, e.what.partition("=")[0], e.line) for e in made.effects_of("hooks")}
+    assert {("socket", "a socket is made", 8), ("environment", "HOME", 12), ("putenv", "PLACE", 12)} <= others
+    assert {e.file for e in made.effects_of("hooks")} == {str(root / "hooks.py")}
+
+
+def test_the_program_itself_and_modules_that_fail_have_their_place(draw: Draw):
+    """`__main__` is told with its names at the end, a module that fails with the file that was found."""
+    root = draw(
+        {
+            "main.py": "def f(): pass\ntry:\n    import broken\nexcept ValueError as error: X = str(error)\nimport json as j\n",
+            "broken.py": "raise ValueError('at top')\n",
+        }
+    )
+    made = trace(root, "main.py").record
+
+    assert made.main is not None
+    assert made.main == (str(root / "main.py"), ("f",), (), ("X",), ("j",))
+    assert made.get_module("broken").origin == str(root / "broken.py")
+    assert Record.from_json(made.to_json()) == made
+    assert "_watch" not in made.preloaded
 
 
 def test_keeping_bytecode_is_no_effect_of_the_module(arcade: Path, monkeypatch: pytest.MonkeyPatch):

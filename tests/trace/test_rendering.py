@@ -187,3 +187,19 @@ def test_the_schema_lists_exactly_the_fields_of_a_record():
     assert list(schema["properties"]) == list(Record._fields)
     for name, kind in kinds.items():
         assert list(schema["$defs"][name]["properties"]) == list(kind._fields)
+
+
+def test_the_story_names_what_follows_as(tmp_path):
+    """The names that a statement binds are those behind `as`, which only the source says."""
+    source = tmp_path / "main.py"
+    source.write_text("\n\nimport arcade as a\nfrom arcade import get_score as score, add_points\n")
+    statements = (
+        ARCADE.statements[1]._replace(file=str(source), line=3),
+        ARCADE.statements[1]._replace(
+            file=str(source), line=4, form="from", names=("get_score", "add_points"), number=2
+        ),
+    )
+    told = story.tell_story(ARCADE._replace(statements=statements, modules=()))
+
+    assert "__main__'s name 'a' is bound to it." in told
+    assert "name 'add_points' is bound to what arcade calls so, and its name 'score' is bound to what arcade calls 'get_score'." in told  # fmt: skip

@@ -24,7 +24,7 @@ def write_record(record: Record, *, is_one_line: bool) -> str:
         if name in ("statements", "modules", "effects"):
             rows = write_rows(value)
             text = "[" + ", ".join(rows) + "]" if is_one_line else "[\n" + ",\n".join(rows) + "\n]"
-        elif name == "failure":
+        elif name in ("main", "failure"):
             text = "null" if value is None else dumps(value._asdict(), ensure_ascii=False)
         else:
             text = dumps(value, ensure_ascii=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from entrepot.trace.records import Module, Record
+from entrepot.trace.records import Module, Namespace, Record
 from entrepot.trace.story import is_own_file
 
 
@@ -18,11 +18,12 @@ def draw_namespaces(record: Record, *, own_only: bool = True, at_most: int = 8) 
         "  interpreter([Python interpreter]) --> cache",
         "  subgraph cache [module cache: sys.modules]",
     ]
-    shown = [module for module in record.modules if not module.error]
-    lines += [f"    {_id(module.name)}[{_label(module.name)}]" for module in shown]
+    shown: list[tuple[str, Module | Namespace]] = [("__main__", record.main)] if record.main else []
+    shown += [(module.name, module) for module in record.modules if not module.error]
+    lines += [f"    {_id(name)}[{_label(name)}]" for name, _ in shown]
     lines.append("  end")
-    for module in shown:
-        if own_only and not is_own_file(module.origin):
+    for name, module in shown:
+        if own_only and isinstance(module, Module) and not is_own_file(module.origin):
             continue
         for kind, names in (
             ("function", module.functions),
@@ -32,10 +33,8 @@ def draw_namespaces(record: Record, *, own_only: bool = True, at_most: int = 8) 
         ):
             if names:
                 text = "<br/>".join(names[:at_most]) + ("<br/>…" if len(names) > at_most else "")
-                node = f"{_id(module.name)}__{kind.replace(' ', '_')}"
-                lines.append(
-                    f"  {_id(module.name)} -- {_plural(kind, len(names))} --> {node}[{_label(text)}]"
-                )
+                node = f"{_id(name)}__{kind.replace(' ', '_')}"
+                lines.append(f"  {_id(name)} -- {_plural(kind, len(names))} --> {node}[{_label(text)}]")
     return "\n".join(lines) + "\n"
 
 

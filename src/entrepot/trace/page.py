@@ -44,7 +44,7 @@ def make_data(record: Record) -> dict[str, object]:
                 arrows.setdefault((importer, imported), statement.line)
     effects: dict[int, list[list[object]]] = {}
     for effect in record.effects:
-        if effect.kind == "state" or effect.module not in index or not effect.is_import_time:
+        if effect.module not in index or not effect.is_import_time:
             continue
         entry: list[object] = [effect.kind, effect.what[:200], effect.file, effect.line]
         group = effects.setdefault(index[effect.module], [])

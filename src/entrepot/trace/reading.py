@@ -11,12 +11,14 @@ between `at` and `left` of its end, nothing of the program ran, so the clock of 
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
 
 from entrepot.trace.journal.resident import WIDTHS, unpack
-from entrepot.trace.records import Effect, Failure, Module, Record, Statement
+from entrepot.trace.records import Effect, Failure, Module, Namespace, Record, Statement
+from entrepot.trace.sources import find_change
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 _IMPORTLIB = frozenset(
@@ -81,6 +83,7 @@ class _Reader:
         self.threads: dict[int, list[_OpenModule]] = {}
         self.is_complete = False
         self.untold = 0
+        self.main: Namespace | None = None
         self.failure: Failure | None = None
 
     def open_modules(self, thread: int) -> list[_OpenModule]:
@@ -230,17 +233,25 @@ class _Reader:
         names: str,
     ) -> None:
         self.set_clocks(at, cpu)
-        kinds = [tuple(line.split("\t")) if line else () for line in names.split("\n")] if names else [()] * 4
-        found = (origin, loader, bytecode, is_kept, *kinds)
+        found = (origin, loader, bytecode, is_kept, *_split_names(names))
         self.close_module(self.open_modules(thread), pages, found, "")
         self.lost += left - at
 
     def read_X(
-        self, thread: int, at: float, left: float, cpu: float, pages: int, name: str, kind: str, text: str
+        self,
+        thread: int,
+        at: float,
+        left: float,
+        cpu: float,
+        pages: int,
+        name: str,
+        kind: str,
+        text: str,
+        origin: str,
     ) -> None:
         self.set_clocks(at, cpu)
         error = f"{kind}: {text}" if text else kind
-        self.close_module(self.open_modules(thread), pages, ("", "", "", False, (), (), (), ()), error)
+        self.close_module(self.open_modules(thread), pages, (origin, "", "", False, (), (), (), ()), error)
         self.lost += left - at
 
     def close_module(self, opened: list[_OpenModule], pages: int, found: tuple[Any, ...], error: str) -> None:
@@ -298,7 +309,15 @@ class _Reader:
         self.effects.append(Effect(kind, what, module, file, line, top_line, self.now_s, is_import_time))
 
     def read_O(
-        self, thread: int, at: float, number: int, text: str, writer: str, file: str, line: int
+        self,
+        thread: int,
+        at: float,
+        number: int,
+        text: str,
+        writer: str,
+        file: str,
+        line: int,
+        top_line: int,
     ) -> None:
         self.now_s = at - self.start - self.lost
         opened = self.open_modules(thread)
@@ -310,7 +329,7 @@ class _Reader:
             return
         module = opened[-1].name or writer
         self.effects.append(
-            Effect("output", text, module, file, line, 0, self.now_s, len(opened) > 1, stream)
+            Effect("output", text, module, file, line, top_line, self.now_s, len(opened) > 1, stream)
         )
 
     def read_U(self, thread: int, at: float, category: str, text: str, file: str, line: int) -> None:
@@ -319,6 +338,9 @@ class _Reader:
         module = opened[-1].name or "__main__"
         what = f"{category}: {text}"
         self.effects.append(Effect("warning", what, module, file, line, 0, self.now_s, len(opened) > 1))
+
+    def read_M(self, thread: int, file: str, names: str) -> None:
+        self.main = Namespace(file, *_split_names(names))
 
     def read_H(self, thread: int, patched: str, name: str, source: str, file: str, line: int) -> None:
         self.effects.append(Effect("patch", f"{patched}.{name}", source, file, line, 0, self.now_s, True))
@@ -348,6 +370,29 @@ class _Reader:
             statements[number] = statement._replace(is_cached=False, wall_s=wall_s, modules=tuple(names))
         for number, error in self.errors.items():
             statements[number] = statements[number]._replace(is_cached=False, error=error)
+        self.place_changes()
+
+    def place_changes(self) -> None:
+        """Say of each change of a register which line made it: it was only seen some lines later."""
+        files = {module.name: module.origin for module in self.modules if module is not None}
+        mains = (statement.file for statement in self.statements if statement.importer == "__main__")
+        files["__main__"] = self.main.file if self.main else next(mains, "")
+        ends = {module.name: module.at_s + module.wall_s for module in self.modules if module is not None}
+        seen = {(statement.importer, statement.line): statement.at_s for statement in self.statements}
+        for number, effect in enumerate(self.effects):
+            if effect.kind == "hook" and not effect.file:
+                file = files.get(effect.module, "")
+                line = find_change(file, effect.what, effect.top_line) or effect.top_line
+                # It was before the statement at which it was seen, or before the module's end.
+                later = seen.get((effect.module, effect.top_line), ends.get(effect.module, effect.at_s))
+                at_s = min(effect.at_s, math.nextafter(later, 0.0))
+                self.effects[number] = effect._replace(file=file, line=line, top_line=line, at_s=at_s)
+        self.effects.sort(key=lambda effect: (effect.at_s, effect.line if effect.kind == "hook" else 0))
+
+
+def _split_names(names: str) -> list[tuple[str, ...]]:
+    """Return the names of each kind: functions, classes, variables, taken from elsewhere."""
+    return [tuple(line.split("\t")) if line else () for line in (names or "\n\n\n").split("\n")]
 
 
 def read_record(data: bytes, command: Sequence[str], status: int, wall_s: float) -> Record | None:
@@ -367,6 +412,7 @@ def read_record(data: bytes, command: Sequence[str], status: int, wall_s: float)
         statements=tuple(reader.statements),
         modules=tuple(sorted(filter(None, reader.modules), key=lambda module: module.at_s)),
         effects=tuple(reader.effects),
+        main=reader.main,
         failure=reader.failure,
         is_complete=reader.is_complete,
         untold=reader.untold,

@@ -18,11 +18,12 @@ VERSION = 1
 class Effect(NamedTuple):
     """Something that was done beyond defining names.
 
-    kind: "output", "read", "wrote", "listed", "directory", "environment", "process", "thread",
-        "socket", "warning", "hook", "state", "library" or "patch".
+    kind: "output", "read", "wrote", "listed", "directory", "environment" (a variable is read), "putenv",
+        "process", "thread", "socket", "warning", "hook", "library" or "patch".
     what: a path, a command, a variable's name, the text written ...
     module: whose top level was being run ("__main__" when none was).
-    file, line: the code that did it; top_line: where the module's top level stood then.
+    file, line: the code that did it, called through the standard library or not; top_line: where the module's top
+        level stood then, 0 where that is not known.
     """
 
     kind: str
@@ -98,6 +99,19 @@ class Module(NamedTuple):
     is_kept: bool = False
 
 
+class Namespace(NamedTuple):
+    """What a module that ran as the program had at its end.
+
+    file: its source, "" where it has none; functions, classes, variables, imported: its names by kind.
+    """
+
+    file: str
+    functions: tuple[str, ...]
+    classes: tuple[str, ...]
+    variables: tuple[str, ...]
+    imported: tuple[str, ...]
+
+
 class Failure(NamedTuple):
     """The exception that ended the program.
 
@@ -119,6 +133,7 @@ class Record(NamedTuple):
 
     command: what was run, as given; python: the interpreter's version; status: the exit status
     (negative: the signal that ended it); preloaded: modules that were there before the program.
+    main: the namespace of `__main__` at the end (None where the program did not let the trace end).
     failure: the exception that nobody caught, if that ended it.
     is_complete: False where the program ended without letting the trace end (`os._exit`, a signal).
     untold: how many more statements there were, answered from the cache, of those that a program executed
@@ -133,6 +148,7 @@ class Record(NamedTuple):
     statements: tuple[Statement, ...] = ()
     modules: tuple[Module, ...] = ()
     effects: tuple[Effect, ...] = ()
+    main: Namespace | None = None
     failure: Failure | None = None
     is_complete: bool = True
     untold: int = 0
@@ -166,6 +182,8 @@ class Record(NamedTuple):
         if data.get("failure"):
             data["failure"]["places"] = tuple(tuple(place) for place in data["failure"]["places"])
             data["failure"] = _from_mapping(Failure, data["failure"])
+        if data.get("main"):
+            data["main"] = _from_mapping(Namespace, data["main"])
         record: Record = _from_mapping(Record, data)
         return record
 

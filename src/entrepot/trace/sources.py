@@ -34,9 +34,76 @@ def find_bindings(path: str, function: str, name: str) -> list[int]:
     return []
 
 
+# Registers of the process, and what changes them where that is not what they are called.
+_CHANGED_BY = {
+    "sys.path": ("sys.path", "site.addsitedir"),
+    "warnings.filters": (
+        "warnings.filters",
+        "warnings.filterwarnings",
+        "warnings.simplefilter",
+        "warnings.resetwarnings",
+    ),
+    "gc.get_threshold": ("gc.set_threshold",),
+    "gc.isenabled": ("gc.enable", "gc.disable"),
+    "gc.get_freeze_count": ("gc.freeze", "gc.unfreeze"),
+    "gc.get_debug": ("gc.set_debug",),
+    "socket.getdefaulttimeout": ("socket.setdefaulttimeout",),
+    "threading.gettrace": ("threading.settrace",),
+    "threading.getprofile": ("threading.setprofile",),
+    "faulthandler.is_enabled": ("faulthandler.enable", "faulthandler.disable"),
+    "tracemalloc.is_tracing": ("tracemalloc.start", "tracemalloc.stop"),
+}
+
+
+def find_change(path: str, what: str, before: int) -> int:
+    """Return the line at which a file changes a register of the process ("sys.path", "signal.signal(SIGTERM)").
+
+    The last such line up to `before` (0: of the whole file); 0 where none can be seen.
+    """
+    what = what.partition("(")[0]
+    wanted = _CHANGED_BY.get(what, (what,))
+    body = parse_file(path)
+    names: dict[str, str] = {}
+    for node in ast.walk(ast.Module(body, [])):
+        if isinstance(node, ast.Import):
+            names |= {alias.asname or alias.name: alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+
+    def is_wanted(node: ast.expr | None) -> bool:
+        text = ast.unparse(node) if isinstance(node, (ast.Name, ast.Attribute)) else ""
+        first, dot, rest = text.partition(".")
+        return names.get(first, first) + dot + rest in wanted
+
+    lines = [0]
+    for node in ast.walk(ast.Module(body, [])):
+        changed: list[ast.expr] = []
+        if isinstance(node, ast.Call):
+            changed = [node.func]
+            if isinstance(node.func, ast.Attribute):
+                changed.append(node.func.value)  # sys.path.append(...)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            changed = node.decorator_list
+        elif isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
+            changed = [node, node.value]
+        lines += [expression.lineno for expression in changed if is_wanted(expression)]
+    return max(line for line in lines if not before or line <= before)
+
+
 def list_bound_names(path: str) -> list[str]:
     """Return every name that a file binds anywhere."""
     return list(dict.fromkeys(name for name, _ in _bindings(parse_file(path))))
+
+
+def find_renamed(body: list[ast.stmt], line: int) -> dict[str, str]:
+    """Return what the import statements at a line write before `as`, and the name behind it."""
+    return {
+        alias.name: alias.asname
+        for node in ast.walk(ast.Module(body, []))
+        if isinstance(node, (ast.Import, ast.ImportFrom)) and node.lineno == line
+        for alias in node.names
+        if alias.asname
+    }
 
 
 def list_files_beside(path: str) -> list[tuple[str, str]]:

@@ -5,12 +5,14 @@ The record says what happened; the sources beside it say only at which line exec
 
 from __future__ import annotations
 
+import ast
 import sys
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from os.path import basename, dirname, isabs, relpath
 
 from entrepot.trace.records import Effect, Module, Record, Statement
+from entrepot.trace.sources import find_renamed, parse_file
 
 _VERBS = {
     "output": "writes {what!r}",
@@ -19,11 +21,19 @@ _VERBS = {
     "directory": "changes the working directory to {what}",
     "process": "starts a process: {what}",
     "thread": "starts a thread: {what}",
+    "environment": "reads {what} from the environment",
+    "putenv": "sets the environment variable {what}",
     "socket": "uses the network: {what}",
     "warning": "warns: {what}",
     "hook": "changes {what} for the whole program",
     "library": "opens the shared library {what}",
     "patch": "replaces {what} by a function of its own",
+}
+_HOOKS = {
+    "atexit.register": "registers a function to be called when the program ends",
+    "signal.signal": "sets what is to happen on the signal {of}",
+    "sys.setrecursionlimit": "changes the recursion limit",
+    "warnings.filters": "changes which warnings are shown",
 }
 _WHY_COMPILED = {
     "missing": "because there was no bytecode of it yet",
@@ -53,6 +63,7 @@ class _Story:
         for module in record.modules:
             self.modules.setdefault(module.statement, []).append(module)
         self.main = find_main(record)
+        self.sources: dict[str, list[ast.stmt]] = {}
 
     def lines(self) -> Iterator[str]:
         record = self.record
@@ -64,15 +75,14 @@ class _Story:
         events += [(s.at_s, 0, s) for s in record.statements if self.is_told(s.file)]
         events += [(e.at_s, 1, e) for e in record.effects if e.kind in _VERBS and self.is_told(e.file)]
         events.sort(key=lambda event: (event[0], event[1]))
+        events = _join_reads(events)
         opened: list[tuple[float, Statement, str]] = []
         for at_s, _, event in events:
             while opened and opened[-1][0] <= at_s:
                 yield from self.end(*opened.pop()[1:])
             indent = "  " * len(opened)
             if isinstance(event, Effect):
-                what = self.name_file(event.what) if event.kind in ("read", "wrote") else event.what
-                verb = _VERBS[event.kind].format(what=_shorten(what))
-                yield f"{indent}{self.name_place(event.file, event.line)} {verb}."
+                yield f"{indent}{self.name_place(event.file, event.line)} {self.name_effect(event)}."
                 continue
             yield indent + self.begin(event)
             for module in self.modules.get(event.number, []):
@@ -85,6 +95,13 @@ class _Story:
             kind, text = record.failure.kind, record.failure.text
             yield f"The program ends with an error that nobody caught: {kind}{': ' + text if text else ''}."
         yield f"The exit status is {record.status}."
+
+    def name_effect(self, effect: Effect) -> str:
+        what = self.name_file(effect.what) if effect.kind in ("read", "wrote") else effect.what
+        name, _, of = what.partition("(")
+        if effect.kind == "hook" and name in _HOOKS:
+            return _HOOKS[name].format(of=of.rstrip(")"))
+        return _VERBS[effect.kind].format(what=_shorten(what))
 
     def is_told(self, file: str) -> bool:
         return not self.own_only or is_own_file(file)
@@ -187,7 +204,7 @@ class _Story:
             return
         names = [module.name for module in self.modules[statement.number]]
         kept = f"{_join(names)} {'is' if len(names) == 1 else 'are'} now in the module cache."
-        following = find_following_line(statement)
+        following = _following(self.read_source(statement.file), statement.line, 0)
         goes_on = (
             f"Execution goes back to {self.name_place(statement.file, following)}."
             if following
@@ -203,11 +220,21 @@ class _Story:
         module = self.resolve(statement)
         if statement.names == ("*",):
             return f" Its public names become names of {importer} too."
+        renamed = find_renamed(self.read_source(statement.file), statement.line)
         if statement.names:
-            names = _join([repr(name) for name in statement.names])
-            if len(statement.names) == 1:
-                return f" {importer}'s name {names} is bound to what {module} calls so."
-            return f" {importer}'s names {names} are bound to what {module} calls so."
+            bound = [name for name in statement.names if name not in renamed]
+            names = _join([repr(name) for name in bound])
+            parts = [f"names {names} are bound to what {module} calls so"] if bound else []
+            if len(bound) == 1:
+                parts = [f"name {names} is bound to what {module} calls so"]
+            parts += [
+                f"name {renamed[name]!r} is bound to what {module} calls {name!r}"
+                for name in statement.names
+                if name in renamed
+            ]
+            return f" {importer}'s " + ", and its ".join(parts) + "."
+        if statement.asked in renamed:
+            return f" {importer}'s name {renamed[statement.asked]!r} is bound to it."
         top = statement.asked.partition(".")[0]
         if top == statement.asked:
             return f" {importer}'s name {top!r} is bound to it."
@@ -215,12 +242,18 @@ class _Story:
 
     # ---- places
 
+    def read_source(self, file: str) -> list[ast.stmt]:
+        if file not in self.sources:
+            self.sources[file] = parse_file(file)
+        return self.sources[file]
+
     def name_place(self, file: str, line: int) -> str:
         return f"{self.name_file(file)} line {line}" if file else "The program"
 
     def name_file(self, file: str) -> str:
         if file == "<string>":
-            return "the code of -c"
+            of_c = "the code of -c"
+            return of_c if name_command(self.record) == of_c else "code given to exec()"
         if not isabs(file):
             return file
         if self.main and file.startswith(dirname(self.main) + "/"):
@@ -241,6 +274,25 @@ class _Story:
         return self.name_file(folder) or "."
 
 
+def _join_reads(
+    events: list[tuple[float, int, Statement | Effect]],
+) -> list[tuple[float, int, Statement | Effect]]:
+    """Return the events with what one line reads from the environment as one."""
+    joined: list[tuple[float, int, Statement | Effect]] = []
+    for at_s, order, event in events:
+        last = joined[-1][2] if joined else None
+        if (
+            isinstance(event, Effect)
+            and isinstance(last, Effect)
+            and (event.kind, event.file, event.line) == ("environment", last.file, last.line)
+            and last.kind == "environment"
+        ):
+            joined[-1] = (*joined[-1][:2], last._replace(what=f"{last.what}, {event.what}"))
+        else:
+            joined.append((at_s, order, event))
+    return joined
+
+
 _FOREIGN = [
     (sysconfig.get_path("platlib") + "/", "among the installed packages"),
     (sysconfig.get_path("purelib") + "/", "among the installed packages"),
@@ -254,6 +306,8 @@ def find_main(record: Record) -> str:
     """Return the file of the module __main__, "" where it has none or never showed itself."""
     files = [statement.file for statement in record.statements if statement.importer == "__main__"]
     files += [effect.file for effect in record.effects if effect.module == "__main__"]
+    if record.main:
+        files.insert(0, record.main.file)
     return next((file for file in files if isabs(file)), "")
 
 
@@ -269,28 +323,16 @@ def name_command(record: Record) -> str:
     return words[0] if words and words[0] != "-" else "what comes on standard input"
 
 
-def find_following_line(statement: Statement) -> int:
-    """Return the line at which execution goes on after an import, 0 where the source does not say for certain."""
-    import ast
+def _following(body: list[ast.stmt], line: int, after: int) -> int:
+    """Return the line at which execution goes on after the import at `line` in a list of statements.
 
-    try:
-        with open(statement.file, "rb") as file:
-            tree = ast.parse(file.read())
-    except (OSError, SyntaxError, ValueError):
-        return 0
-    return _following(tree.body, statement.line, 0)
-
-
-def _following(body: Sequence[object], line: int, after: int) -> int:
-    """Return the first line of what follows the statement at `line` in a list of statements; `after` follows the list."""
-    import ast
-
+    0 where the source does not say for certain. after: the first line of what follows the list.
+    """
     for number, node in enumerate(body):
-        assert isinstance(node, ast.stmt)
         if not node.lineno <= line <= (node.end_lineno or node.lineno):
             continue
         sibling = body[number + 1] if number + 1 < len(body) else None
-        following = sibling.lineno if isinstance(sibling, ast.stmt) else after
+        following = sibling.lineno if sibling is not None else after
         if isinstance(node, ast.Import) and len(node.names) > 1:
             return 0  # the statement itself goes on, with its next module
         if isinstance(node, (ast.Import, ast.ImportFrom)):

@@ -37,11 +37,7 @@ def render_tree(
             left_out += 1
             continue
         notes = list(_notes(module))
-        effects = {effect.kind for effect in record.effects_of(module.name)} - {
-            "environment",
-            "state",
-            "listed",
-        }
+        effects = {effect.kind for effect in record.effects_of(module.name)} - {"environment", "listed"}
         notes += [f"[{', '.join(sorted(effects))}]"] if effects else []
         if shows_cached and cached.get(module.name):
             notes.append(f"+{cached[module.name]} from the cache")

@@ -39,8 +39,8 @@ _EFFECTS = {
     "tempfile.mkstemp": "wrote",
     "tempfile.mkdtemp": "wrote",
     "os.chdir": "directory",
-    "os.putenv": "environment",
-    "os.unsetenv": "environment",
+    "os.putenv": "putenv",
+    "os.unsetenv": "putenv",
     "subprocess.Popen": "process",
     "os.system": "process",
     "os.exec": "process",
@@ -50,6 +50,7 @@ _EFFECTS = {
     "os.kill": "process",
     "_thread.start_new_thread": "thread",
     "_thread.start_joinable_thread": "thread",
+    "socket.__new__": "socket",
     "socket.bind": "socket",
     "socket.connect": "socket",
     "socket.getaddrinfo": "socket",
@@ -63,7 +64,7 @@ _EFFECTS = {
     "ctypes.dlopen": "library",
 }
 # What only counts while a module is being initialised.
-_AT_IMPORT = frozenset(("environment", "state", "read", "listed"))
+_AT_IMPORT = frozenset(("environment", "read", "listed"))
 # How often one line may do one kind of thing before it is no longer noted.
 _ENOUGH = 300
 
@@ -72,21 +73,24 @@ class EffectWatcher:
     """Notes what is done, with the line that does it and the module whose top level led to it.
 
     observer: knows the modules being initialised; set before `arm`.
+    file: the script that the interpreter runs, "" where it is none.
     busy: the threads in which the watching itself acts at this moment, so that it does not watch itself.
     on_begin: called when the interpreter begins to run the program.
     on_process: called after a process was started.
     """
 
-    __slots__ = ("_counts", "busy", "observer", "on_begin", "on_process", "own_files")
+    __slots__ = ("_counts", "_library", "busy", "file", "observer", "on_begin", "on_process", "own_files")
 
     def __init__(self, own_files: "set[str]") -> None:
         """`own_files` are those whose frames are not the program's."""
         self.busy: set[int] = set()
         self.own_files = own_files
+        self.file = ""
         self.observer: StatementObserver
         self.on_begin: Callable[[], None] = _nothing
         self.on_process: Callable[[], None] = _nothing
         self._counts: dict[tuple[object, ...], int] = {}
+        self._library = ("<frozen ", sys.modules["os"].__file__.rpartition("/")[0] + "/")  # type: ignore[union-attr]
 
     def tell(self, kind: str, text: str = "") -> None:
         """Take what the base observer tells: environment reads, and registers that were changed."""
@@ -98,7 +102,7 @@ class EffectWatcher:
             if kind in ("V", "W"):
                 self.note("environment", "os.environ" if kind == "W" else text)
             elif kind == "Q":
-                self.note("hook", text.partition("\1")[2])
+                self._note_change(text.partition("\1")[2])
         finally:
             self.busy.discard(thread)
 
@@ -107,26 +111,41 @@ class EffectWatcher:
         module = self.observer.current_module()
         if not module and kind in _AT_IMPORT:
             return
-        place = self._find_place(module or "__main__")
+        place = self.find_place(module or "__main__")
         count = self._counts[kind, *place] = self._counts.get((kind, *place), 0) + 1
         if count <= _ENOUGH:
             self.observer.journal.events.extend(
                 ("D", get_ident(), perf_counter(), kind, what, module or "__main__", *place)
             )
 
-    def _find_place(self, module: str) -> "tuple[str, int, int]":
-        """Return the file and line that act, and the line where the module's top level stands."""
-        file, line = "", 0
+    def _note_change(self, what: str) -> None:
+        """Write down that a register of the process is found changed: where, only the source can tell (`reading.py`)."""
+        module = self.observer.current_module() or "__main__"
+        line = self.find_place(module)[2]
+        self.observer.journal.events.extend(
+            ("D", get_ident(), perf_counter(), "hook", what, module, "", 0, line)
+        )
+
+    def find_place(self, module: str) -> "tuple[str, int, int]":
+        """Return the file and line that act, and the line where the module's top level stands (0: it does not run).
+
+        What acts is the nearest code that is not the standard library's, unless nothing else leads there.
+        """
+        file, line, first = "", 0, ("", 0)
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
             code = frame.f_code
-            if code.co_filename not in IMPORTLIB and code.co_filename not in self.own_files:
-                if not file:
-                    file, line = code.co_filename, frame.f_lineno
-                if code.co_name == "<module>" and frame.f_globals.get("__name__") == module:
+            name = code.co_filename
+            if name not in IMPORTLIB and name not in self.own_files:
+                if not first[0]:
+                    first = name, frame.f_lineno
+                is_top = code.co_name == "<module>" and frame.f_globals.get("__name__") == module
+                if not file and (is_top or not name.startswith(self._library) or "site-packages" in name):
+                    file, line = name, frame.f_lineno
+                if is_top:
                     return file, line, frame.f_lineno
             frame = frame.f_back
-        return file, line, 0
+        return (file, line, 0) if file else (*first, 0)
 
     # ---- the interpreter's audit events
 
@@ -147,7 +166,9 @@ class EffectWatcher:
 
         return hook
 
-    def _on_begin(self, event: str, args: "tuple[Any, ...]") -> None:  # noqa: ARG002
+    def _on_begin(self, event: str, args: "tuple[Any, ...]") -> None:
+        if event == "cpython.run_file" and type(args[0]) is str:
+            self.file = sys.modules["os"].path.abspath(args[0])
         self.on_begin()
 
     def _on_import(self, event: str, args: "tuple[Any, ...]") -> None:  # noqa: ARG002

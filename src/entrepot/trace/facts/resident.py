@@ -39,6 +39,8 @@ def describe_arguments(event: str, args: "tuple[Any, ...]") -> str:
         # A `threading.Thread` starts its own method: what the thread is for is its target.
         target = getattr(getattr(args[0], "__self__", None), "_target", None) or args[0]
         return str(getattr(target, "__qualname__", target))
+    if event == "socket.__new__":
+        return "a socket is made"
     if event == "os.putenv":
         return "=".join([_text(value) for value in args])[:200]
     if event in ("os.rename", "os.link", "os.symlink"):

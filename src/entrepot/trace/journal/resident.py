@@ -15,11 +15,12 @@ line, function).
     B thread entered at cpu pages name caller               a module is looked for and initialised
     F thread folder                                         a folder is searched for it
     E thread at left cpu pages name origin loader bytecode is_kept names      it is there now
-    X thread at left cpu pages name kind text               it ended in an exception
+    X thread at left cpu pages name kind text origin        it ended in an exception
     D thread at kind what module file line top_line         something was done beyond defining
-    O thread at stream text writer file line                something was written
+    O thread at stream text writer file line top_line       something was written
     U thread at category text file line                     a warning was shown
     H thread module name source file line                   a function found in another module than its own
+    M thread file names                                     what the module __main__ has at the end
     T thread kind text wanted module known places           the exception that ended the program
     L thread seconds                                        so long did writing events take just now
     R thread number                                         so many repeated statements were not written down
@@ -47,8 +48,8 @@ if TYPE_CHECKING:
 
 # How many fields an event has, its letter among them.
 WIDTHS = {
-    "A": 6, "S": 10, "!": 5, "C": 5, "B": 8, "F": 3, "E": 12, "X": 9,
-    "D": 9, "O": 8, "U": 7, "H": 7, "T": 8, "L": 3, "R": 3, "Z": 2,
+    "A": 6, "S": 10, "!": 5, "C": 5, "B": 8, "F": 3, "E": 12, "X": 10,
+    "D": 9, "O": 9, "U": 7, "H": 7, "M": 4, "T": 8, "L": 3, "R": 3, "Z": 2,
 }  # fmt: skip
 FLUSH_AT = 40_000  # fields: whoever adds an event looks whether it is time (also in watch.c)
 

@@ -163,8 +163,11 @@ class OutputWatcher:
     def _note(self, number: int, text: str, place: "tuple[str, str, int]") -> None:
         count = self._counts[place[1:]] = self._counts.get(place[1:], 0) + 1
         if count <= _ENOUGH:
-            journal = self._watcher.observer.journal
-            journal.events.extend(("O", get_ident(), perf_counter(), number, text[:_LONGEST], *place))
+            watcher = self._watcher
+            top_line = watcher.find_place(watcher.observer.current_module() or "__main__")[2]
+            watcher.observer.journal.events.extend(
+                ("O", get_ident(), perf_counter(), number, text[:_LONGEST], *place, top_line)
+            )
 
     def mark_child(self) -> None:
         """Say in both streams that what now comes unmarked is a child's of this place."""

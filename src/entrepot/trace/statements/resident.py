@@ -11,6 +11,8 @@ what cannot be known later, as tuples (see `journal/resident.py`), and leave all
 import _frozen_importlib
 import _frozen_importlib_external
 import _imp
+import _signal  # type: ignore[import-not-found]
+import atexit
 import builtins
 import posix
 import sys
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 # Functions of the import system in which a module's own code runs.
 _RUNNING = frozenset(("exec_module", "create_module", "_load_unlocked", "module_from_spec"))
 _MISSING = object()
+_SIGNALS = range(1, 32)
 _NOBODY = ("", "?", "", 0, "")
 IMPORTLIB = (frames.IMPORTLIB_FILE, "<frozen importlib._bootstrap_external>", "<frozen zipimport>")
 
@@ -88,7 +91,7 @@ class StatementObserver(Observer):
     def reset_registers(self) -> None:
         """Take the process's registers as they are now for the program's beginning."""
         self._signature = read_signature()
-        self._registers = read_registers()
+        self._registers = read_registers() | read_handlers()
 
     def measure_cost(self) -> float:
         """Return the seconds that watching one statement takes, so that they can be left out of modules' times."""
@@ -244,8 +247,8 @@ class StatementObserver(Observer):
         def fail(name: str, error: BaseException) -> None:
             at, used, thread = now(), cpu(), get_ident()
             stacks[thread].pop()
-            size, text = pages(), _say(error)
-            add(("X", thread, at, now(), used, size, name, type(error).__name__, text))
+            size, text, origin = pages(), _say(error), _find_origin(error, name)
+            add(("X", thread, at, now(), used, size, name, type(error).__name__, text, origin))
 
         def end(name: str) -> None:
             at, used, thread = now(), cpu(), get_ident()
@@ -310,7 +313,7 @@ class StatementObserver(Observer):
         if signature == self._signature:
             return
         self._signature = signature
-        registers = read_registers()
+        registers = read_registers() | read_handlers()
         for key, value in registers.items():
             if self._registers.get(key, value) != value:
                 self.tell("Q", f"{self.current_module()}\1{key}")
@@ -356,6 +359,7 @@ def load_native() -> "Any":
         _imp.exec_dynamic(library)
     except (ImportError, OSError):
         return None
+    sys.modules.pop("_watch", None)  # nothing of ours is in the program's cache
     return library
 
 
@@ -392,6 +396,18 @@ def _say(error: BaseException) -> str:
         return "(its text cannot be had)"
 
 
+def _find_origin(error: BaseException, name: str) -> str:
+    """Return the file of a module whose initialising has ended in an error, "" where it did not come so far."""
+    traceback = error.__traceback__
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") == name:
+            return frame.f_code.co_filename
+        traceback = traceback.tb_next
+    file = error.filename if isinstance(error, SyntaxError) else None
+    return file if type(file) is str and name.rpartition(".")[2] in file else ""
+
+
 def _disguise(function: "Any") -> None:
     # Seen from `warnings` and the like, these are frames of the import system.
     function.__code__ = function.__code__.replace(co_filename=frames.IMPORTLIB_FILE)
@@ -412,6 +428,20 @@ def read_signature() -> "tuple[object, ...]":
         id(sys.stderr),
         builtins.open,
         builtins.print,
+        atexit._ncallbacks(),
+        list(map(id, map(_signal.getsignal, _SIGNALS))),
         len(warnings.filters) if warnings is not None and hasattr(warnings, "filters") else 0,
         sys.getrecursionlimit(),
     )
+
+
+def read_handlers() -> "dict[str, object]":
+    """Return what is to be called at the end and on signals, as plain values to compare."""
+    found: dict[str, object] = {"atexit.register": atexit._ncallbacks()}
+    names = {value: name for name, value in vars(_signal).items() if name[:3] == "SIG" and name[3] != "_"}
+    for number in _SIGNALS:
+        handler = _signal.getsignal(number)
+        found[f"signal.signal({names.get(number, number)})"] = (
+            handler if type(handler) is int else id(handler)
+        )
+    return found

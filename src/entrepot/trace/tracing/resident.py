@@ -56,6 +56,10 @@ def start(log: int, token: str, details: str) -> None:
         watcher.busy.add(thread)
         for patch in _facts.find_patches():
             journal.events.extend(("H", thread, *patch))
+        main = _facts.read_namespace(sys.modules.get("__main__"))
+        spec = main.get("__spec__")
+        file = watcher.file or getattr(spec, "origin", None) or ""
+        journal.events.extend(("M", thread, file, _facts.sort_names(main, "__main__")))
         error = getattr(sys, "last_value", None)
         if error is not None:
             journal.events.extend(("T", thread, *_facts.describe_error(error)))
