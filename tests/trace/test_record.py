@@ -180,7 +180,13 @@ def test_the_program_itself_and_modules_that_fail_have_their_place(draw: Draw):
     """`__main__` is told with its names at the end, a module that fails with the file that was found."""
     root = draw(
         {
-            "main.py": "def f(): pass\ntry:\n    import broken\nexcept ValueError as error: X = str(error)\nimport json as j\n",
+            "main.py": """
+                def f(): pass
+                try:
+                    import broken
+                except ValueError as error: X = str(error)
+                import json as j
+            """,
             "broken.py": "raise ValueError('at top')\n",
         }
     )

@@ -202,4 +202,5 @@ def test_the_story_names_what_follows_as(tmp_path):
     told = story.tell_story(ARCADE._replace(statements=statements, modules=()))
 
     assert "__main__'s name 'a' is bound to it." in told
-    assert "name 'add_points' is bound to what arcade calls so, and its name 'score' is bound to what arcade calls 'get_score'." in told  # fmt: skip
+    assert "name 'add_points' is bound to what arcade calls so, and its name 'score'" in told
+    assert "name 'score' is bound to what arcade calls 'get_score'." in told
