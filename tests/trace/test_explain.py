@@ -77,6 +77,30 @@ def explain(root: Path, *command: str) -> str:
             "there is no 'get_scor' here; did you mean arcade.get_score?",
         ),
         (
+            {"main.py": "from arcade import other\narcade.get_score()\n", "arcade.py": "other = 1\n"},
+            "main.py line 1 takes other from arcade and binds no name 'arcade': "
+            "use them without `arcade.`, or add `import arcade`",
+        ),
+        (
+            {"main.py": "import arcade as a\narcade.get_score()\n", "arcade.py": ""},
+            "main.py line 1 imports arcade as a, so its name is a here",
+        ),
+        (
+            {
+                "main.py": "from arcade import *\nget_score()\n",
+                "arcade.py": "__all__ = []\ndef get_score(): ...\n",
+            },
+            "does not bring it: the __all__ of arcade does not list it.\n  Add `from arcade import get_score`",
+        ),
+        (
+            {"main.py": "from arcade import *\n_secret()\n", "arcade.py": "def _secret(): ...\n"},
+            "does not bring it: star imports leave out names that begin with an underscore",
+        ),
+        (
+            {"main.py": "print(lenght([]))\n"},
+            "there is no 'lenght' here; did you mean 'len'?",
+        ),
+        (
             {"main.py": "import os.paths\n"},
             "did you mean 'os.path'?",
         ),

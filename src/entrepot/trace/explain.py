@@ -15,7 +15,7 @@ from os.path import basename, dirname, isfile, join
 
 from entrepot.trace.explain_names import explain_attribute, explain_name, explain_unbound
 from entrepot.trace.records import Failure, Module, Record, Statement
-from entrepot.trace.sources import name_briefly
+from entrepot.trace.sources import find_definition, name_briefly
 from entrepot.trace.story import is_own_file
 
 # Packages whose modules are called differently from what one installs.
@@ -95,8 +95,11 @@ def _explain_circle(record: Record, failure: Failure) -> str | None:
             f"  {name_briefly(began.file)}:{began.line} begins to import {began.asked.lstrip('.') or needing} "
             f"while {failure.module} is half made"
         )
+    half_made = _find_module(record, failure.module)
+    is_later = half_made is None or find_definition(half_made.origin, failure.wanted)
     lines += [
-        f"  {name_briefly(file)}:{line} already needs {failure.wanted!r} of {failure.module}, which comes later there",
+        f"  {name_briefly(file)}:{line} already needs {failure.wanted!r} of {failure.module}, "
+        f"which {'comes later there' if is_later else f'{failure.module} has not defined'}",
         f"  Import {failure.module} inside the function that needs it, or write `import {failure.module}` and use "
         f"{failure.module}.{failure.wanted} only when it runs, or move what both need into a third module.",
     ]

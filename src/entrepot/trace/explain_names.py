@@ -12,10 +12,12 @@ from entrepot.trace.records import Failure, Module, Record
 from entrepot.trace.sources import (
     find_bindings,
     find_definition,
+    find_renamed,
     is_function,
     list_bound_names,
     list_files_beside,
     name_briefly,
+    parse_file,
 )
 from entrepot.trace.story import is_own_file
 
@@ -89,6 +91,8 @@ def explain_name(record: Record, failure: Failure) -> str | None:
         return None
     file, line, _, here = failure.places[-1]
     wanted = failure.wanted
+    if text := _explain_by_own_import(record, wanted, file, here):
+        return text
     for module in _own_modules(record):
         if wanted in (*module.functions, *module.classes, *module.variables) and module.name != here:
             return _say_defined(record, wanted, module, file, here)
@@ -100,9 +104,33 @@ def explain_name(record: Record, failure: Failure) -> str | None:
         return text
     names = [*list_bound_names(file), *vars(builtins)]
     near = difflib.get_close_matches(wanted, names, n=1, cutoff=_ALIKE)
-    if near:
-        return f"{name_briefly(file)}:{line}: there is no {wanted!r} here; did you mean {near[0]!r}?"
-    return _explain_by_imported(record, wanted, file, line, here)
+    if not near:
+        if text := _explain_by_imported(record, wanted, file, line, here):
+            return text
+        near = difflib.get_close_matches(wanted, names, n=1)
+    return (
+        f"{name_briefly(file)}:{line}: there is no {wanted!r} here; did you mean {near[0]!r}?"
+        if near
+        else None
+    )
+
+
+def _explain_by_own_import(record: Record, wanted: str, file: str, here: str) -> str | None:
+    """The name is that of a module which this one imports, but under another name, or only names from it."""
+    for statement in record.statements:
+        if statement.importer != here or statement.asked != wanted or statement.error:
+            continue
+        where = f"{name_briefly(statement.file)} line {statement.line}"
+        renamed = find_renamed(parse_file(statement.file), statement.line).get(wanted)
+        if not statement.names and renamed:
+            return f"{where} imports {wanted} as {renamed}, so its name is {renamed} here"
+        if statement.names:
+            taken = "its public names" if statement.names == ("*",) else ", ".join(statement.names)
+            return (
+                f"{where} takes {taken} from {wanted} and binds no name {wanted!r}: "
+                f"use them without `{wanted}.`, or add `import {wanted}`"
+            )
+    return None
 
 
 def _say_defined(record: Record, wanted: str, module: Module, file: str, here: str) -> str:
@@ -111,6 +139,17 @@ def _say_defined(record: Record, wanted: str, module: Module, file: str, here: s
     importing = [s for s in record.statements if s.importer == here and module.name in (s.asked, *s.modules)]
     if not importing:
         return _say_import(wanted, module.name, module.origin, at, file, call)
+    star = next((s for s in importing if s.names == ("*",)), None)
+    if star is not None:
+        why = (
+            "star imports leave out names that begin with an underscore"
+            if wanted.startswith("_")
+            else f"the __all__ of {module.name} does not list it"
+        )
+        return (
+            f"{wanted} is defined in {name_briefly(module.origin)}:{at}, and the star import in line {star.line} "
+            f"does not bring it: {why}.\n  Add `from {star.asked} import {wanted}`"
+        )
     return (
         f"{wanted} is defined in {name_briefly(module.origin)}:{at}; {name_briefly(file)} imports {module.name} "
         f"(line {importing[0].line}), so it is {module.name}.{wanted}{call} here"
