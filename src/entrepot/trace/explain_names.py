@@ -91,7 +91,7 @@ def explain_name(record: Record, failure: Failure) -> str | None:
         return None
     file, line, _, here = failure.places[-1]
     wanted = failure.wanted
-    if text := _explain_by_own_import(record, wanted, file, here):
+    if text := _explain_by_own_import(record, wanted, here):
         return text
     for module in _own_modules(record):
         if wanted in (*module.functions, *module.classes, *module.variables) and module.name != here:
@@ -115,7 +115,7 @@ def explain_name(record: Record, failure: Failure) -> str | None:
     )
 
 
-def _explain_by_own_import(record: Record, wanted: str, file: str, here: str) -> str | None:
+def _explain_by_own_import(record: Record, wanted: str, here: str) -> str | None:
     """The name is that of a module which this one imports, but under another name, or only names from it."""
     for statement in record.statements:
         if statement.importer != here or statement.asked != wanted or statement.error:
