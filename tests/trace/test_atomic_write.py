@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from entrepot.trace.atomic_write import write_text
+from entrepot.trace.atomic_write import write_bytes, write_text
 
 
 def test_a_file_is_replaced_and_nothing_is_left_beside_it(tmp_path: Path):
@@ -51,3 +51,19 @@ def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path):
     """Nothing is made up: the error is the system's."""
     with pytest.raises(FileNotFoundError):
         write_text(tmp_path / "none" / "page.html", "text")
+
+
+def test_a_file_keeps_its_permissions_and_a_new_one_has_those_of_any(tmp_path: Path):
+    """Of what is asked for, the umask takes its part; a file that was there stays as secret as it was."""
+    (tmp_path / "secret").write_text("before")
+    os.chmod(tmp_path / "secret", 0o600)
+    (tmp_path / "plain").touch()
+
+    write_bytes(tmp_path / "secret", b"\xff")
+    write_bytes(tmp_path / "new", b"")
+    write_bytes(tmp_path / "tool", b"", mode=0o777)
+
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    usual = modes["plain"]
+    assert modes == {"secret": 0o600, "plain": usual, "new": usual, "tool": 0o777 & (usual | 0o111)}
+    assert (tmp_path / "secret").read_bytes() == b"\xff"

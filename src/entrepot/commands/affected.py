@@ -14,7 +14,7 @@ from entrepot.survey.affected import find_affected, list_changed_files
 SUMMARY = "which modules and tests a change can touch"
 EXAMPLES = """\
   entrepot affected --since main              what a branch can touch
-  pytest $(entrepot affected --since main --tests)
+  entrepot affected --since main --tests | xargs -r pytest
 """
 
 
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tests",
         action="store_true",
-        help="only test files, one a line: pytest $(entrepot affected --tests)",
+        help="only the test files (as pytest's settings name them), one a line",
     )
     parser.add_argument("--format", choices=["text", "json"], default="text")
     add_program_arguments(parser)

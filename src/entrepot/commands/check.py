@@ -10,11 +10,10 @@ from entrepot.commands.graph import add_program_arguments, read_program
 from entrepot.program.collection import paused_collection
 from entrepot.program.model import Program
 from entrepot.survey.checks import find_all
-from entrepot.survey.contract_files import read_contracts
+from entrepot.survey.contract_files import read_contracts, read_tach
 from entrepot.survey.contracts import ContractChecker
 from entrepot.survey.findings import CODES, Finding, gather
 from entrepot.survey.fixes import apply_fixes
-from entrepot.survey.interfaces import find_interface_breaks
 from entrepot.survey.policy import (
     BASELINE_NAME,
     Policy,
@@ -26,6 +25,7 @@ from entrepot.survey.policy import (
     write_baseline,
 )
 from entrepot.survey.report import render_github, render_json, render_sarif, render_text
+from entrepot.survey.tach import find_tach_breaks
 
 SUMMARY = "what is wrong with the modules of a program"
 EXAMPLES = """\
@@ -131,10 +131,9 @@ def check_path(path: str, args: argparse.Namespace, policy: Policy, told: Told) 
 
 def check_contracts(program: Program, folder: str) -> list[Finding]:
     """Return what breaks the contracts and interfaces that stand in a folder."""
-    contracts, interfaces = read_contracts(folder)
     found = []
     checker = ContractChecker(program)
-    for contract in contracts:
+    for contract in read_contracts(folder):
         for broken in checker.check(contract):
             first = program.modules[broken.chain[0]]
             chain = " -> ".join(broken.chain)
@@ -146,6 +145,8 @@ def check_contracts(program: Program, folder: str) -> list[Finding]:
             text = f"{broken.contract}: {broken.reason}: {chain}"
             more = tuple(related) if len(related) > 1 else ()
             found.append(Finding("EP801", first.path or program.folder, line, 1, text, first.name, more))
-    for name, line, column, message in find_interface_breaks(program, interfaces):
-        found.append(Finding("EP802", program.modules[name].path, line, column + 1, message, name))
+    tach = read_tach(folder)
+    for one in find_tach_breaks(program, tach) if tach else ():
+        path = program.modules[one.module].path
+        found.append(Finding(one.code, path, one.line, one.column + 1, one.message, one.module))
     return found

@@ -36,22 +36,27 @@ def _make_balanced(depth: int) -> bytes:
     """What may stand in brackets, nested so deep."""
     inner = rb"[^\"'#()\[\]{}]++|#[^\n]*+|" + STRING
     for _ in range(depth):
-        inner = rb"[^\"'#()\[\]{}]++|#[^\n]*+|" + STRING + rb"|[(\[{](?:" + inner + rb")*+[)\]}]"
-    return rb"[(\[{](?:" + inner + rb")*+[)\]}]"
+        inner = rb"[^\"'#()\[\]{}]++|#[^\n]*+|" + STRING + rb"|[(\[{](?:" + inner + rb"|(?!))*+[)\]}]"
+    return rb"[(\[{](?:" + inner + rb"|(?!))*+[)\]}]"
 
 
 @lru_cache(4)
 def _get_header(depth: int) -> re.Pattern[bytes]:
     """A header up to its colon, and whether the block begins on the next line; brackets nested so deep."""
     return re.compile(
-        rb"(?P<test>(?:[^\"'#\n\\:()\[\]{}]++|" + STRING + b"|" + _make_balanced(depth) + rb"|:=|\\\r?\n)*+):"
+        rb"(?P<test>(?:[^\"'#\n\\:()\[\]{}]++|"
+        + STRING
+        + b"|"
+        + _make_balanced(depth)
+        + rb"|:=|\\\r?\n|(?!))*+):"
         rb"(?P<block>[ \t]*+(?:#[^\n]*+)?(?=\r?\n|\Z))?"
     )
 
 
 # The usual one; the others take long to compile.
 _HEADER = re.compile(
-    rb"(?P<test>(?:[^\"'#\n\\:()\[\]{}]++|\([^\"'#\n\\()\[\]{}]*+\)|:=)*+):(?P<block>[ \t]*+(?:#[^\n]*+)?(?=\r?\n|\Z))?"
+    rb"(?P<test>(?:[^\"'#\n\\:()\[\]{}]++|\([^\"'#\n\\()\[\]{}]*+\)|:=|(?!))*+):"
+    rb"(?P<block>[ \t]*+(?:#[^\n]*+)?(?=\r?\n|\Z))?"
 )
 _DOUBTFUL = re.compile(rb"\belse\b|\blambda\b|\\")
 _SUPPRESS = re.compile(rb"\s*(?:[A-Za-z_]\w*\.)?suppress[ \t]*\([^()\[\]{}\"'#]*\)\s*")

@@ -17,7 +17,7 @@ from entrepot.program.statements import Statement, scan_tree
 
 Place = tuple[int, int, str]
 
-_SPACE = rb"(?:[ \t]|\\?\r?\n)*+"
+_SPACE = rb"(?:[ \t]|\\?\r?\n|(?!))*+"
 _CALLS = re.compile(
     rb"\bimport_module" + _SPACE + rb"\(|\b__import__" + _SPACE + rb"\(|\b__path__\b(?=[ \t]*(?:[+.]|=[^=]))"
 )

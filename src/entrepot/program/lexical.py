@@ -24,30 +24,30 @@ from entrepot.program.statements import Names, Statement
 
 # A line on which an import can begin; and what shows that one stands further inside a line.
 _CANDIDATE = re.compile(rb"[ \t\f]*+(?:lazy[ \t]++)?(?:import\b|from\b)")
-_INLINE = re.compile(rb"[;:](?:[ \t\f]|\\\r?\n)*+" + IMPORT_WORD)
+_INLINE = re.compile(rb"[;:](?:[ \t\f]|\\\r?\n|(?!))*+" + IMPORT_WORD)
 _INDENTED = re.compile(rb"\n[ \t\f]++(?:lazy[ \t]++)?(?:import\b|from\b[^\n]*?(?:import\b|\\))")
 _LONE_CR = re.compile(rb"\r(?!\n)")
 
-_SPACE = rb"(?:[ \t]|\\\r?\n)"
+_SPACE = rb"(?:[ \t]|\\\r?\n|(?!))"
 _NAME = rb"[A-Za-z_][A-Za-z0-9_]*+"
-_DOTTED = _NAME + rb"(?:\." + _NAME + b")*+"
-_AS = b"(?:" + _SPACE + b"++as" + _SPACE + b"++" + _NAME + b")?+"
+_DOTTED = _NAME + rb"(?:\." + _NAME + b"|(?!))*+"
+_AS = b"(?:" + _SPACE + b"++as" + _SPACE + b"++" + _NAME + b"|(?!))?+"
 _END = rb"[ \t]*+(?=[;#\r\n]|\Z)"
 # fmt: off
 # ruff: noqa: E501
 _IMPORT = re.compile(
     rb"(?:(?P<modules>import"
-    + _SPACE + b"++" + _DOTTED + _AS + b"(?:" + _SPACE + b"*+," + _SPACE + b"*+" + _DOTTED + _AS + b")*+)"
-    + rb"|from(?=[ \t.\\])" + _SPACE + rb"*+(?P<dots>\.[. \t]*+)?(?P<module>(?!import\b)" + _DOTTED + b")?+" + _SPACE + b"*+"
+    + _SPACE + b"++" + _DOTTED + _AS + b"(?:" + _SPACE + b"*+," + _SPACE + b"*+" + _DOTTED + _AS + b"|(?!))*+)"
+    + rb"|from(?=[ \t.\\])" + _SPACE + rb"*+(?P<dots>\.[. \t]*+)?(?P<module>(?!import\b)" + _DOTTED + b"|(?!))?+" + _SPACE + b"*+"
     + rb"(?<![A-Za-z0-9_])import(?![A-Za-z0-9_])" + _SPACE + b"*+(?:(?P<star>\\*)"
-    + b"|(?P<names>(?<![A-Za-z0-9_])" + _NAME + _AS + b"(?:" + _SPACE + b"*+," + _SPACE + b"*+" + _NAME + _AS + b")*+)"
-    + rb"|\((?P<list>(?:[^()#\"']++|#[^\n]*+)*+)\)))"
+    + b"|(?P<names>(?<![A-Za-z0-9_])" + _NAME + _AS + b"(?:" + _SPACE + b"*+," + _SPACE + b"*+" + _NAME + _AS + b"|(?!))*+)"
+    + rb"|\((?P<list>(?:[^()#\"']++|#[^\n]*+|(?!))*+)\)))"
     + _END
 )
 # fmt: on
 # From the end of one statement over blank lines and comments to one at the margin, alone on its line.
 _NEXT = re.compile(
-    rb"(?:(?:#[^\n]*+)?+\r?\n(?:[ \t]*+(?=[#\r\n]))?+)++(" + _IMPORT.pattern + rb")(?!;)"
+    rb"(?:(?:#[^\n]*+|(?!))?+\r?\n(?:[ \t]*+(?=[#\r\n])|(?!))?+|(?!))++(" + _IMPORT.pattern + rb")(?!;)"
 ).match
 _DROP = re.compile(rb"#[^\n]*+|\\\r?\n")
 _AFTER = re.compile(rb"[ \t]*+;[ \t]*+")

@@ -1,4 +1,4 @@
-"""Which nodes of a tree are worth going into: those that can hold a name, an attribute or a string."""
+"""Which nodes of a tree are worth going into (those that can hold a name, an attribute or a string); chains."""
 
 from __future__ import annotations
 
@@ -36,3 +36,12 @@ def list_children(node: ast.AST) -> list[ast.AST]:
         elif child is not None:
             found.append(child)
     return found
+
+
+def read_chain(node: ast.expr) -> tuple[ast.expr, list[str]]:
+    """Return what a chain of attributes begins with, and its attributes: of `a.b.c` the name a, and b, c."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return node, parts[::-1]

@@ -15,7 +15,7 @@ from entrepot.program.newer import parse_tree
 from entrepot.program.pieces import CutError, cut_text
 
 _DEFINITION = re.compile(
-    rb"(?:@[^\n:]*+\r?\n)*+(?:async[ \t]++)?(def|class)[ \t]++([A-Za-z_][A-Za-z0-9_]*+)[ \t]*+[(:\[]"
+    rb"(?:@[^\n:]*+\r?\n|(?!))*+(?:async[ \t]++)?(def|class)[ \t]++([A-Za-z_][A-Za-z0-9_]*+)[ \t]*+[(:\[]"
 )
 # What shows that a piece is more than one definition: another statement at the margin, a name bound for the module.
 _MORE = re.compile(rb"\n[^\s#)\]}]|\bglobal\b")

@@ -16,7 +16,7 @@ from entrepot.program.strings import STRING
 
 _MARGIN = rb"\n(?=(?:import|def|class|try|with|while|assert|del|raise|global|async[ \t]+def)\b)"
 _TO_MARGIN = re.compile(
-    rb"(?:[^\"'#\n\\]++|(?!" + _MARGIN + rb")\n|" + STRING + rb"|#[^\n]*+|\\\r?\n)*+"
+    rb"(?:[^\"'#\n\\]++|(?!" + _MARGIN + rb")\n|" + STRING + rb"|#[^\n]*+|\\\r?\n|(?!))*+"
 )  # fmt: skip
 
 

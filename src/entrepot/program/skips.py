@@ -48,9 +48,9 @@ def _make_skip(stops: bytes, careful: bool) -> re.Pattern[bytes]:
         _CONTINUED,  # what follows a backslash is no header
     ]
     if careful:
-        parts.append(rb"[;:](?!(?:[ \t\f]|\\\r?\n)*+" + IMPORT_WORD + b")")
+        parts.append(rb"[;:](?!(?:[ \t\f]|\\\r?\n|(?!))*+" + IMPORT_WORD + b")")
     line = rb"(?:\n([ \t\f]*+)(?=[a-z])(?:async[ \t]++)?([a-z]++))?"
-    return re.compile(b"(?:" + b"|".join(parts) + b")*+" + line)
+    return re.compile(b"(?:" + b"|".join(parts) + b"|(?!))*+" + line)
 
 
 @lru_cache(64)

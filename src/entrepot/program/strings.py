@@ -1,5 +1,9 @@
 """The pattern of string literals in a file's bytes.
 
+In all patterns of this folder a group that repeats possessively ends with an alternative that matches nothing,
+`(?!)`: before 3.11.5 Python goes on, where the others have failed, from wherever the last of them got to; this one sends
+it back.
+
 Where what is inside an f-string takes thought (quotes, backslashes or comments in its fields), the
 pattern does not match, and whoever uses it stops there.
 """
@@ -14,7 +18,7 @@ _PLAIN = rb"(?<![fFtT])(?<![fFtT][rR])"
 def _make_string(quote: bytes) -> bytes:
     """The pattern of the literals with one kind of quote, from the quote on."""
     other = b"'" if quote == b'"' else b'"'
-    field = rb"\{(?:[^{}\"'\\#]++|" + other + rb"[^\"'\\\n{}]*+" + other + rb"|\{[^{}\"'\\#]*+\})++\}"
+    field = rb"\{(?:[^{}\"'\\#]++|" + other + rb"[^\"'\\\n{}]*+" + other + rb"|\{[^{}\"'\\#]*+\}|(?!))++\}"
     triple = quote * 3
     return b"|".join(
         [
@@ -28,7 +32,7 @@ def _make_string(quote: bytes) -> bytes:
             + quote
             + b"(?!"
             + quote * 2
-            + b"))*+"
+            + b")|(?!))*+"
             + triple,
             _PLAIN
             + quote
@@ -39,7 +43,7 @@ def _make_string(quote: bytes) -> bytes:
             + quote
             + rb"]++|"
             + _ESCAPE
-            + b")*+"
+            + b"|(?!))*+"
             + quote,
             # With fields: only such as need no thought.
             triple
@@ -51,7 +55,7 @@ def _make_string(quote: bytes) -> bytes:
             + quote * 2
             + rb")|\{\{|\}\}|"
             + field
-            + b")*+"
+            + b"|(?!))*+"
             + triple,
             quote
             + b"(?!"
@@ -61,7 +65,7 @@ def _make_string(quote: bytes) -> bytes:
             + quote
             + rb"]++|\\(?:\r\n|[^{}])|\{\{|\}\}|"
             + field.replace(b"#]", rb"\n#]")
-            + b")*+"
+            + b"|(?!))*+"
             + quote,
         ]
     )

@@ -10,7 +10,7 @@ import ast
 from typing import NamedTuple
 
 from entrepot.program.bindings import Bindings
-from entrepot.program.nodes import list_children
+from entrepot.program.nodes import list_children, read_chain
 
 # ruff: noqa: E501 (tables)
 # Calls that do work: dotted name -> what. A trailing dot stands for all below it.
@@ -86,26 +86,17 @@ def _is_long(iterable: ast.expr) -> bool:
 
 
 def _describe_call(node: ast.Call, full: dict[str, str], bindings: Bindings) -> str:
-    parts: list[str] = []
-    value: ast.expr = node.func
-    while isinstance(value, ast.Attribute):
-        parts.append(value.attr)
-        value = value.value
+    value, parts = read_chain(node.func)
     if isinstance(value, ast.Name):
-        if value.id in full:
-            parts.append(full[value.id])
-        elif value.id in bindings.names:
+        if value.id in bindings.names and value.id not in full:
             return "starts a thread" if parts == ["start"] and _is_thread(value.id) else ""
-        else:
-            parts.append(value.id)
-        name = ".".join(reversed(parts))
+        name = ".".join([full.get(value.id, value.id), *parts])
         if name in _WORK:
             return _WORK[name]
-        head = name.rpartition(".")[0]
+        head, _, leaf = name.rpartition(".")
         if head and f"{head}." in _WORK:
-            leaf = parts[0]
             return "" if leaf[0].isupper() and leaf not in ("Popen", "Session") else _WORK[f"{head}."]
-        if parts[0] in _PATH_WORK and "Path" in name:
+        if leaf in _PATH_WORK and "Path" in head:
             return "uses files"
     elif isinstance(value, ast.Call) and parts:
         inner = value.func
@@ -116,9 +107,9 @@ def _describe_call(node: ast.Call, full: dict[str, str], bindings: Bindings) -> 
             if isinstance(inner, ast.Name)
             else ""
         )
-        if name in ("Thread", "Timer", "Process") and parts[0] == "start":
+        if name in ("Thread", "Timer", "Process") and parts[-1] == "start":
             return "starts a thread" if name != "Process" else "starts a process"
-        if name == "Path" and parts[0] in _PATH_WORK:
+        if name == "Path" and parts[-1] in _PATH_WORK:
             return "uses files"
     return ""
 

@@ -3,11 +3,11 @@
 A changed file affects its module and all that import it, at any time and through parents. A file
 that was removed affects those whose imports no longer lead anywhere. A `conftest.py` affects the tests of its
 folder and below, for pytest loads it without an import. Files that are no modules are told, not followed.
+Which files are tests is what pytest's settings say (see `test_files`).
 """
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import subprocess
 from dataclasses import dataclass
@@ -16,8 +16,7 @@ from entrepot.errors import SetupError
 from entrepot.program.conditions import AT_RUN
 from entrepot.program.graph import find_reached, invert
 from entrepot.program.model import Program
-
-TEST_FILES = ("test_*.py", "*_test.py")
+from entrepot.survey.test_files import read_test_files
 
 
 class GitError(SetupError):
@@ -88,15 +87,13 @@ def find_affected(program: Program, files: list[str]) -> Affected:
             starts.add(program.raw.ids[name])
     reached = find_reached(invert(program.get_graph(AT_RUN, with_ancestors=True)), starts)
     names = sorted(program.names[number] for number in reached)
+    files_of_tests = read_test_files(program.folder)
     tests = sorted(
-        file.path for name in names if (file := program.raw.files.get(name)) and is_test(file.path)
+        file.path
+        for name in names
+        if (file := program.raw.files.get(name)) and files_of_tests.holds(os.path.realpath(file.path))
     )
     return Affected(sorted(changed), names, tests, other)
-
-
-def is_test(path: str) -> bool:
-    """Would pytest collect this file (by its default patterns)?"""
-    return any(fnmatch.fnmatch(os.path.basename(path), pattern) for pattern in TEST_FILES)
 
 
 def _name_file(program: Program, path: str) -> set[str]:

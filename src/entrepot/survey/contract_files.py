@@ -1,8 +1,8 @@
-"""Read contracts and interfaces as they stand in a project's files.
+"""Read contracts as they stand in a project's files.
 
-From `.importlinter`, the `[importlinter]` sections of setup.cfg, `[tool.importlinter]` of pyproject.toml;
-from tach.toml (`[[modules]]` with depends_on, `[[interfaces]]`) and `[tool.entrepot.contracts]`, written
-like import-linter's. What a contract means is in `contracts`.
+From `.importlinter`, the `[importlinter]` sections of setup.cfg, `[tool.importlinter]` of pyproject.toml and
+`[tool.entrepot.contracts]`, written like import-linter's (what they mean is in `contracts`); from tach.toml
+and `[tool.tach]` (see `tach`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from entrepot.errors import ProgramError
 from entrepot.survey.settings import read_settings
+from entrepot.survey.tach import Tach, parse_tach
 
 
 class ContractError(ProgramError):
@@ -29,7 +30,7 @@ class ContractError(ProgramError):
 
 @dataclass
 class Contract:
-    """A rule. kind: "layers", "forbidden", "independence", "acyclic_siblings", "protected" or "modules".
+    """A rule. kind: "layers", "forbidden", "independence", "acyclic_siblings" or "protected".
 
     options: as written.
     """
@@ -39,18 +40,9 @@ class Contract:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Interface:
-    """Of the modules in `sources`, only members matching `expose` may be imported from outside."""
-
-    sources: tuple[str, ...]
-    expose: tuple[str, ...]
-
-
-def read_contracts(folder: str) -> tuple[list[Contract], list[Interface]]:
-    """Read all contracts that stand in a folder. Raises ContractError."""
+def read_contracts(folder: str) -> list[Contract]:
+    """Read all contracts of import-linter's kind that stand in a folder. Raises ContractError."""
     contracts: list[Contract] = []
-    interfaces: list[Interface] = []
     for name in (".importlinter", "setup.cfg"):
         path = os.path.join(folder, name)
         if os.path.isfile(path):
@@ -66,23 +58,22 @@ def read_contracts(folder: str) -> tuple[list[Contract], list[Interface]]:
                 contracts.append(
                     Contract(str(item.get("name", item["type"])), item["type"], {**common, **item})
                 )
+    return contracts
+
+
+def read_tach(folder: str) -> Tach | None:
+    """Return tach's configuration in a folder, or None. Raises ContractError."""
     path = os.path.join(folder, "tach.toml")
-    if os.path.isfile(path):
-        data = _load_toml(path)
-        for module in data.get("modules", []):
-            sources = [module["path"]] if "path" in module else list(module.get("paths", []))
-            if "depends_on" in module:
-                allowed = [
-                    part if isinstance(part, str) else part.get("path", "") for part in module["depends_on"]
-                ]
-                others = [m["path"] for m in data["modules"] if m.get("path") and m["path"] not in sources]
-                options = {"sources": sources, "allowed": allowed, "others": others}
-                contracts.append(Contract(f"dependencies of {', '.join(sources)}", "modules", options))
-        interfaces += [
-            Interface(tuple(item.get("from", [".*"])), tuple(item.get("expose", [])))
-            for item in data.get("interfaces", [])
-        ]
-    return contracts, interfaces
+    data: Any = _load_toml(path) if os.path.isfile(path) else None
+    if data is None:
+        path = os.path.join(folder, "pyproject.toml")
+        data = _load_toml(path).get("tool", {}).get("tach") if os.path.isfile(path) else None
+    if data is None:
+        return None
+    try:
+        return parse_tach(folder, data)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ContractError(path=path, reason=f"not as tach has it: {error!r}") from error
 
 
 def _load_toml(path: str) -> dict[str, Any]:

@@ -64,8 +64,6 @@ class ContractChecker:
                 return list(self._check_protected(contract, graph, whens))
             case "acyclic_siblings" | "acyclic":
                 return list(self._check_acyclic(contract, graph, whens))
-            case "modules":
-                return list(self._check_modules(contract, graph, whens))
         raise ContractError(
             path=self.program.folder,
             reason=f"contract {contract.name!r} has type {contract.kind!r}; known are layers, forbidden, "
@@ -356,21 +354,6 @@ class ContractChecker:
             yield self._describe(
                 contract, list(arrows[first][other]), whens, f"{names} import each other in a circle"
             )
-
-    def _check_modules(self, contract: Contract, graph: list[set[int]], whens: set[str]) -> Iterator[Broken]:
-        options = contract.options
-        for source in options["sources"]:
-            for other in options["others"]:
-                if (
-                    other in options["allowed"]
-                    or other.startswith(source + ".")
-                    or source.startswith(other + ".")
-                ):
-                    continue
-                reason = "(not among its depends_on)"
-                yield from self._find_chains(
-                    contract, graph, [(source, other)], whens, reason, is_direct=True
-                )
 
 
 def _compile(pattern: str) -> re.Pattern[str]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-
 from entrepot.program.newer import parse_tree
 from entrepot.program.source import read_source
 from entrepot.survey.findings import Finding
+from entrepot.trace.atomic_write import write_bytes
 
 
 def plan_fixes(text: str, findings: list[Finding]) -> tuple[str, list[Finding]]:
@@ -40,20 +38,6 @@ def apply_fixes(findings: list[Finding]) -> int:
             parse_tree(text)
         except SyntaxError:
             continue
-        _replace(path, source.encode(text))
+        write_bytes(path, source.encode(text))
         count += len(done)
     return count
-
-
-def _replace(path: str, data: bytes) -> None:
-    path = os.path.realpath(path)
-    status = os.stat(path)
-    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".entrepot-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        os.chmod(temporary, status.st_mode & 0o7777)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

@@ -16,7 +16,7 @@ from typing import Any
 from entrepot.program.bindings import Binding, Bindings, read_bindings
 from entrepot.program.conditions import AT_IMPORT, EAGER, LAZY, NEVER, TYPING, Target
 from entrepot.program.newer import parse_tree
-from entrepot.program.nodes import list_children
+from entrepot.program.nodes import list_children, read_chain
 from entrepot.program.source import Source
 from entrepot.program.work import find_work
 from entrepot.survey.mentions import Mentions, read_mentions
@@ -138,13 +138,9 @@ def list_early_uses(tree: ast.Module, bindings: Bindings) -> list[Any]:
             stack += [(part, is_guarded) for part in (*node.handlers, *node.orelse, *node.finalbody)]
             continue
         if isinstance(node, ast.Attribute):
-            parts = [node.attr]
-            value = node.value
-            while isinstance(value, ast.Attribute):
-                parts.append(value.attr)
-                value = value.value
+            value, parts = read_chain(node)
             if isinstance(value, ast.Name) and value.id in roots:
-                found.append((value.id, parts[::-1], node.lineno, is_guarded))
+                found.append((value.id, parts, node.lineno, is_guarded))
                 continue
         stack += [(child, is_guarded) for child in list_children(node)]
     return found
@@ -341,13 +337,9 @@ def _find_uses(mentions: Mentions, bindings: Bindings, facts: Facts) -> None:
     }
     seen: set[str] = set()
     for node in mentions.attributes if roots else ():
-        parts = [node.attr]
-        value = node.value
-        while isinstance(value, ast.Attribute):
-            parts.append(value.attr)
-            value = value.value
+        value, parts = read_chain(node)
         if isinstance(value, ast.Name) and value.id in roots:
-            dotted = ".".join([value.id, *reversed(parts)])
+            dotted = ".".join([value.id, *parts])
             if dotted not in seen:
                 seen.add(dotted)
                 facts.uses.append([dotted, node.lineno, node.col_offset])

@@ -10,6 +10,7 @@ from entrepot.program.resolve import get_absolute
 from entrepot.survey.facts import read_all_facts
 from entrepot.survey.findings import Finding, Fix
 from entrepot.survey.local import unpack_bindings
+from entrepot.survey.test_files import read_test_files
 
 _GIVEN = frozenset(
     {
@@ -38,6 +39,7 @@ class State:
             name: module.imports() for name, module in program.modules.items() if module.kind == "source"
         }
         self._names: dict[str, tuple[frozenset[str], bool]] = {}
+        self.is_test = read_test_files(program.folder).is_named_so
 
     def _find_bindings(self, name: str) -> Bindings | None:
         facts = self.facts.get(name)

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 from entrepot.program.conditions import AT_IMPORT
 from entrepot.program.graph import find_reached
-from entrepot.survey.affected import is_test
 from entrepot.survey.findings import Finding
 from entrepot.survey.state import State
 
@@ -84,7 +83,7 @@ def check_private(state: State) -> Iterator[Finding]:
             base = row.module.split(".")
             private = [part for part in base if part[0] == "_" and not part.startswith("__")]
             private += [one for one in row.names if one[0] == "_" and not one.startswith("__")]
-            if private and not is_test(state.paths[name]):
+            if private and not state.is_test(state.paths[name]):
                 home = ".".join(base[: base.index(private[0])]) if private[0] in base else row.module
                 home = home if state.program.raw.is_package(home) else home.rpartition(".")[0]
                 if not (name == home or name.startswith(home + ".")) and (top or home):
@@ -121,7 +120,12 @@ def check_reach(state: State) -> Iterator[Finding]:
         leaf = name.rpartition(".")[2]
         if module.kind == "namespace":
             yield from _check_namespace(state, name)
-        elif number not in imported and leaf not in _ENTRY_NAMES and not is_test(module.path) and module.path:
+        elif (
+            number not in imported
+            and leaf not in _ENTRY_NAMES
+            and not state.is_test(module.path)
+            and module.path
+        ):
             facts = state.facts.get(name)
             if facts and any(row[3].startswith("runs as") for row in facts.findings):
                 continue

@@ -6,38 +6,49 @@ import os
 import stat
 
 
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write text to a file in UTF-8: a new file beside it takes its place when all of it is written.
+def write_text(path: str | os.PathLike[str], text: str, *, mode: int | None = None) -> None:
+    """Write text to a file in UTF-8, as `write_bytes` does. Raises OSError."""
+    write_bytes(path, text.encode(), mode=mode)
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes, *, mode: int | None = None) -> None:
+    """Write bytes to a file: a new file beside it takes its place when all of it is written.
 
     A link stays, and the file that it leads to is replaced. What is no regular file (`/dev/null`, a terminal,
     a named pipe) is written to as it is: it must never be replaced by a file.
+
+    mode: the permissions, of which the umask takes some away; None for those of the file that was there,
+    or of any new file.
 
     Raises:
         OSError: it could not be written; a file that was there is as it was.
     """
     path = os.path.realpath(path)
-    if _is_special(path):
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
+    before = _find_mode(path)
+    if before is not None and not stat.S_ISREG(before):
+        with open(path, "wb") as file:
+            file.write(data)
         return
-    import tempfile
-
-    folder = os.path.dirname(path)
-    descriptor, beside = tempfile.mkstemp(dir=folder, prefix="." + os.path.basename(path), suffix=".part")
+    folder, name = os.path.split(path)
+    # Not by tempfile, which loads a dozen modules. The name is as good as any: it must be new, or this fails.
+    beside = os.path.join(folder, f".{name[:200]}.{os.urandom(6).hex()}.part")
+    # The system takes the umask away: asking for it would change it for a moment, for other threads too.
+    descriptor = os.open(
+        beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666 if mode is None else mode
+    )
     try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(beside, 0o666 & ~mask)
+        with open(descriptor, "wb") as file:
+            file.write(data)
+        if mode is None and before is not None:
+            os.chmod(beside, stat.S_IMODE(before))
         os.replace(beside, path)
     except BaseException:
         os.unlink(beside)
         raise
 
 
-def _is_special(path: str) -> bool:
+def _find_mode(path: str) -> int | None:
     try:
-        return not stat.S_ISREG(os.stat(path).st_mode)
+        return os.stat(path).st_mode
     except OSError:
-        return False
+        return None
