@@ -37,6 +37,8 @@ def make_data(record: Record) -> dict[str, object]:
     index = {module.name: number for number, module in enumerate(record.modules)}
     arrows: dict[tuple[int, int], int] = {}
     for statement in record.statements:
+        if statement.importer not in index and statement.importer != "__main__":
+            continue  # a module that was there before the program
         importer = index.get(statement.importer, -1)
         for name in statement.modules or (resolve(statement.importer, statement.asked, index),):
             imported = index.get(name)

@@ -242,15 +242,24 @@ function drawNeighbours() {
 function drawPackages() {
   const few = modules.length <= 40;
   const nameOf = id => id < 0 ? "__main__" : few ? modules[id].name : modules[id].name.split(".")[0];
-  const groups = new Map();
+  const groups = new Map([["__main__", { name: "__main__", own: 0, count: 1, first: -1, depth: 0 }]]);
   modules.forEach((module, id) => {
     const name = nameOf(id);
     const group = groups.get(name) || { name, own: 0, count: 0, first: id, depth: 0 };
     group.own += module.own; group.count++;
     groups.set(name, group);
   });
-  const kept = [...groups.values()].sort((a, b) => b.own - a.own).slice(0, 60);
-  const byName = new Map(kept.map(group => [group.name, group]));
+  // The slowest, and those through which they are imported: nothing hangs in the air.
+  const byName = new Map();
+  for (const slow of [...groups.values()].sort((a, b) => b.own - a.own).slice(0, 50)) {
+    for (let group = slow; group && !byName.has(group.name);) {
+      byName.set(group.name, group);
+      if (group.first < 0) break;
+      const parent = modules[group.first].parent;
+      group = groups.get(nameOf(parent));
+    }
+  }
+  const kept = [...byName.values()];
   const arrows = new Map();
   for (const [from, to] of data.arrows) {
     const a = nameOf(from), b = nameOf(to);
@@ -259,7 +268,7 @@ function drawPackages() {
   // Layers by the order of first import: whoever imports stands to the left, as far as cycles allow.
   const ordered = kept.slice().sort((a, b) => a.first - b.first);
   for (const group of ordered) {
-    for (const [a, b] of arrows.values()) if (a === group.name) byName.get(b).depth = Math.max(byName.get(b).depth, Math.min(8, group.depth + 1));
+    for (const [a, b] of arrows.values()) if (a === group.name) byName.get(b).depth = Math.max(byName.get(b).depth, Math.min(14, group.depth + 1));
   }
   const layers = [];
   for (const group of ordered) (layers[group.depth] = layers[group.depth] || []).push(group);
@@ -282,9 +291,10 @@ function drawPackages() {
     node.append(svgElement("rect", { x: group.x, y: group.y + 20, width: Math.max(2, box * group.own / most), height: 4, style: "fill:var(--own);stroke:none" }));
     node.append(svgElement("text", { x: group.x + 7, y: group.y + 15 }, group.name.slice(0, 24)));
     node.append(svgElement("title", {}, `${group.name}: ${group.count} modules, ${ms(group.own)}`));
-    node.addEventListener("click", () => choose(group.first, true));
+    if (group.first >= 0) node.addEventListener("click", () => choose(group.first, true));
     svg.append(node);
   }
+  if (kept.length < groups.size) svg.append(svgElement("text", { x: 14, y: 18 }, `${kept.length} of ${groups.size}: the slowest, and what imports them`));
   view.append(svg);
   view.scrollTop = Math.max(0, (height - view.clientHeight) / 2);
 }
