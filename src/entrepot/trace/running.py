@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from io import FileIO
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import entrepot
 from entrepot.errors import SetupError
@@ -46,7 +46,7 @@ class TracedRun(NamedTuple):
 
 
 def record(
-    *command: str,
+    *command: str | os.PathLike[str] | Sequence[str],
     python: str | None = None,
     env: Mapping[str, str] | None = None,
     cwd: str | os.PathLike[str] | None = None,
@@ -56,7 +56,8 @@ def record(
     """Run a program and return how it ended and what it imported.
 
     Args:
-        command: what `python` would be given: a script, `-m` and a module, `-c` and code, then arguments.
+        command: what `python` would be given: a script, `-m` and a module, `-c` and code, then arguments; one by
+            one, or as one list.
         python: the interpreter; by default this one.
         env, cwd: the program's environment and folder; by default ours.
         labels: write each line of output with the module and line that wrote it in front.
@@ -66,12 +67,14 @@ def record(
         NotTraceable: the observer could not be brought in.
         FileNotFoundError: there is no such interpreter.
     """
-    for word in command:
+    given: Any = command[0] if len(command) == 1 and isinstance(command[0], (list, tuple)) else command
+    words: tuple[str, ...] = tuple([os.fspath(word) for word in given])
+    for word in words:
         if not word.startswith("-") or word in ("-c", "-m", "-"):
             break
         if word[:2] in _SHUT:
             reason = f"{word} ({_SHUT[word[:2]]}) keeps the observer out"
-            raise NotTraceable(command=command, reason=reason)
+            raise NotTraceable(command=words, reason=reason)
     environment = dict(os.environ if env is None else env)
     token = os.urandom(8).hex() if labels else ""
     how = "+python" if "ENTREPOT_NO_NATIVE" in environment else ""
@@ -83,7 +86,7 @@ def record(
         startup = os.path.join(_FOLDER, "startup")
         environment["PYTHONPATH"] = os.pathsep.join([startup, before[1:]] if before[1:] else [startup])
         began = time.perf_counter()
-        arguments = [python or sys.executable, *command]
+        arguments = [python or sys.executable, *words]
         if labels:
             from entrepot.trace.labels import relay_labelled
 
@@ -93,9 +96,9 @@ def record(
         wall_s = time.perf_counter() - began
         journal.seek(0)
         data = journal.read()
-    made = read_record(data, command, status, wall_s)
+    made = read_record(data, words, status, wall_s)
     if made is None:
-        raise NotTraceable(command=command, reason="the interpreter ended before the observer began")
+        raise NotTraceable(command=words, reason="the interpreter ended before the observer began")
     return TracedRun(status, made)
 
 
