@@ -240,6 +240,30 @@ class Observer:
         watched_import.__name__ = "__import__"
         watched_import.__code__ = watched_import.__code__.replace(co_filename="<frozen importlib._bootstrap>")
         self._put(builtins, "__import__", watched_import)
+        self._watch_specs()
+
+    def _watch_specs(self) -> None:
+        """Learn of modules in the cache that compiled code takes: it calls no function that could be exchanged.
+
+        But whoever takes one asks its spec whether it is still being initialised.
+        """
+        tell, edges, stack = self.tell, self.edges, self.stack
+
+        def get(spec):  # type: ignore[no-untyped-def]
+            names = spec.__dict__
+            name, is_initializing = names["name"], names.get("_initializing", False)
+            known = edges.setdefault(stack[-1] if stack else "__main__", {})
+            if name not in known and not is_initializing:
+                known[name] = None
+                tell("C", name)
+            return is_initializing
+
+        def put(spec, value) -> None:  # type: ignore[no-untyped-def]
+            spec.__dict__["_initializing"] = value
+
+        # The value stays where it is: taking this away again leaves nothing.
+        setattr(_frozen_importlib.ModuleSpec, "_initializing", property(get, put))  # noqa: B010
+        self._undo.append(lambda: delattr(_frozen_importlib.ModuleSpec, "_initializing"))
 
     def _finish(self, name: str) -> None:
         """Look at what initialising `name` has left: output still buffered, clocks, generators, registers."""
@@ -249,7 +273,10 @@ class Observer:
             except (AttributeError, OSError, ValueError):
                 pass  # closed, None, or not a stream: nothing buffered that we could show
         self.tell("P", "")  # our own look at the clocks does not count
-        kept = find_kept_clock(sys.modules.get(name), self._clock)
+        try:
+            kept = find_kept_clock(sys.modules.get(name), self._clock)
+        except Exception as error:  # the program must not see it
+            kept = f"what cannot be looked at ({type(error).__name__})"
         descriptors = set(posix.listdir("/proc/self/fd"))
         self.tell("R", "")
         if len(descriptors) > len(self._descriptors):
@@ -506,16 +533,17 @@ def find_kept_clock(module: object, since: tuple[float, float, float]) -> str:
     for name, value in list(names.items()):
         if _is_clock(value, bounds):
             return str(name)
+        # Nothing here may ask a value itself: its answer could be code of the program's.
         # One level deeper: containers, classes of its own, and their instances.
         kind = type(value)
         if kind is dict and len(value) < 200 and name != "__builtins__":
             inner = list(value.values())
         elif (kind is list or kind is tuple) and len(value) < 200:
             inner = list(value)
-        elif (kind is type and value.__module__ == own) or (
-            kind.__module__ == own and type(getattr(value, "__dict__", None)) is dict
+        elif (kind is type and value.__dict__.get("__module__") == own) or (
+            kind.__dict__.get("__module__") == own and type(_get_names(value)) is dict
         ):
-            inner = list(value.__dict__.values())
+            inner = list(_get_names(value).values())
         else:
             continue
         for item in inner:
@@ -524,11 +552,18 @@ def find_kept_clock(module: object, since: tuple[float, float, float]) -> str:
     return ""
 
 
+def _get_names(value: "Any") -> "Any":  # type: ignore[name-defined] # noqa: F821
+    try:
+        return dict(value.__dict__) if type(value) is type else object.__getattribute__(value, "__dict__")
+    except (AttributeError, TypeError):
+        return None
+
+
 def _is_clock(value: object, bounds) -> bool:  # type: ignore[no-untyped-def]
     kind = type(value)
     if kind is float:
         number = value
-    elif kind is int and value > 10**9:  # type: ignore[operator]
+    elif kind is int and 10**9 < value < 10**20:  # type: ignore[operator]
         number = value / 1e9 if value > 10**15 else float(value)  # type: ignore[operator,arg-type]
     else:
         return False

@@ -111,6 +111,8 @@ class Stash:
                 late.needs = dict(self.observer.edges.get(name, ()))
                 if "." in name:
                     late.needs[name.rpartition(".")[0]] = None  # in the cache already, so nobody asked for it
+                if _is_extension(late.module):
+                    late.needs.update(dict.fromkeys(find_mentioned(late.module)))
                 late.changes = self._pending.get(name, [])
                 # Modules that nobody sees finish (parts of extensions) come after the one before them.
                 late.environment, settled = self._settled.get(name, (settled, settled))
@@ -539,6 +541,20 @@ def _is_extension(module: object) -> bool:
     """Whether a module is a distribution's extension. The standard library's bear a second time."""
     file = getattr(module, "__file__", None)
     return type(file) is str and file.endswith(".so") and "/lib-dynload/" not in file
+
+
+def find_mentioned(module: object) -> set[str]:
+    """Return the modules that a compiled one has among its names, or has taken something from.
+
+    Parts of one library may hand modules to each other without asking the interpreter (mypyc), and look for
+    them in its cache when they are used.
+    """
+    found = set()
+    for value in list(getattr(module, "__dict__", {}).values()):
+        name = getattr(value, "__name__" if type(value) is type(sys) else "__module__", None)
+        if type(name) is str and name in sys.modules and name != getattr(module, "__name__", ""):
+            found.add(name)
+    return found
 
 
 def _has_dict(module: object) -> bool:
