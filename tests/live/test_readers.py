@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -93,3 +94,33 @@ def test_a_reader_never_misses_a_name_that_both_versions_have(draw: Callable[...
         live.stop()
         for name in ("readers_core", "readers_user"):
             sys.modules.pop(name, None)
+
+
+PRINTING = """
+import os, sys, threading, time
+from entrepot.live.staging import HeldOutput
+sys.setswitchinterval(1e-5)
+sys.stdout = open(os.devnull, "w")
+ended = threading.Event()
+def update():
+    while not ended.is_set():
+        HeldOutput().release(show=True)
+thread = threading.Thread(target=update)
+thread.start()
+until = time.monotonic() + 1.5
+while time.monotonic() < until:
+    print("some", "words", flush=True)
+ended.set()
+thread.join()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="names the null device")
+def test_a_thread_may_print_while_updates_come_and_go():
+    """The stream that holds an update's output outlives it: `print` keeps no reference to the stream that it writes to."""
+    done = subprocess.run(
+        [sys.executable, "-c", PRINTING], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")

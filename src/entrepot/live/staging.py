@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import sys
 import threading
-from types import FunctionType, ModuleType
+from types import ModuleType
 
 from entrepot.live.diff import Difference
 from entrepot.live.record import Record
@@ -121,17 +121,23 @@ class Stage:
 
 
 class Held(io.TextIOBase):
-    """A stream that keeps what the updating thread prints until the update is decided."""
+    """A stream that keeps what the updating thread prints until the update is decided, and passes everything else on."""
 
-    def __init__(self, real: Any, log: list[tuple[Any, str]]) -> None:
+    def __init__(self, real: Any) -> None:
         self._real = real
-        self._log: list[tuple[Any, str]] | None = log
+        self._log: list[tuple[Any, str]] | None = None
+        self._owner = 0
+
+    def hold(self, log: list[tuple[Any, str]]) -> None:
+        """From now on keep what this thread writes."""
         self._owner = threading.get_ident()
+        self._log = log
 
     def write(self, text: str) -> int:
         """Keep or pass on."""
-        if self._log is not None and threading.get_ident() == self._owner:
-            self._log.append((self._real, text))
+        log = self._log
+        if log is not None and threading.get_ident() == self._owner:
+            log.append((self._real, text))
             return len(text)
         return int(self._real.write(text) or 0)
 
@@ -143,8 +149,27 @@ class Held(io.TextIOBase):
         """From now on pass everything on (somebody may have kept the stream)."""
         self._log = None
 
+    def is_for(self, real: object) -> bool:
+        """Whether this is what holds a stream."""
+        return self._real is real
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
+
+
+# Kept long after its update: `print` in another thread may still use the stream that it found in `sys`, and before Python
+# 3.14 it holds no reference to it (the interpreter crashes when the stream is freed meanwhile).
+_HELD: list[Held] = []
+_MANY = 64
+
+
+def _held_of(real: object) -> Held:
+    for held in _HELD:
+        if held is real or held.is_for(real):
+            return held
+    _HELD.append(Held(real))
+    del _HELD[:-_MANY]
+    return _HELD[-1]
 
 
 class HeldOutput:
@@ -153,10 +178,9 @@ class HeldOutput:
     def __init__(self) -> None:
         self.log: list[tuple[Any, str]] = []
         self._streams = {name: getattr(sys, name) for name in ("stdout", "stderr")}
-        self._held = {
-            name: Held(stream, self.log) for name, stream in self._streams.items() if stream is not None
-        }
+        self._held = {name: _held_of(stream) for name, stream in self._streams.items() if stream is not None}
         for name, held in self._held.items():
+            held.hold(self.log)
             setattr(sys, name, held)
 
     def release(self, *, show: bool) -> str:
@@ -169,8 +193,3 @@ class HeldOutput:
             for stream, text in self.log:
                 stream.write(text)
         return "".join(text for _, text in self.log)
-
-
-def is_function(value: object) -> bool:
-    """Whether a value is a plain Python function."""
-    return type(value) is FunctionType
