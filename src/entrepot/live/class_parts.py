@@ -5,6 +5,8 @@ from __future__ import annotations
 import abc
 import gc
 import sys
+from collections import deque
+from collections.abc import Iterable
 from types import FunctionType
 
 from entrepot.live.functions import innermost
@@ -39,6 +41,23 @@ def restore_class(living: type, before: dict[str, Any]) -> None:
                 type.__setattr__(living, key, value)
             except (AttributeError, TypeError):
                 continue
+    reorder(living, before)
+
+
+def reorder(living: type, wanted: Iterable[str]) -> None:
+    """Put a class's attributes into the order of its body, which forms, fields and the like are made from."""
+    names: dict[str, Any] = gc.get_referents(living.__dict__)[0]
+    first = [name for name in wanted if name in names]
+    chosen = set(first)
+    if first == [name for name in names if name in chosen]:
+        return
+    order = first + [name for name in names if name not in chosen]
+    # In one call of C code, so that no other thread sees the class without one of its attributes.
+    deque(map(names.__setitem__, order, map(names.pop, order)), maxlen=0)
+    if "__doc__" in names:  # any attribute but `__module__`, with which 3.13 forgets the line
+        type.__setattr__(
+            living, "__doc__", names["__doc__"]
+        )  # the interpreter's caches of this class are void
 
 
 def is_plain_meta(meta: type) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from types import FunctionType
 
 from entrepot.live import django
+from entrepot.live.class_parts import find_instances, leave_subclasses
 from entrepot.live.class_text import begins_at, body_statements, find_class_nodes, names_read
 from entrepot.live.classes import CannotChange
 from entrepot.live.diff import Step
-from entrepot.live.facts import Reason
+from entrepot.live.facts import BEHAVIOUR, SHAPE, Fact, Reason, methods_using
 from entrepot.live.staging import Stage
 from entrepot.live.statements import Unit
 
@@ -91,6 +92,25 @@ class ClassStatements:
                 k for k in fields_changed if not callable(living.__dict__.get(k))
             )
         return result
+
+    def note_family(self, cls: type, *, is_gone: bool = False) -> None:
+        """A class came or went: who asks its bases for their subclasses gets another answer."""
+        update, wanted = self._update, "__subclasses__"
+        users = {(m, d) for m, d in update.session.index.deferred(wanted) if m in update.records}
+        bases = [base for base in cls.__mro__[1:] if base.__module__ in update.records]
+        if not bases or not (users or update.session.index.loads(wanted)):
+            return
+        if is_gone and not find_instances(cls) and not cls.__subclasses__():
+            update.undo.add(f"bases of {cls.__qualname__}", setattr, cls, "__bases__", cls.__bases__)
+            leave_subclasses(cls)
+        for base in bases:
+            fact = Fact(base.__module__, base.__qualname__.partition(".")[0], SHAPE, {wanted})
+            update.facts.add(fact, base)
+        for module, definition in users:
+            value = update.facts.namespace(module).get(definition)
+            if definition and value is not None:
+                methods = methods_using(value, wanted) if isinstance(value, type) else set()
+                update.facts.add(Fact(module, definition, BEHAVIOUR, methods, at_call=True), value)
 
     def _is_factory_made(self, living: type, attribute: str) -> bool:
         """A dataclass's field, an enum's member: made from the initialiser by others, so never kept as state."""

@@ -42,6 +42,20 @@ def _bound_by(statement: ast.stmt) -> set[str]:
     return {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
 
 
+def heads_read(node: ast.ClassDef) -> set[str]:
+    """Names that the defaults and decorators of a class's methods read."""
+    found = set()
+    for statement in node.body:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+            parts = [
+                *statement.args.defaults,
+                *filter(None, statement.args.kw_defaults),
+                *statement.decorator_list,
+            ]
+            found |= {n.id for part in parts for n in ast.walk(part) if isinstance(n, ast.Name)}
+    return found
+
+
 def names_read(statement_text: str) -> set[str]:
     """Names loaded by a dumped statement (for deciding whether an initialiser reads what changed)."""
     found = set()

@@ -24,6 +24,7 @@ from entrepot.live.class_parts import (
     find_instances,
     is_plain_meta,
     leave_subclasses,
+    reorder,
     restore_class,
     retarget_cells,
     same_layout,
@@ -82,6 +83,7 @@ class Merger:
             or not same_slots_hint(body, living)
             or any(base is object for base in living.__bases__)
             != any(base is object for base in (resolved or (object,)))
+            or not self._set_bases(living, resolved)
         )
         if not makes_real:
             captured: list[dict[str, Any]] = []
@@ -96,10 +98,6 @@ class Merger:
             real(body, name, *bases, metaclass=capture)
             given = captured[0]
             if "__slots__" not in given:
-                if not self._set_bases(living, resolved):
-                    raise CannotChange(
-                        f"class {living.__qualname__}: its bases cannot become {resolved!r} in place"
-                    )
                 self._merge(living, given, unchanged, rest, meta)
                 return living
         made = real(body, name, *bases, **keywords)
@@ -202,7 +200,7 @@ class Merger:
             if isinstance(old, type) and isinstance(value, type) and old.__qualname__ == value.__qualname__:
                 value = self.pour(old, value, set())
             elif old is not _MISSING:
-                self._hand_on(old, value)
+                self._hand_on(living, old, value)
             try:
                 type.__setattr__(living, key, value)
             except (AttributeError, TypeError) as error:
@@ -210,10 +208,21 @@ class Merger:
                     raise CannotChange(f"class {living.__qualname__}: {error}") from None
             else:
                 fresh.add(key)
+        reorder(living, given)
         return fresh
 
-    def _hand_on(self, old: object, new: object) -> None:
+    def _hand_on(self, living: type, old: object, new: object) -> None:
         """Let functions inside an old descriptor or wrapper do what those in the new one do."""
+        for part in ("__func__", "fget", "fset", "fdel"):
+            a, b = getattr(old, part, None), getattr(new, part, None)
+            if (
+                type(a) is FunctionType
+                and type(b) is FunctionType
+                and a.__code__.co_freevars != b.__code__.co_freevars
+                and all(value is not a for value in living.__dict__.values())
+            ):
+                adopt(a, b, self.undo)  # a decorator came or went: who holds the old method calls the new one
+                return
         before, after = innermost(old), innermost(new)
         if type(before) is FunctionType and type(after) is FunctionType and before is not after:
             if before.__code__.co_freevars == after.__code__.co_freevars:
@@ -253,6 +262,8 @@ class Merger:
             - QUIET
             - REMEMBERED
         )
+        # A class inside stays the same object: what reads an attribute of it reads it through its name here.
+        names |= {k for k, (v, _, _) in now.items() if isinstance(v, type) and self.changed.get(id(v))}
         self.changed.setdefault(id(living), set()).update(names)
 
     def _set_bases(self, living: type, bases: tuple[Any, ...]) -> bool:

@@ -20,7 +20,7 @@ Chain = tuple[str, ...]
 
 _OP = opcode.opmap
 _LOADS = {_OP[name] for name in ("LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS") if name in _OP}
-_LOAD_GLOBAL = _OP["LOAD_GLOBAL"]
+_LOAD_GLOBAL, _STORE_GLOBAL = _OP["LOAD_GLOBAL"], _OP["STORE_GLOBAL"]
 _ATTRIBUTES = {_OP[name] for name in ("LOAD_ATTR", "LOAD_METHOD") if name in _OP}
 _SHIFTED_ATTRIBUTE = sys.version_info >= (3, 12)  # from 3.12 the lowest bit of LOAD_ATTR says "method"
 _STORES = {_OP["STORE_NAME"], _OP["STORE_GLOBAL"]}
@@ -233,6 +233,21 @@ def makes_containers(code: CodeType) -> bool:
         type(value) is CodeType and not value.co_flags & IS_FUNCTION and makes_containers(value)
         for value in code.co_consts
     )
+
+
+def globals_set(code: CodeType) -> set[str]:
+    """Names of globals that a function, or a function inside it, binds."""
+    found: set[str] = set()
+    for inner in (code, *walk_codes(code)):
+        operations, extended = inner.co_code, 0
+        if not inner.co_flags & IS_FUNCTION or _STORE_GLOBAL not in operations[::2]:
+            continue
+        for offset in range(0, len(operations), 2):
+            op, arg = operations[offset], operations[offset + 1] | extended
+            extended = arg << 8 if op == _EXTENDED else 0
+            if op == _STORE_GLOBAL:
+                found.add(inner.co_names[arg])
+    return found
 
 
 def same_behaviour(before: CodeType, after: CodeType) -> bool:

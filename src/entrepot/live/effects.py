@@ -7,16 +7,19 @@ the report.
 
 from __future__ import annotations
 
-import ast
 import atexit
 import os
 import sys
 import threading
 
 from entrepot.live.attribution import NOBODY
-from entrepot.live.containers import Entry, copy_of, differs, restore
+from entrepot.live.codes import walk_codes
+from entrepot.live.containers import KINDS, Entry, copy_of, differs, restore
 from entrepot.live.facts import absolute
+from entrepot.live.functions import innermost
 from entrepot.live.hooks import Hooks
+from entrepot.live.record import Record
+from entrepot.live.registrations import withdraw_calls
 from entrepot.live.staging import Stage
 from entrepot.live.statements import Unit
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from entrepot.live.update import Update
 
 _MISSING = object()
+_PLACING = frozenset(("insert", "appendleft", "sort", "sorted", "insort", "heappush", "reverse"))
 
 
 class Effects:
@@ -106,14 +110,17 @@ class Effects:
             entry.unit = mark
             entry.is_own = False
             record.entries.append(entry)
-        self._reorder(stage, {id(entry.container) for entry in entries})
+        if not self._puts_where_it_likes(stage, unit):
+            self._reorder(stage, {id(entry.container) for entry in entries})
         for container in {id(entry.container): entry.container for entry in entries}.values():
             self._update.note_content(container)
 
     def _keep_entries(self, stage: Stage) -> None:
-        name = stage.record.name
-        if name not in self._entries_before:
-            self._entries_before[name] = list(stage.record.entries)
+        self._keep_record(stage.record)
+
+    def _keep_record(self, record: Record) -> None:
+        if record.name not in self._entries_before:
+            self._entries_before[record.name] = list(record.entries)
 
     def withdraw(self, stage: Stage, unit: Unit) -> None:
         """Take back what a statement did, because it is gone or will run again."""
@@ -126,8 +133,9 @@ class Effects:
         if mine or "atexit" in unit.text or "signal" in unit.text:
             self._prepare()
         self._keep_entries(stage)
-        for entry in reversed(mine):
-            if isinstance(entry.container, dict) and not entry.is_live():
+        # What is in a list made for its first entry, then the list, which stays where others have entries in it.
+        for entry in sorted(mine[::-1], key=lambda e: type(e.value) in KINDS):
+            if (isinstance(entry.container, dict) and not entry.is_live()) or self._hand_over(entry, mine):
                 continue
             places = _places(stage, entry.container)
             if places:
@@ -135,12 +143,31 @@ class Effects:
             entry.withdraw()
             if not entry.container:
                 self._drop_empty(stage, entry)
-        stage.record.entries = [entry for entry in stage.record.entries if entry.unit != mark]
-        self._withdraw_calls(stage, unit)
+        elsewhere = {
+            id(e) for r in self._update.records.values() if mine and r is not stage.record for e in r.entries
+        }
+        stage.record.entries = [
+            entry for entry in stage.record.entries if entry.unit != mark and id(entry) not in elsewhere
+        ]
+        withdraw_calls(self._update, stage, unit)
         if mine:
             self._containers.look_again()
             for container in {id(entry.container): entry.container for entry in mine}.values():
                 self._update.note_content(container)
+
+    def _hand_over(self, entry: Entry, withdrawn: list[Entry]) -> bool:
+        """Whether an entry is a container that others filled too: then it is one of theirs from now on."""
+        if type(entry.value) not in KINDS or not entry.value:
+            return False
+        for record in self._update.records.values():
+            for other in record.entries:
+                if other.container is entry.value and other not in withdrawn and other.is_live():
+                    entry.unit = other.unit
+                    self._keep_record(record)
+                    if entry not in record.entries:
+                        record.entries.append(entry)
+                    return True
+        return False
 
     def _drop_empty(self, stage: Stage, entry: Entry) -> None:
         """A list that was made for its first entry goes with its last."""
@@ -165,37 +192,6 @@ class Effects:
                     ):
                         del outer[key]
 
-    def _withdraw_calls(self, stage: Stage, unit: Unit) -> None:
-        """Functions given to atexit, handlers given to signal."""
-        if "atexit" not in unit.text and "signal" not in unit.text:
-            return
-        try:
-            calls = [node for node in ast.walk(unit.tree) if isinstance(node, ast.Call)]
-        except SyntaxError:
-            return
-        import signal
-
-        namespace = stage.record.namespace
-        for call in calls:
-            target = ast.unparse(call.func)
-            if target.endswith("atexit.register") and call.args:
-                function = _look_up(call.args[0], namespace)
-                if function is not _MISSING:
-                    atexit.unregister(function)
-                    self._update.undo.add("an atexit function", atexit.register, function)
-            elif target.endswith("signal.signal") and len(call.args) == 2:
-                number = _look_up(call.args[0], namespace)
-                if isinstance(number, int) and threading.current_thread() is threading.main_thread():
-                    default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
-                    signal.signal(number, default)
-        if (
-            unit.kind == "def"
-            and "atexit.register" in unit.text.partition("def ")[0]
-            and unit.name in namespace
-        ):
-            atexit.unregister(namespace[unit.name])
-            self._update.undo.add("an atexit function", atexit.register, namespace[unit.name])
-
     def entries_of(self, stage: Stage, unit: Unit) -> list[Entry]:
         """Return what a statement has put into containers."""
         mark = unit.mark
@@ -204,6 +200,21 @@ class Effects:
     def has_entries_in(self, stage: Stage, unit: Unit, containers: set[int]) -> bool:
         """Whether a statement filled one of these containers."""
         return any(id(entry.container) in containers for entry in self.entries_of(stage, unit))
+
+    def _puts_where_it_likes(self, stage: Stage, unit: Unit) -> bool:
+        """Whether a statement, or a function that it calls, puts entries elsewhere than at the end."""
+        if any(word in unit.text for word in _PLACING):
+            return True
+        for chain in unit.eager:
+            value: Any = stage.staged.get(chain[0])
+            for part in chain[1:]:
+                value = getattr(value, "__dict__", {}).get(part)
+            code = getattr(innermost(value), "__code__", None) if callable(value) else None
+            if code is not None and any(
+                not _PLACING.isdisjoint(c.co_names) for c in (code, *walk_codes(code))
+            ):
+                return True
+        return False
 
     def _reorder(self, stage: Stage, containers: set[int]) -> None:
         """Entries of one module stand in a list or dict in the order of its statements, as after a fresh start."""
@@ -260,17 +271,6 @@ class Effects:
 
 def _may_act(unit: Unit) -> bool:
     return unit.has_effects or unit.is_decorated or unit.kind in ("class", "other")
-
-
-def _look_up(node: ast.expr, namespace: dict[str, Any]) -> Any:
-    try:
-        parts = ast.unparse(node).split(".")
-    except Exception:
-        return _MISSING
-    value: Any = namespace.get(parts[0], _MISSING)
-    for part in parts[1:]:
-        value = getattr(value, part, _MISSING)
-    return value
 
 
 def _places(stage: Stage, container: Any) -> list[int]:

@@ -122,7 +122,7 @@ class Facts:
         if fact.is_content and code is not None and not CHANGERS.isdisjoint(code.co_names):
             return  # it fills the container: what it does is the same
         at_call = code is None or fact.name in code.co_names or _calls_inner(code, fact.name)
-        attributes = _methods_using(value, fact.name) if isinstance(value, type) else set()
+        attributes = methods_using(value, fact.name) if isinstance(value, type) else set()
         if known is not None and (known.at_call or not at_call) and attributes <= known.attributes:
             return
         self.add(Fact(module, definition, BEHAVIOUR, attributes, at_call=at_call), value)
@@ -179,9 +179,13 @@ class Facts:
         """Modules with this module object in their namespace, under whatever name."""
         if self._held is None:
             self._held = {}
+            is_module: dict[type, bool] = {}  # a class answers once: there are tens of thousands of values
             for name, record in self.records.items():
                 for value in record.namespace.values():
-                    if type(value) is ModuleType or isinstance(value, ModuleType):
+                    kind = type(value)
+                    if kind not in is_module:
+                        is_module[kind] = issubclass(kind, ModuleType)
+                    if is_module[kind]:
                         self._held.setdefault(id(value), set()).add(name)
         wanted = self.records.get(module)
         return self._held.get(id(wanted.module), set()) if wanted is not None else set()
@@ -205,6 +209,12 @@ class Facts:
             found += self._resolve(module, chain)
         for wanted in unit.imports:
             found += self._import_reasons(module, unit.binds, wanted)
+        if unit.lists_names:
+            found += [
+                Reason(f, (n,), True)
+                for (m, n), f in self.table.items()
+                if m == module and n not in unit.binds and f.kind in (VALUE, GONE)
+            ]
         if any(part in _IMPORTERS for chain in unit.eager for part in chain):
             children = self.records[module].children
             found += [
@@ -327,7 +337,7 @@ class Facts:
         return fact if fact is not None and name not in self.namespace(module) else None
 
 
-def _methods_using(cls: type, name: str) -> set[str]:
+def methods_using(cls: type, name: str) -> set[str]:
     """Names of a class's own methods whose code names something."""
     found = set()
     for key, value in list(cls.__dict__.items()):

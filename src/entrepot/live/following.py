@@ -10,7 +10,8 @@ from __future__ import annotations
 import ast
 from types import FunctionType
 
-from entrepot.live.class_text import body_statements, find_class_nodes, names_read
+from entrepot.live.class_text import body_statements, find_class_nodes, heads_read, names_read
+from entrepot.live.codes import walk_codes
 from entrepot.live.diff import RUN, SAME, SIGNATURE, Step
 from entrepot.live.facts import BEHAVIOUR, SHAPE, Fact, Reason
 from entrepot.live.functions import caches_around, innermost, keeps_only_data
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
     from entrepot.live.update import Update
 
 _MISSING = object()
+# Where decorators come from that do the same whatever the parameters are, and names by which others look at them.
+_BLIND = {"functools", "contextlib", "builtins", "abc", "atexit", "types", "typing", "_functools"}
+_LOOKING = {
+    "__annotations__", "__defaults__", "__kwdefaults__", "__code__", "signature", "getfullargspec",
+    "get_type_hints", "get_annotations", "inspect",
+}  # fmt: skip
 # Methods that have their say when a class is made: of a base, a metaclass or a descriptor.
 _CLASS_MAKING = {"__init_subclass__", "__new__", "__init__", "__prepare__", "__set_name__"}
 
@@ -76,6 +83,34 @@ class Following:
                             value,
                         )
 
+    def should_run_late(self, stage: Stage, unit: Unit) -> bool:
+        """Whether an edit has moved what a statement reaches below it, and making it again would lose nothing."""
+        if repr(unit.mark) not in stage.became_late:
+            return False
+        made = [stage.staged[name] for name in unit.binds if name in stage.staged]
+        return unit.kind == "class" or all(self._is_remakable(stage, value) for value in made)
+
+    def looks_at_parameters(self, stage: Stage, unit: Unit) -> bool:
+        """Whether a decorator of a function may make something of its parameters: it belongs to somebody else, or says so."""
+        for node in getattr(unit.tree.body[0], "decorator_list", ()):
+            called = node.func if isinstance(node, ast.Call) else node
+            names = [n.id for n in ast.walk(called) if isinstance(n, ast.Name)]
+            value: Any = stage.staged.get(names[0]) if names else None
+            for part in ast.unparse(called).split(".")[1:]:
+                value = getattr(value, "__dict__", {}).get(part)
+            module = getattr(value, "__module__", None) or ""
+            if getattr(called, "attr", "") == "register":
+                return True  # a generic function, which goes by the annotation
+            if module.partition(".")[0] in _BLIND or value is None:
+                continue
+            if module not in self._update.records:
+                return True
+            code = getattr(innermost(value), "__code__", None)
+            codes = [c for c in (code, *(walk_codes(code) if code else ())) if c is not None]
+            if isinstance(value, type) or any(not _LOOKING.isdisjoint(c.co_names) for c in codes):
+                return True
+        return False
+
     def _has_data_defaults(self, stage: Stage, unit: Unit) -> bool:
         """Whether a function's defaults are values that were computed, so that they can be computed again."""
         made = innermost(stage.staged.get(unit.name))
@@ -87,7 +122,12 @@ class Following:
         living = stage.staged.get(unit.name)
         for reason in reasons:
             if self._makes_classes(stage, reason):
+                if isinstance(living, type):  # and of what is derived from this one
+                    making = reason.fact.attributes & _CLASS_MAKING
+                    self._update.facts.add(Fact(stage.record.name, unit.name, SHAPE, set(making)), living)
                 return RUN
+            if reason.fact.attributes == {"__subclasses__"}:
+                continue
             if reason.fact.kind == SHAPE and (unit.is_decorated or not _is_simple(living)):
                 return RUN
             if unit.is_decorated and reason.fact.at_call and in_header(unit, [reason]):
@@ -98,6 +138,10 @@ class Following:
                 for texts in body_statements(node).values()
                 for text in texts
                 if text.startswith(("Assign", "AnnAssign"))
+            ):
+                return RUN
+            if reason.fact.at_call and any(
+                reason.chain[0] in heads_read(node) for node in find_class_nodes(unit.tree, unit.name)
             ):
                 return RUN
         return SAME
@@ -122,6 +166,10 @@ class Following:
             and (unit.kind == "assign" or not unit.has_effects or not self._has_bare_call(unit))
         ):
             return RUN
+        if not values and unit.has_effects:
+            made = [(n.get(name)) for n, name in self._update.outside.globals_set_by(stage, unit)]
+            if made and all(self._is_remakable(stage, value) for value in made):
+                return RUN  # it has made nothing but data that a function keeps in globals
         entries = [
             e
             for e in self._update.effects.entries_of(stage, unit)

@@ -12,7 +12,15 @@ from __future__ import annotations
 from bisect import bisect_right
 from types import CodeType
 
-from entrepot.live.codes import Event, Import, eager_chains, read_events, runs_at_once, walk_codes
+from entrepot.live.codes import (
+    IS_FUNCTION,
+    Event,
+    Import,
+    eager_chains,
+    read_events,
+    runs_at_once,
+    walk_codes,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,11 +64,12 @@ class Uses:
             self._add_inner("", inner)
 
     def _add_inner(self, definition: str, code: CodeType) -> None:
-        if runs_at_once(code):
-            for chain in eager_chains(code):
-                self.loads.update(chain)
+        if not code.co_flags & IS_FUNCTION or code.co_name[:1] == "<":
+            if runs_at_once(code):
+                for chain in eager_chains(code):
+                    self.loads.update(chain)
         names: set[str] = set(code.co_names)
-        for inner in walk_codes(code):
+        for inner in walk_codes(code) if any(type(value) is CodeType for value in code.co_consts) else ():
             names.update(inner.co_names)
         self.definitions.append((definition, _parts(names)))
 

@@ -46,7 +46,9 @@ class Opening:
         for change in self._update.changes.edited:
             name = change.record.name
             try:
-                self._update.parsed[name] = parse_source(change.source, change.path)
+                self._update.parsed[name] = parse_source(
+                    change.source, change.path, is_main=name == "__main__"
+                )
             except SyntaxError as error:
                 problems.append(
                     Problem(
@@ -126,8 +128,11 @@ class Opening:
             stage.staged["__annotations__"] = {
                 k: v for k, v in stage.staged["__annotations__"].items() if k not in unannotated
             }
+        outside = self._update.outside
+        still_set = outside.targets_of(stage, stage.parsed.units) if stage.difference.removed else set()
         for unit in stage.difference.removed:
             self._update.effects.withdraw(stage, unit)
+            outside.withdraw(stage, unit, still_set)
             for wanted in unit.imports:
                 if wanted.names == ("*",):
                     self._forget_star(stage, absolute(stage.record, wanted))
@@ -150,6 +155,8 @@ class Opening:
                 continue
             if value is not _MISSING:
                 self._update.facts.add(Fact(name, lost, GONE), value)
+                if isinstance(value, type) and value.__module__ == name:
+                    self._update.class_statements.note_family(value, is_gone=True)
         for step in stage.difference.steps:
             if step.action in (CODE, SIGNATURE) or (
                 step.action == SAME and step.unit.kind in ("def", "class")

@@ -15,6 +15,7 @@ from entrepot.live.containers import copy_of, differs, restore
 from entrepot.live.diff import SAME, Step
 from entrepot.live.facts import BEHAVIOUR, GONE, SHAPE, VALUE, Fact, Reason, absolute
 from entrepot.live.functions import adopt, forward
+from entrepot.live.lateness import hidden as without_late
 from entrepot.live.report import Refused
 from entrepot.live.staging import Stage
 from entrepot.live.statements import Unit
@@ -75,14 +76,18 @@ class Running:
             self._drop_failed_import(stage, unit)
         self._update.class_statements.begin(stage, step, reasons)
         self._update.effects.begin(stage, unit)
+        self._update.outside.begin(stage, unit)
+        stage.executed.add(id(unit))
         try:
-            exec(unit.compile(), staged)
+            with without_late(stage, stage.late.get(repr(unit.mark))):
+                exec(unit.compile(), staged)
         except CannotChange as error:
             raise Refused(stage.path, unit.first, name, str(error)) from error
         finally:
             for key, value in hidden.items():
                 staged.setdefault(key, value)
         self._update.effects.end(stage, unit)
+        self._update.outside.end(unit)
         changed = [n for n in staged if before.get(n, _MISSING) is not staged[n] and n != "__builtins__"]
         self._update.report.ran += [f"{name}.{n}" for n in sorted(set(changed) | unit.binds)] or [
             f"{name}:{unit.first}"
@@ -120,13 +125,19 @@ class Running:
         read = {chain[0] for chain in unit.eager}
         own = (unit.binds & read) | {n for n in read if n not in stage.staged and n in stage.parsed.binds}
         last = stage.last_run.get(id(unit), 0)
+        again = False
         if own and unit.kind not in ("import", "main"):
             for step in stage.difference.steps:
                 earlier = step.unit
                 if earlier is unit:
                     break
-                if earlier.binds & own and earlier.kind in ("assign", "other", "import"):
-                    if stage.last_run.get(id(earlier), 0) <= last:
+                if (earlier.binds & own and earlier.kind in ("assign", "other", "import")) or (
+                    earlier.has_effects  # `names.append(x)` between `names = []` and `names += [...]`
+                    and earlier.kind in ("assign", "other")
+                    and any(chain[0] in own and len(chain) > 1 for chain in earlier.eager)
+                ):
+                    if again or stage.last_run.get(id(earlier), 0) <= last:
+                        again = True  # what stands between it and this goes on from what it gives
                         here, self._update.current = self._update.current, (stage, earlier)
                         self.run(stage, step, [])
                         self._update.current = here
@@ -175,6 +186,8 @@ class Running:
             return
         if old is _MISSING:
             self._update.facts.add(Fact(module, name, VALUE), new)
+            if isinstance(new, type) and new.__module__ == module:
+                self._update.class_statements.note_family(new)
             return
         if isinstance(old, FunctionType | type) and self._has_another_name(stage, name, old):
             pass
@@ -259,6 +272,7 @@ class Running:
             self._update.publish()
         saved = staged.get(unit.name, _MISSING)
         hidden = {n: staged.pop(n) for n in unit.names_late if n in staged and n != unit.name}
+        stage.executed.add(id(unit))
         try:
             exec(unit.compile_bare(), staged)
         finally:

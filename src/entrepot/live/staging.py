@@ -19,6 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from entrepot.live.lateness import Late
+
 _MISSING = object()
 
 
@@ -33,8 +35,12 @@ class Stage:
         self.before = dict(record.namespace)  # to know what staging itself changed
         self.staged = dict(record.namespace)
         self.path = record.path
-        self.ran: set[int] = set()  # ids of units that have run
+        self.ran: set[int] = set()  # ids of units that have run or got new code
+        self.executed: set[int] = set()  # ids of units whose statement was executed in the copy
         self.last_run: dict[int, int] = {}  # ids of units that have run -> as which of the update's runs
+        self.late: dict[str, Late] = {}  # what its statements reach too early, by their marks
+        self.became_late: set[str] = set()  # marks of those that did not before the edit
+        self.has_lent = False  # functions may have been made that are copies of living ones
         self.seen = 0  # facts known when the module was last gone through
         self.is_active = False
         self.running_line = 0  # the line that the module's own top level has come to, where it still runs
@@ -54,8 +60,9 @@ class Stage:
 
     def may_have_functions(self) -> bool:
         """Whether what has run here can have made functions whose globals are the copy."""
-        return any(
-            id(unit) in self.ran and (unit.codes or any(w in unit.text for w in ("exec", "eval", "globals")))
+        return self.has_lent or any(
+            id(unit) in self.executed
+            and (unit.codes or any(w in unit.text for w in ("exec", "eval", "globals")))
             for unit in self.parsed.units
         )
 

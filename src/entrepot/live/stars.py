@@ -37,7 +37,8 @@ class Stars:
             return
         other = self._update.stages.get(record.name)
         before = other.before if other is not None else record.namespace
-        for name in before.get("__all__") or [n for n in before if n[:1] != "_"]:
+        # Not only what `__all__` has now: the same list may have lost names already.
+        for name in {*(n for n in before if n[:1] != "_"), *before.get("__all__", ())}:
             if (
                 name not in stage.parsed.binds
                 and name in stage.staged

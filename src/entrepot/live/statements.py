@@ -27,6 +27,8 @@ from entrepot.live.codes import (
 DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef)
 # What names a statement in the journal: its text, the first name it binds, and which of those alike it is.
 Mark = tuple[str, str, int]
+_NAMESPACES = ("globals", "vars", "locals", "dir")
+_GOERS = {"list", "dict", "sorted", "set", "tuple", "filter", "map", "enumerate", "frozenset", "len", "iter"}
 _LISTS_FOLDER = {
     "iter_modules",
     "walk_packages",
@@ -75,6 +77,26 @@ class Unit:
             return tuple(n.value for n in ast.walk(self.tree) if isinstance(n, ast.Constant))
         except SyntaxError:  # a unit that shares lines in an unusual way
             return ()
+
+    @cached_property
+    def lists_names(self) -> bool:
+        """Whether it goes through all names of its module: `globals().items()`, `for name in dir()`."""
+        if not any(f"{name}()" in self.text for name in _NAMESPACES):
+            return False
+        for node in ast.walk(self.tree):
+            match node:
+                case ast.Attribute(value=inner, attr="items" | "keys" | "values" | "copy"):
+                    pass
+                case ast.Call(func=ast.Name(id=name), args=[inner, *_]) if name in _GOERS:
+                    pass
+                case ast.For(iter=inner) | ast.comprehension(iter=inner):
+                    pass
+                case _:
+                    continue
+            match inner:
+                case ast.Call(func=ast.Name(id=name), args=[]) if name in _NAMESPACES:
+                    return True
+        return False
 
     @cached_property
     def tree(self) -> ast.Module:
@@ -160,9 +182,15 @@ class Parsed:
 
 
 def parse_source(
-    source: bytes, filename: str, code: CodeType | None = None, events: Iterable[Event] | None = None
+    source: bytes,
+    filename: str,
+    code: CodeType | None = None,
+    events: Iterable[Event] | None = None,
+    *,
+    is_main: bool = True,
 ) -> Parsed:
-    """Cut a module into units; `code` is what it compiles to and `events` what that does, where they are known.
+    """Cut a module into units; `code` is what it compiles to and `events` what that does, where they are known. Only where the
+    module `is_main` does `if __name__ == "__main__":` stand apart: elsewhere its `else` is a statement like any other.
 
     Raises SyntaxError (or ValueError for null bytes) as compile() does."""
     tree: ast.Module = compile(source, filename, "exec", ast.PyCF_ONLY_AST, True)  # type: ignore[assignment]
@@ -175,6 +203,8 @@ def parse_source(
         first = min([node.lineno, *(item.lineno for item in getattr(node, "decorator_list", ()))])
         last = node.end_lineno or first
         kind = _kind_of(node, not units)
+        if kind == "main" and not is_main and node.orelse:  # type: ignore[attr-defined]
+            kind = "other"
         if kind == "future":
             for alias in getattr(node, "names", ()):
                 flags |= getattr(__future__, alias.name).compiler_flag
@@ -217,19 +247,19 @@ def _kind_of(node: ast.stmt, is_first: bool) -> str:
             return "assign"
         case ast.Expr(value=ast.Constant(value=str())) if is_first:
             return "docstring"
-        case ast.If(
-            test=ast.Compare(
-                left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[ast.Constant(value="__main__")]
-            )
-        ):
-            return "main"
-        case ast.If(
-            test=ast.Compare(
-                left=ast.Constant(value="__main__"), ops=[ast.Eq()], comparators=[ast.Name(id="__name__")]
-            )
-        ):
+        case ast.If(test=test) if _asks_for_main(test):
             return "main"
     return "other"
+
+
+def _asks_for_main(test: ast.expr) -> bool:
+    match test:
+        case ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]):
+            sides = {getattr(side, "id", getattr(side, "value", None)) for side in (left, right)}
+            return sides == {"__name__", "__main__"}
+        case ast.BoolOp(op=ast.And(), values=values):
+            return any(map(_asks_for_main, values))
+    return False
 
 
 def _fill_facts(units: list[Unit], events: Iterable[Event]) -> None:

@@ -29,7 +29,9 @@ from entrepot.live.facts import BEHAVIOUR, GONE, Fact, Facts
 from entrepot.live.following import Following, in_header
 from entrepot.live.functions import caches_around, find_functions
 from entrepot.live.hooks import Hooks
+from entrepot.live.lateness import find_late
 from entrepot.live.opening import Opening
+from entrepot.live.outside import Outside
 from entrepot.live.record import Record
 from entrepot.live.report import Problem, Refused, Report
 from entrepot.live.running import Running
@@ -67,6 +69,7 @@ class Update:
         self.following = Following(self)
         self.running = Running(self)
         self.stars = Stars(self)
+        self.outside = Outside(self)
         self.class_statements = ClassStatements(self)
         self.pending: dict[str, Change] = {}
         self.parsed: dict[str, Parsed] = {}
@@ -88,6 +91,7 @@ class Update:
         if not self.opening.parse():
             return
         output: HeldOutput | None = None
+        hooks_before = dict(self.session.hooks)
         try:
             with Hooks(self.class_statements.build, self._before_import) as hooks:
                 self.effects.hooks = hooks
@@ -99,11 +103,13 @@ class Update:
                 self._spread()
                 commit = Commit(self)
                 commit.check()
-                for (module, kind, _), function in list(self.session.hooks.items()):
+                for (module, kind, _), function in hooks_before.items():
                     if kind == "dispose" and (module in self.gone or module in self.parsed):
                         function()
             commit.apply()
         except BaseException as error:
+            self.session.hooks.clear()
+            self.session.hooks.update(hooks_before)
             if output is not None:
                 self.report.output = output.release(show=False)
             self._take_back(error)
@@ -178,7 +184,9 @@ class Update:
     def parsed_of(self, record: Record) -> Parsed:
         if record.parsed is None:
             code, events = self.session.index.read(record.name)
-            record.parsed = parse_source(self.tracker.source_of(record), record.path, code, events)
+            record.parsed = parse_source(
+                self.tracker.source_of(record), record.path, code, events, is_main=record.name == "__main__"
+            )
         return record.parsed
 
     def stage_of(self, name: str) -> Stage:
@@ -197,6 +205,14 @@ class Update:
                 record, new, plan_steps(old, new, partial(self.stars.binds_of, record)), is_edited=True
             )
             stage.path = change.path
+            stage.late = find_late(new)
+            if stage.late:
+                before = find_late(old)
+                for step in stage.difference.steps:
+                    now = stage.late.get(repr(step.unit.mark))
+                    then = before.get(repr(step.old.mark)) if step.old is not None else None
+                    if now is not None and (then is None or now.names - then.names):
+                        stage.became_late.add(repr(step.unit.mark))
         if not record.finished:
             stage.running_line = find_running_line(record.namespace)
         self.stages[name] = stage
@@ -241,6 +257,7 @@ class Update:
                     any((r.is_value or r.fact.at_call) and in_header(unit, [r]) for r in reasons)
                     # Whoever took it in may have looked at its parameters, as web frameworks do.
                     or (step.old is not None and self.effects.entries_of(stage, step.old))
+                    or self.following.looks_at_parameters(stage, unit)
                 ):
                     self.running.run(stage, step, reasons)
                 else:
@@ -249,6 +266,11 @@ class Update:
                 self.running.take_code(stage, step)
                 if reasons:
                     self.following.follow(stage, step, reasons)
+            return
+        if first and stage.became_late and self.following.should_run_late(stage, unit):
+            stage.ran.add(id(unit))
+            self.publish()
+            self.running.run(stage, step, reasons)
             return
         if first and (stage.record.name, unit.first) in self.forced:
             stage.ran.add(id(unit))
