@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from both_ways import PLAIN, Outcome, make_environment, run
+from native import WAIT_S
 from terminal import Terminal
 
 COLD = (sys.executable, "-m", "entrepot", "run", "--cold")
@@ -240,7 +241,7 @@ def test_signal_from_outside_reaches_the_program(folder, way, name):
     with start(folder, way, "-c", code) as process:
         assert int(process.stdout.readline()) == process.pid
         process.send_signal(getattr(signal, name))
-        assert process.wait(20) == -getattr(signal, name)
+        assert process.wait(WAIT_S) == -getattr(signal, name)
 
 
 @WAYS
@@ -260,7 +261,7 @@ def test_signal_handlers_of_the_program_run(folder, way):
         process.send_signal(signal.SIGCONT)
         assert process.stdout.readline() == b"user\n"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 11
+        assert process.wait(WAIT_S) == 11
 
 
 @contextlib.contextmanager
@@ -299,7 +300,7 @@ def test_surroundings_are_inherited(folder):
             folder / "pack", way, "-c", code, pass_fds=[write], preexec_fn=prepare, restore_signals=False,
             env=make_environment({"TESTER": str(os.getpid()), "ODD NAME": "ä\nb", "EMPTY": ""}),
         ) as process:  # fmt: skip
-            out = process.communicate(timeout=30)[0].decode()
+            out = process.communicate(timeout=WAIT_S)[0].decode()
         os.close(write)
         with open(read, "rb") as pipe:
             assert pipe.read() == b"through"
@@ -360,7 +361,7 @@ def test_closed_reader_is_a_broken_pipe(folder, way):
         process.stdout.read(10)
         process.stdout.close()
         assert process.stderr.read().startswith(b"broken")
-        assert process.wait(20) in (5, 120)
+        assert process.wait(WAIT_S) in (5, 120)
 
 
 @pytest.mark.parametrize(
@@ -398,7 +399,7 @@ def test_output_of_both_streams_keeps_its_order(folder):
     texts = []
     for way in (PLAIN, COLD):
         with start(folder, way, "-u", "-c", code, stderr=subprocess.STDOUT) as process:
-            texts.append(process.communicate(timeout=30)[0])
+            texts.append(process.communicate(timeout=WAIT_S)[0])
     assert texts[0] == texts[1]
     assert texts[0].split()[:4] == [b"0", b"0", b"1", b"-1"]
 
@@ -429,7 +430,7 @@ def test_terminal_is_the_programs(folder, way):
         terminal.wait_for(b"end? ")
         terminal.press(b"\x04")
         terminal.wait_for(b"end of input")
-        assert terminal.process.wait(20) == 0
+        assert terminal.process.wait(WAIT_S) == 0
 
 
 @WAYS
@@ -447,7 +448,7 @@ def test_terminal_keys_end_the_program(folder, way, key, status):
         terminal.press(key)
         if key == b"\x03":
             terminal.wait_for(b"KeyboardInterrupt")
-        assert terminal.process.wait(20) == status
+        assert terminal.process.wait(WAIT_S) == status
 
 
 @WAYS
@@ -469,7 +470,7 @@ def test_shell_stops_and_continues_the_program(folder, way, need):
         terminal.press(b"echo status=$?\n")
         terminal.wait_for(b"status=13")
         terminal.press(b"exit\n")
-        terminal.process.wait(20)
+        terminal.process.wait(WAIT_S)
 
 
 def test_another_interpreter_runs_the_program(folder, tmp_path):

@@ -6,7 +6,6 @@ runs must really be warm (WARMED_STRICT).
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -17,18 +16,13 @@ from pathlib import Path
 import pytest
 
 from both_ways import PLAIN, Outcome, make_environment, run
+from native import NEEDS_NATIVE
 
 WARMED = Path(__file__).parent.parent / "support" / "warmed.py"
-CLIENT = Path(__file__).parents[2] / "src" / "entrepot" / "warm" / "_client"
 COLD = (sys.executable, "-m", "entrepot", "run", "--cold")
 WARM = (sys.executable, str(WARMED))
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not CLIENT.exists() and not os.environ.get("ENTREPOT_REQUIRE_ALL"), reason="native parts not built"
-    ),
-]
+pytestmark = NEEDS_NATIVE
 
 
 @pytest.fixture(autouse=True, scope="module")

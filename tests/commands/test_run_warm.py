@@ -7,17 +7,9 @@ warm (stdin, archives, wrong options) are left to the other file.
 
 from __future__ import annotations
 
-import os
-
-import pytest
-
-from cold_cases import CLIENT, take_cases
+from cold_cases import take_cases
+from native import NEEDS_NATIVE
 
 globals().update(take_cases("warmed.py", __name__))
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not CLIENT.exists() and not os.environ.get("ENTREPOT_REQUIRE_ALL"), reason="native parts not built"
-    ),
-]
+pytestmark = NEEDS_NATIVE

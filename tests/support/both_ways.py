@@ -42,7 +42,7 @@ def run(
     cwd: Path,
     env: Mapping[str, str | None] | None = None,
     stdin: bytes = b"",
-    timeout_s: float = 50,
+    timeout_s: float = 150,
 ) -> Outcome:
     """Run a command and wait for it. `env` changes the environment; None removes a variable."""
     done = subprocess.run(

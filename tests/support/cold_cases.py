@@ -20,7 +20,6 @@ import terminal
 
 SUPPORT = Path(__file__).parent
 CASES = SUPPORT.parent / "commands" / "test_run_cold.py"
-CLIENT = SUPPORT.parents[1] / "src" / "entrepot" / "warm" / "_client"
 # Never warm (wrong options, another interpreter), or about the command itself.
 NEVER_WARM = frozenset(
     {

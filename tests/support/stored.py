@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from entrepot.warm.images import get_keeper
+from native import CLIENT as NATIVE
+from native import WAIT_S
 
-NATIVE = Path(__file__).parents[2] / "src" / "entrepot" / "warm" / "_client"
 BESIDE = Path(sys.executable).with_name("entrepot")  # finds the interpreter that has entrepot, for the keeper
 CLIENT = BESIDE if BESIDE.exists() else NATIVE
-NEEDS_CLIENT = not NATIVE.exists() and not os.environ.get("ENTREPOT_REQUIRE_ALL")
-WAIT_S = 60
 
 
 class Stored:

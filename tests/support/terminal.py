@@ -24,6 +24,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from both_ways import make_environment
+from native import WAIT_S
 
 
 class Terminal:
@@ -65,6 +66,35 @@ class Terminal:
         os.close(self.master)
         os.close(self.slave)
 
+    def press_until(self, keys: bytes, text: bytes) -> None:
+        """Type again and again until a text is shown: for questions whose answer may not be so yet."""
+        ends = time.monotonic() + WAIT_S
+        while time.monotonic() < ends:
+            self.press(keys)
+            try:
+                self.wait_for(text, 0.5)
+                return
+            except AssertionError:
+                pass
+        self.wait_for(text, 0)
+
+    def tell_size_until(self, text: bytes) -> None:
+        """Send SIGWINCH to who is in the foreground until a text is shown."""
+        ends = time.monotonic() + WAIT_S
+        while time.monotonic() < ends:
+            try:
+                self.wait_for(text, 0.5)
+                return
+            except AssertionError:
+                os.killpg(os.tcgetpgrp(self.slave), signal.SIGWINCH)
+        self.wait_for(text, 0)
+
+    def has_shown(self, text: bytes) -> bool:
+        """Say whether a text has been shown by now, wherever."""
+        while select.select([self.master], [], [], 0)[0]:
+            self.seen += os.read(self.master, 65536)
+        return text in self.seen
+
     def resize(self, columns: int, lines: int) -> None:
         """Change the size of the window; who is in the foreground gets SIGWINCH."""
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
@@ -73,7 +103,7 @@ class Terminal:
         """Type; b"\\x03" is Ctrl-C, b"\\x1a" Ctrl-Z, b"\\x04" Ctrl-D, b"\\x1c" Ctrl-\\."""
         os.write(self.master, keys)
 
-    def wait_for(self, text: bytes, timeout_s: float = 30) -> bytes:
+    def wait_for(self, text: bytes, timeout_s: float = WAIT_S) -> bytes:
         """Wait until a text is shown after what the last call waited for; returns what was shown up to it."""
         ends = time.monotonic() + timeout_s
         while (found := self.seen.find(text, self._new)) < 0:

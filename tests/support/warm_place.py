@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from entrepot.warm.images import get_keeper
+from native import CLIENT, WAIT_S
 
-CLIENT = Path(__file__).parents[2] / "src" / "entrepot" / "warm" / "_client"
 PROGRAM = "import json, sys\nprint(json.dumps(sys.argv[1:]))\nsys.exit(len(sys.argv))\n"
 
 
@@ -47,7 +47,7 @@ class Place:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=30,
+            timeout=WAIT_S,
         )
         return done.returncode, done.stdout, done.stderr
 
@@ -58,7 +58,7 @@ class Place:
 
     def warm_up(self, *arguments: str, **env: str) -> None:
         """Have the program's image made."""
-        end = time.monotonic() + 30
+        end = time.monotonic() + WAIT_S
         while self.run("--prepare", *(arguments or ("main.py", "a")), **env)[0] == 1:
             assert time.monotonic() < end, "no image was made"
             time.sleep(0.05)
@@ -98,7 +98,7 @@ def as_python(outcome: tuple[int, str, str]) -> bool:
     return outcome[:2] == (2, '["a"]\n') and outcome[2].count("\n") == outcome[2].startswith("entrepot: ")
 
 
-def wait_until(is_so: Callable[[], object], wait_s: float = 15) -> None:
+def wait_until(is_so: Callable[[], object], wait_s: float = WAIT_S) -> None:
     """Wait until something is so."""
     end = time.monotonic() + wait_s
     while not is_so():

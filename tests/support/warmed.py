@@ -14,7 +14,7 @@ import time
 BESIDE = os.path.join(os.path.dirname(sys.executable), "entrepot")
 NATIVE = os.path.join(os.path.dirname(__file__), "..", "..", "src", "entrepot", "warm", "_client")
 CLIENT = BESIDE if os.path.exists(BESIDE) else NATIVE
-WAIT_S = 15
+WAIT_S = 60
 
 
 def main() -> None:

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from warm_place import Place
+
 _PATH = Path(__file__).with_name("forked.py")
 
 
@@ -25,6 +27,14 @@ def load_forked() -> Any:
         sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[name])
     return sys.modules[name]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    """A program and an empty store; no keeper is left."""
+    place = Place(tmp_path)
+    yield place
+    place.stop()
 
 
 @pytest.fixture(scope="session")

@@ -130,7 +130,11 @@ class World:
             "import os, sys",
             f"os.environ['R_MAIN'] = '{pick.randint(1, 2)}'" if pick.random() < 0.3 else "X = 1",
         ]
-        lines += [f"import m{number}" for number in chosen]
+        lines += ["import registry"] * (pick.random() < 0.5)
+        for number in chosen:
+            lines.append(f"import m{number}")
+            if pick.random() < 0.2:  # from here on the program does more than prepare
+                lines.append("import registry\nprint(registry.seen, len(sys.modules) > 0)")
         lines += ["import registry", "def main():"]
         lines += [f"    import m{number}\n    print({number}, m{number}.v)" for number in late]
         lines += [f"print({number}, m{number}.v)" for number in chosen]

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from stored import NEEDS_CLIENT, Stored
+from native import NEEDS_NATIVE
+from stored import Stored
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(NEEDS_CLIENT, reason="native parts not built")]
+pytestmark = NEEDS_NATIVE
 WRITER = (
     "import json, os\nopen('result.txt', 'w').write('1')\nos.remove('result.txt')\nprint(json.dumps(1))\n"
 )

@@ -14,22 +14,10 @@ import pytest
 
 import entrepot
 from entrepot.warm.images import find_images, get_keeper
+from native import NEEDS_NATIVE
 from warm_place import CLIENT, PROGRAM, Place, as_python, wait_until
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not CLIENT.exists() and not os.environ.get("ENTREPOT_REQUIRE_ALL"), reason="native parts not built"
-    ),
-]
-
-
-@pytest.fixture
-def place(tmp_path):
-    """A program and an empty store; no keeper is left."""
-    place = Place(tmp_path)
-    yield place
-    place.stop()
+pytestmark = NEEDS_NATIVE
 
 
 def read_status(pid: int) -> dict[str, str]:

@@ -6,11 +6,10 @@ import json
 import zipfile
 from pathlib import Path
 
-import pytest
+from native import NEEDS_NATIVE
+from stored import Stored
 
-from stored import NEEDS_CLIENT, Stored
-
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(NEEDS_CLIENT, reason="native parts not built")]
+pytestmark = NEEDS_NATIVE
 
 SHOW = "import sys, helper\nprint(sys.argv, sys.path[0], helper.x, __name__, __spec__ and __spec__.name)\n"
 

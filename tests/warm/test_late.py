@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from stored import NEEDS_CLIENT, WAIT_S, Stored
+from native import NEEDS_NATIVE
+from stored import WAIT_S, Stored
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(NEEDS_CLIENT, reason="native parts not built")]
+pytestmark = NEEDS_NATIVE
 
 # Says from where it was imported: by the program, or ahead of it.
 TELLING = """\
@@ -165,3 +166,33 @@ def test_a_variable_that_a_library_sets_counts_for_those_imported_after_it(tmp_p
     assert (status, out) == plain[:2]
     assert how == "warm"
     assert set(order) - {"sets"} - set(err.split()) == ready
+
+
+def test_own_modules_wait_for_their_statement(tmp_path):
+    """A module of the program that is imported after the program has begun to do something has done nothing before."""
+    code = (
+        "import registry\nprint(registry.seen)\nimport plugin, sqlite3, parts.inner\nprint(registry.seen)\n"
+    )
+    register = "import registry\nregistry.seen.append(__name__)\n"
+    with Stored(tmp_path) as place:
+        place.write(main=code, registry="seen = []", plugin=register, parts__inner=register)
+        place.prepare()
+
+        outcomes = [place.run() for _ in range(3)]
+
+        assert outcomes == [("warm", place.plain())] * 3
+
+
+def test_own_modules_that_libraries_import_wait_too(tmp_path):
+    """A library that imports a module of the program takes it along only when the program imports the library."""
+    site = tmp_path / "lib" / "site-packages"
+    site.mkdir(parents=True)
+    (site / "framework.py").write_text("import settings\n")
+    code = "import registry\nprint(registry.seen)\nimport framework\nprint(registry.seen)\n"
+    with Stored(tmp_path, PYTHONPATH=str(site)) as place:
+        place.write(main=code, registry="seen = []", settings="import registry\nregistry.seen.append(1)\n")
+        place.prepare()
+
+        outcomes = [place.run() for _ in range(3)]
+
+        assert outcomes == [("warm", place.plain())] * 3

@@ -11,22 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from warm_place import CLIENT, Place, as_python, wait_until
+from native import NEEDS_NATIVE
+from warm_place import Place, as_python, wait_until
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not CLIENT.exists() and not os.environ.get("ENTREPOT_REQUIRE_ALL"), reason="native parts not built"
-    ),
-]
-
-
-@pytest.fixture
-def place(tmp_path):
-    """A program and an empty store; no keeper is left."""
-    place = Place(tmp_path)
-    yield place
-    place.stop()
+pytestmark = NEEDS_NATIVE
 
 
 ALONE = """

@@ -7,12 +7,13 @@ import sys
 import textwrap
 from pathlib import Path
 
-import pytest
-
 import entrepot
 from entrepot.trace.resident import find_kept_clock
 from entrepot.warm.late.resident import find_mentioned
-from stored import NEEDS_CLIENT, Stored
+from native import NEEDS_NATIVE
+from stored import Stored
+
+pytestmark = NEEDS_NATIVE
 
 SOURCE = Path(entrepot.__file__).parent / "trace" / "resident.py"
 TELLING = """
@@ -36,8 +37,6 @@ def test_looking_for_clocks_asks_no_value_anything():
     assert find_kept_clock(module, (0.0, 0.0, 0.0)) == ""
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(NEEDS_CLIENT, reason="native parts not built")
 def test_a_module_with_a_large_constant_is_initialised_as_ever(tmp_path):
     """A program that takes any exception of an import for an answer gets Python's."""
     with Stored(tmp_path) as place:

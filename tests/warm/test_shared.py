@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from stored import NEEDS_CLIENT, Stored
+from native import NEEDS_NATIVE
+from stored import Stored
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(NEEDS_CLIENT, reason="native parts not built")]
+pytestmark = NEEDS_NATIVE
 
 SHOW = "import decimal, shop, sqlite3\nprint(hasattr(decimal, 'Decimal'), shop.price, hasattr(sqlite3, 'connect'))\n"
 GENUINE = (0, "True 1 True\n", "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import textwrap
@@ -10,14 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from warm_place import CLIENT, Place
+from native import NEEDS_NATIVE
+from warm_place import Place
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not CLIENT.exists() and not os.environ.get("ENTREPOT_REQUIRE_ALL"), reason="native parts not built"
-    ),
-]
+pytestmark = NEEDS_NATIVE
 
 HEAD = """
 import sys

@@ -57,7 +57,8 @@ def publish(store: str, request: Request, name: str, key: str, image: str, made:
     write_whole(os.path.join(store, files), made.record.pack_files())
     write_record(os.path.join(store, f"{name}.record"), made.record)
     write_knowledge(get_plan_path(store, name), known)
-    lessons = read_info(store, name).get("lessons", 0)
+    known_before = read_info(store, name)
+    lessons, parts = known_before.get("lessons", 0), known_before.get("parts")
     write_info(
         store,
         name,
@@ -66,6 +67,7 @@ def publish(store: str, request: Request, name: str, key: str, image: str, made:
             "modules": len(made.record.modules),
             "waiting": list(made.report.get("waiting", [])),
             "lessons": lessons,
+            "parts": parts,
         },
     )
     write_checks(store, request, key, image, files, made.record)

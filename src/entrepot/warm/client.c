@@ -221,13 +221,18 @@ static char *add_text(char *at, char *end, const char *text) {
     return at;
 }
 
-static const char *make_key(const struct Run *run, int base, char *text, size_t size) {
-    static char names[2][17];
+#define MAX_PARTS 3 /* of a program: images of its beginning (parts.py) */
+
+/* `which`: 0 the program's own image, 1 the modules that programs share, then the program's parts. */
+static const char *make_key(const struct Run *run, int which, char *text, size_t size) {
+    static char names[MAX_PARTS + 2][17];
+    static const char *kinds[] = {NULL, "base", "part1", "part2", "part3"};
+    int base = which == 1;
     char *at = text, *end = text + size, folder[PATH_MAX];
     int options = run->entry_at - (base && run->entry_at > 1 && strchr("cm", *run->kind)); /* one base serves all kinds */
     at = add_text(at, end, run->python);
     at = add_text(at, end, run->argv0);
-    at = add_text(at, end, base ? "base" : run->kind);
+    at = add_text(at, end, which ? kinds[which] : run->kind);
     for (int index = 1; index < run->argc && index < options; index++)
         at = add_text(at, end, run->argv[index]);
     if (!base) {
@@ -237,8 +242,8 @@ static const char *make_key(const struct Run *run, int base, char *text, size_t 
     if (at >= end - 2) return NULL;
     uint64_t hash = 0xcbf29ce484222325ull;
     for (const char *byte = text; *byte; byte++) hash = (hash ^ (unsigned char)*byte) * 0x100000001b3ull;
-    snprintf(names[base], 17, "%016llx", (unsigned long long)hash);
-    return names[base];
+    snprintf(names[which], 17, "%016llx", (unsigned long long)hash);
+    return names[which];
 }
 
 /* ---- the store */
@@ -631,6 +636,19 @@ static int has_base(const struct Run *run) {
     return !strcmp(run->kind, "stdin") || (run->entry_at > 1 && (!strcmp(before, "-c") || !strcmp(before, "-m")));
 }
 
+/* An image of the program's beginning, up to what has changed. */
+static const char *find_part(const struct Run *run, int store) {
+    static char key[PATH_MAX * 4];
+    for (int number = 1; number <= MAX_PARTS; number++) {
+        const char *name = make_key(run, number + 1, key, sizeof key);
+        const char *image = name ? find_image(run, store, name, key) : NULL;
+        if (!image) continue;
+        if (!run->prepare) note(store, name, "hits", "+", 1);
+        return image;
+    }
+    return NULL;
+}
+
 static const char *decide(struct Run *run, const char *called) {
     static char key[PATH_MAX * 4], base_key[PATH_MAX * 4];
     if (!is_asked_for(run) || !is_elf(run->python)) return NULL;
@@ -654,10 +672,18 @@ static const char *decide(struct Run *run, const char *called) {
     }
     char first[sizeof said];
     strcpy(first, said);
-    say("%s", first);
+    const char *reason = first + (strncmp(first, "cold: ", 6) ? 0 : 6);
+    if (!strncmp(first, "cold: changed", 13) && !strcmp(run->kind, "file")) image = find_part(run, store);
+    if (image) {
+        say("part: %.500s", reason);
+        if (!run->prepare) note(store, name, "last", said, 0);
+        ask_keeper(run, store, called, name, base, key, base_key);
+        return image;
+    }
+    strcpy(said, first);
     if (*base) image = find_image(run, store, base, base_key);
     if (image) {
-        say("base: %.500s", first + (strncmp(first, "cold: ", 6) ? 0 : 6));
+        say("base: %.500s", reason);
         if (!run->prepare) note(store, base, "hits", "+", 1);
     } else if (strncmp(said, "cold: changed", 13)) {
         strcpy(said, first);

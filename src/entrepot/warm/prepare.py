@@ -28,7 +28,7 @@ from typing import Any
 from entrepot.trace.log import LOG_BYTES, read_log
 from entrepot.warm.files import is_external
 from entrepot.warm.fingerprint import Record, Surroundings
-from entrepot.warm.observation import Observation, read_observation
+from entrepot.warm.observation import PROGRAM, Observation, read_observation
 from entrepot.warm.recording import Unsettled, make_record
 from entrepot.warm.verdict import Again, Never, Plan, judge
 from entrepot.warm.wire import MAX_MESSAGE, Garbled, Request, make_message, parse_message
@@ -45,6 +45,14 @@ QUICK_MODULES = 150  # from so many modules on, their teardown at the end is lef
 
 
 @dataclass(frozen=True, slots=True)
+class Stage:
+    """What one import of the program's own statements initialises."""
+
+    name: str  # that the program asked for
+    sources: tuple[str, ...]  # files of own modules, in order
+
+
+@dataclass(frozen=True, slots=True)
 class Made:
     """An image and what it depends on."""
 
@@ -54,6 +62,7 @@ class Made:
     seconds: float  # that its modules took to initialise
     external: tuple[str, ...]  # modules of installed packages and the standard library
     own: tuple[str, ...]  # source files of the others
+    stages: tuple[Stage, ...] = ()  # what each import of the program has initialised
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +82,16 @@ def make_image(
     base: bool,
     codes: Sequence[str] = (),
     folders: Sequence[str] = (),
+    learns: bool = True,
 ) -> Made | NotMade:
     """Prepare until an interpreter may be used, and write its image.
 
     `folders`: which the program will put into its search path. `base`: no program's, but that
-    of shared modules, with the code of the source files `codes`.
+    of shared modules, with the code of the source files `codes`. `learns`: its runs tell what they import late.
     """
     reason = ""
     for _ in range(MAX_ATTEMPTS):
-        outcome = _try_once(request, plan, store, image, base, codes, folders)
+        outcome = _try_once(request, plan, store, image, base, codes, folders, learns)
         if isinstance(outcome, Again):
             reason, plan = outcome.because, outcome.plan
             continue
@@ -97,6 +107,7 @@ def _try_once(
     base: bool,
     codes: Sequence[str],
     folders: Sequence[str],
+    learns: bool,
 ) -> Made | NotMade | Again:
     process = Preparing(request, store, base)
     try:
@@ -126,7 +137,7 @@ def _try_once(
         process.send(
             {
                 "dump": os.fsencode(os.path.join(store, image)),
-                "late": os.fsencode(os.path.join(store, "late")),
+                "late": os.fsencode(os.path.join(store, "late")) if learns else b"",
                 "name": request.name,
                 "quick": len(record.modules) >= QUICK_MODULES,
                 "env_set": [tuple(item) for item in record.env_set],
@@ -136,7 +147,7 @@ def _try_once(
         answer = process.receive(MAX_PREPARE_S)
         if answer is None or answer.get("error"):
             return NotMade(str((answer or {}).get("error") or "the image could not be written"), plan)
-        return Made(record, plan, report, seconds, find_external(seen), find_own(seen))
+        return Made(record, plan, report, seconds, find_external(seen), find_own(seen), find_stages(seen))
     except (Garbled, OSError) as error:
         return NotMade(str(error), plan)
     finally:
@@ -159,6 +170,19 @@ def find_external(seen: Observation) -> tuple[str, ...]:
         for name in dict.fromkeys(seen.order)
         if name not in own and name.partition(".")[0] not in own and name not in seen.reasons
     )
+
+
+def find_stages(seen: Observation) -> tuple[Stage, ...]:
+    """Return what each import of the program has initialised, in order."""
+    found: dict[str, list[str]] = {}
+    for name, module in seen.modules.items():
+        root, importer = name, module.importer
+        while importer != PROGRAM and importer in seen.modules:
+            root, importer = importer, seen.modules[importer].importer
+        sources = found.setdefault(root, [])
+        if module.source and not is_external(module.source):
+            sources.append(module.source)
+    return tuple(Stage(name, tuple(sources)) for name, sources in found.items())
 
 
 def find_top_names(modules: Sequence[str]) -> tuple[str, ...]:

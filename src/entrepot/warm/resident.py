@@ -225,7 +225,7 @@ def wait(report: "dict[str, Any]", stash: "Any") -> None:
     if answer["base"]:
         RUN["script"] = sys.argv[0]
         RUN["base"] = None if sys.flags.safe_path else sys.path[0]  # of no program: replaced in the run
-    else:
+    elif answer["late"]:
         RUN["late"] = answer["late"].decode("utf-8", "surrogateescape") + "/" + answer["name"]
     for finder in sys.path_importer_cache.values():
         if hasattr(finder, "_path_mtime"):

@@ -26,7 +26,7 @@ class Answer:
     """What is known about how a program is run."""
 
     program: str
-    state: str  # warm, base, cold, unknown: of the last run
+    state: str  # warm, part, base, cold, unknown: of the last run
     reason: str  # why, in a sentence
     reused: int = 0  # modules served without being initialised
     saved_s: float | None = None  # seconds that initialising them took
@@ -139,4 +139,4 @@ def read_last(path: str) -> tuple[str, str]:
         return "unknown", ""
     state, _, reason = text.partition(" ")
     state = state.rstrip(":")
-    return (state, reason) if state in ("warm", "base", "cold") else ("unknown", text)
+    return (state, reason) if state in ("warm", "part", "base", "cold") else ("unknown", text)

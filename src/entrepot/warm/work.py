@@ -23,6 +23,7 @@ from entrepot.warm.files import read_seen
 from entrepot.warm.images import find_images, get_memory_limit, sweep
 from entrepot.warm.keeper import name_process
 from entrepot.warm.knowledge import read_knowledge
+from entrepot.warm.parts import find_edited, make_parts, remember_places
 from entrepot.warm.prepare import Made, NotMade, make_image
 from entrepot.warm.recording import has_relative_path
 from entrepot.warm.verdict import Plan
@@ -98,9 +99,15 @@ def answer(store: str, request: Request) -> None:
     """Make the images that a run did not find, its program's and the base."""
     wait_end(request.pid, RUN_ENDS_S)
     try:
-        made = None if checks.is_current(store, request) else make_program_image(store, request)
+        made = None
+        if not checks.is_current(store, request):
+            edited = find_edited(store, request)
+            made = make_program_image(store, request)
+            if isinstance(made, Made):
+                remember_places(store, request, made, edited)
         if request.base_name:
             make_base_image(store, request, made)
+        make_parts(store, request)
     except Exception as error:  # the keeper goes on for the other programs
         checks.note_failure(store, request.name, f"{type(error).__name__}: {error}")
 

@@ -119,6 +119,9 @@ class Stash:
                 file = getattr(late.module, "__file__", None)
                 if type(file) is str and file:
                     late.file, late.stamp = file, _read_stamp(file)
+                    if not is_external(file):
+                        # It has been initialised already, before its time: not in the next preparation.
+                        self.misfits[name] = "belongs to the program"
                 self.waiting[name] = late
                 if "__warningregistry__" in getattr(late.module, "__dict__", ()):
                     self.warned.add(name)

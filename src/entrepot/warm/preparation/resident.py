@@ -28,7 +28,10 @@ def begin(main, source, filename: str, package: str, plan, load, wait):  # type:
 
     def stop() -> None:
         # Nothing has been learned of a program that has only run cold: its own text says what it will import.
-        report = _settle(observer, stash, plan["late"] or entry.later)
+        later = (
+            () if plan["late"] else find_external(entry.later, load("warm/late/resident.py")["is_external"])
+        )
+        report = _settle(observer, stash, plan["late"] or later)
         report.update(leading=entry.leading, line=entry.line, reason=entry.reason)
         wait(report, stash)
         stash.serve()
@@ -83,6 +86,28 @@ def _settle(observer, stash, names) -> dict[str, object]:  # type: ignore[no-unt
         "misfits": dict(stash.misfits),
         "keeps_argv": find_keepers(watched) if watched is not sys.argv else [],
     }
+
+
+def find_external(names, is_external) -> list[str]:  # type: ignore[no-untyped-def]
+    """Return those of the names that are no modules of the program: these may not be initialised out of their order."""
+    known: dict[str, bool] = {}
+    for name in names:
+        top = name.partition(".")[0]
+        if top not in known:
+            spec = getattr(sys.modules.get(top), "__spec__", None) or find_spec(top)
+            folders = getattr(spec, "submodule_search_locations", None)
+            place = getattr(spec, "origin", None) or next(iter(folders or ()), None)
+            known[top] = place in ("built-in", "frozen") or (type(place) is str and is_external(place + "/"))
+    return [name for name in names if known[name.partition(".")[0]]]
+
+
+def find_spec(name: str) -> object:
+    """Ask the finders for a module that nobody has imported."""
+    for finder in sys.meta_path:
+        found = finder.find_spec(name, None)
+        if found is not None:
+            return found
+    return None
 
 
 def find_keepers(watched) -> list[str]:  # type: ignore[no-untyped-def]
