@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,3 +88,32 @@ def test_the_proposal_can_be_applied(suggestion: tuple[Project, Suggestion]) -> 
     request = {group.module: group.names for group in proposal.groups}
     edit = plan_split(project, str(Path(project.root) / "shop.py"), request)
     assert not edit.is_empty
+
+
+def test_a_scripts_own_steps_stay_and_its_parts_have_plain_names(draw: Callable[..., Path]) -> None:
+    """What only the script's steps use is no part to take out; a part is named after what is in it."""
+    text = (Path(__file__).parents[2] / "examples/arcade/1_one_file/main.py").read_text()
+    root = draw({"main.py": text, "pyproject.toml": ""})
+    proposal = suggest_split(Project(str(root)), str(root / "main.py"))
+
+    assert {group.module: set(group.names) for group in proposal.groups} == {
+        "scores": {"SCORES", "get_score", "add_score", "best_player"},
+        "stocks": {"PRIZES", "STOCK", "in_stock", "take", "affordable"},
+    }
+    assert {"player", "tickets", "prize"} <= set(proposal.stays)
+    assert not proposal.command().endswith("--reexport")
+
+
+def test_parts_of_a_script_hide_no_module(draw: Callable[..., Path]) -> None:
+    """A part is called like no module of the standard library and like no file beside the script."""
+    words = ("random", "cart")
+    text = "".join(
+        f"{word}_table = {{}}\ndef {word}_add(x):\n    {word}_table[x] = 1\ndef {word}_size():\n    return len({word}_table)\n"
+        for word in words
+    )
+    root = draw({"main.py": text + "random_add(cart_size())\n", "carts.py": "", "pyproject.toml": ""})
+    names = [group.module for group in suggest_split(Project(str(root)), str(root / "main.py")).groups]
+
+    assert names
+    assert "carts" not in names
+    assert not set(names) & set(sys.stdlib_module_names)

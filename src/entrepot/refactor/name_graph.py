@@ -19,6 +19,8 @@ _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 _DULL = frozenset(
     "get set is has make find the of to for from with on in a an by as not and or type base default".split()
 )
+# Functions that a main block calls and that are the program itself, not a part of it.
+_ENTRIES = frozenset(("main", "run", "cli", "app", "start"))
 LARGEST = 0.12  # of the file's lines in one group
 SMALLEST = 3  # names; a smaller group is left where it is
 
@@ -29,7 +31,7 @@ class NameGraph:
     A node is the number of a statement that stands for all statements merged with it.
     """
 
-    def __init__(self, file: SourceFile, statements: list[Statement]) -> None:
+    def __init__(self, file: SourceFile, statements: list[Statement], *, is_script: bool) -> None:
         self.file = file
         self.statements = statements
         self.home: dict[str, int] = {}  # name -> node
@@ -43,7 +45,7 @@ class NameGraph:
         self.names = list(self.home)
         self.arrows: dict[int, set[int]] = {node: set() for node in set(self.node_of.values())}
         self.weight: dict[tuple[int, int], float] = {}
-        self._read()
+        self._read(is_script)
 
     def _find_nodes(self) -> None:
         by_name: dict[str, int] = {}
@@ -71,7 +73,7 @@ class NameGraph:
             if not statement.binds or odd or is_main_guard(statement.node):
                 self.pinned.add(first)
 
-    def _read(self) -> None:
+    def _read(self, is_script: bool) -> None:
         module = self.file.names.module
         users: dict[str, set[int]] = {}
         found: list[tuple[int, str]] = []
@@ -87,8 +89,9 @@ class NameGraph:
                 self.rebound.add(occurrence.name)
             if node == self.home[occurrence.name]:
                 continue
-            if is_main_guard(self.statements[occurrence.statement].node):
-                self.pinned.add(self.home[occurrence.name])  # an entry point
+            is_entry = not is_script or occurrence.name.strip("_") in _ENTRIES
+            if is_entry and is_main_guard(self.statements[occurrence.statement].node):
+                self.pinned.add(self.home[occurrence.name])
             users.setdefault(occurrence.name, set()).add(node)
             found.append((node, occurrence.name))
             self.arrows[node].add(self.home[occurrence.name])
@@ -105,6 +108,26 @@ class NameGraph:
         for one, two in itertools.pairwise(sorted(self.arrows)):
             self._join(one, two, 0.6)
         self._join_by_words()
+        if is_script:
+            self._pin_steps()
+
+    def _pin_steps(self) -> None:
+        """Leave the variables of a script's own steps where they are: made by calls or loops, used by no definition."""
+        occurrences = [o for o in self.file.names.occurrences if o.home is self.file.names.module]
+        used = {o.name for o in occurrences if self.statements[o.statement].is_definition}
+        reading = {
+            o.statement
+            for o in occurrences
+            if o.kind == "load" and o.name in self.home and self.home[o.name] != self.node_of.get(o.statement)
+        }
+        for statement in self.statements:
+            if statement.is_definition or statement.is_import or used & statement.binds:
+                continue
+            node = self.node_of.get(statement.index)
+            if node is not None and (
+                statement.index in reading or isinstance(statement.node, ast.For | ast.While | ast.With)
+            ):
+                self.pinned.add(node)
 
     def names_of(self, node: int) -> list[str]:
         return [name for name, home in self.home.items() if home == node]
@@ -196,4 +219,8 @@ class NameGraph:
 def words_of(name: str) -> list[str]:
     """Return the words of a name in lower case, without those that say nothing."""
     found = [word.lower() for word in _WORDS.findall(name.replace("_", " "))]
-    return [word for word in found if word not in _DULL and len(word) > 2]
+    return [_make_singular(word) for word in found if word not in _DULL and len(word) > 2]
+
+
+def _make_singular(word: str) -> str:
+    return word[:-1] if len(word) > 3 and word.endswith("s") and word[-2] not in "siu" else word

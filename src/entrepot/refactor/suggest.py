@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import ast
 import json
+import keyword
+import os
+import sys
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from entrepot.errors import Refused
 from entrepot.refactor.cross import decide
@@ -26,17 +29,23 @@ from entrepot.refactor.project import Project
 from entrepot.refactor.statements import list_statements
 from entrepot.refactor.suggestion import Group, Suggestion
 
+# What files are called that are run, not imported.
+_SCRIPTS = frozenset(("main", "__main__", "app", "run", "cli", "script", "program", "game"))
+
 
 def suggest_split(project: Project, path: str) -> Suggestion:
     """Return a proposal for one file; without groups where it is better left whole."""
     file = project.file(path)
-    graph = NameGraph(file, list_statements(file))
-    clusters = graph.find_clusters()
     shown, module = project.show(path), project.name_of(path)
+    is_script = os.path.basename(path).removesuffix(".py") in _SCRIPTS and not project.is_imported(module)
+    graph = NameGraph(file, list_statements(file), is_script=is_script)
+    clusters = graph.find_clusters()
     while clusters:
-        groups = _name_groups(graph, clusters, module.rpartition(".")[2])
+        groups = _name_groups(
+            graph, clusters, module.rpartition(".")[2], _make_check(project, path, is_script)
+        )
         try:
-            cut = make_cut(project, path, {g.module: g.names for g in groups}, reexport=True)
+            cut = make_cut(project, path, {g.module: g.names for g in groups}, reexport=not is_script)
             decide(cut)
         except Refused as error:
             # What stands in the way names a place or a module; without it the rest may do.
@@ -45,11 +54,30 @@ def suggest_split(project: Project, path: str) -> Suggestion:
         counted = Counter((c.a, c.b) for c in cut.crossings)
         arrows = [(cut.label(a), cut.label(b), count) for (a, b), count in counted.most_common()]
         stays = [name for name in graph.names if cut.owner.get(name, STAY) == STAY]
-        return Suggestion(shown, module, groups, stays, arrows)
+        return Suggestion(shown, module, groups, stays, arrows, not is_script)
     return Suggestion(shown, module, [], graph.names)
 
 
-def _name_groups(graph: NameGraph, clusters: Iterable[list[str]], module: str) -> list[Group]:
+def _make_check(project: Project, path: str, is_script: bool) -> Callable[[str], bool]:
+    """Return what says whether a name without the file's own in front can be a module beside it: a script's parts."""
+    folder = os.path.dirname(path)
+
+    def is_free(name: str) -> bool:
+        beside = os.path.join(folder, name)
+        return is_script and not (
+            name in sys.stdlib_module_names
+            or keyword.iskeyword(name)
+            or beside + ".py" in project
+            or os.path.exists(beside)
+            or project.find_module(name, path)
+        )
+
+    return is_free
+
+
+def _name_groups(
+    graph: NameGraph, clusters: Iterable[list[str]], module: str, is_free: Callable[[str], bool]
+) -> list[Group]:
     groups: list[Group] = []
     taken = {module}
     for cluster in clusters:
@@ -61,7 +89,8 @@ def _name_groups(graph: NameGraph, clusters: Iterable[list[str]], module: str) -
             word, common = "compat", [("compat", 0)]  # what differs from one Python to another
         plural = word if word == "compat" or word.endswith("s") else _make_plural(word)
         name = plural if common else word
-        name = f"{module}_{name}" if "." not in module else name
+        if name in graph.home or name in taken or not is_free(name):
+            name = f"{module}_{name}"
         while name in taken:
             name += "_more"
         taken.add(name)

@@ -17,15 +17,19 @@ class Group:
 
 @dataclass
 class Suggestion:
-    """The groups, what stays, and the arrows between the modules (who needs whom)."""
+    """The groups, what stays, and the arrows between the modules (who needs whom).
+
+    reexport: whether others may use the file's names, which then stay importable from it.
+    """
 
     path: str
     module: str
     groups: list[Group]
     stays: list[str]
     arrows: list[tuple[str, str, int]] = field(default_factory=list)
+    reexport: bool = True
 
     def command(self) -> str:
         """Return the command that would do it."""
         parts = " ".join(f"--to {group.module}={','.join(group.names)}" for group in self.groups)
-        return f"entrepot split {self.path} {parts} --reexport"
+        return f"entrepot split {self.path} {parts}{' --reexport' if self.reexport else ''}"
