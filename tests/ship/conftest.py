@@ -81,6 +81,13 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "beside/__init__.py": "import os\ntext = open(os.path.join(os.path.dirname(__file__), 'text.txt')).read()\n",
         "beside/text.txt": "by path",
     })  # fmt: skip
+    with open(site / "beside" / "__init__.py", "a") as file:
+        file.write("def read_of(m): return open(os.path.dirname(m.__file__) + '/templates/x.txt').read()\n")
+    install(site, "django", "9.0", {
+        "django/__init__.py": "", "django/checks.py": "from django.tests.util import value\n",
+        "django/test/__init__.py": "", "django/test/client.py": "",
+        "django/tests/__init__.py": "", "django/tests/util.py": "value = 3\n",
+    })  # fmt: skip
     install(site, "greet", "0.4", {
         "greet/__init__.py": "",
         "greet/__main__.py": "import sys, rates\nfrom importlib import metadata\n"

@@ -210,6 +210,40 @@ def test_data_beside_file_is_a_real_file(make_bundle):
     assert bundle.run().out == done.out
 
 
+def test_frameworks_find_data_by_path(make_bundle, environment):
+    """Where installed modules are used, a package with data is real: they look beside the file of what they are given."""
+    files = {
+        "main.py": "import shop, rates\nfrom beside import read_of\nprint(read_of(shop))\n",
+        "shop/__init__.py": "",
+        "shop/templates/x.txt": "template",
+    }
+    options = ("main.py", "--include", "all", "--environment", str(environment))
+
+    assert make_bundle(files, *options).run().out == b"template\n"
+
+
+def test_packages_given_to_a_framework_are_whole(make_bundle, environment):
+    """django imports migrations, commands and more of its applications by names of its own choice."""
+    files = {
+        "main.py": "import django, importlib\nAPPS = ['shop', 'page.apps.Page']\n"
+            "print([importlib.import_module(name).value for name in ('shop.migrations.0001_initial', 'page.models')])\n",
+        "shop/__init__.py": "", "shop/migrations/__init__.py": "", "shop/migrations/0001_initial.py": "value = 1\n",
+        "page/__init__.py": "", "page/apps.py": "", "page/models.py": "value = 2\n", "other/__init__.py": "",
+    }  # fmt: skip
+    bundle = make_bundle(files, "main.py", "--environment", str(environment), "--include", "all")
+
+    assert bundle.run().out == b"[1, 2]\n"
+    assert "other" not in bundle.report["modules"]
+
+
+def test_a_distribution_that_imports_its_tests_keeps_them(make_bundle, environment):
+    """A package called test is as any other; packages called tests are left out where nothing imports them."""
+    files = {"main.py": "import django.test.client, django.checks\nprint(django.checks.value)\n"}
+    bundle = make_bundle(files, "main.py", "--environment", str(environment), "--include", "all")
+
+    assert bundle.run().out == b"3\n"
+
+
 def test_data_that_is_asked_for_is_carried(make_bundle):
     """`--data` carries files beside the entry point."""
     files = {

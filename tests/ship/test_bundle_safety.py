@@ -7,6 +7,8 @@ import os
 import random
 import shutil
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,9 +53,9 @@ def test_nothing_can_be_added_or_cut_off(make_bundle, change):
 def test_a_refusal_says_why(make_bundle):
     """An altered member is told in a sentence, without a traceback."""
     bundle = make_bundle(PROGRAM, "main.py")
-    data = bundle.path.read_bytes()
-    bundle.path.write_bytes(data.replace(b"\xff\xff\xff", b"\xff\xfe\xff", 1) if b"\xff\xff\xff" in data else
-                            data.replace(b"app/part.py", b"app/parr.py", 1))  # fmt: skip
+    data = bytearray(bundle.path.read_bytes())
+    data[data.index(b"contents") + 100] ^= 1
+    bundle.path.write_bytes(data)
     done = bundle.run()
 
     assert done.status == 1
@@ -136,7 +138,7 @@ def test_a_damaged_stamp_or_missing_file_is_mended(make_bundle, environment):
     bundle = make_bundle(QUICK, "main.py", "--include", "all", "--environment", str(environment))
     bundle.run()
     store = bundle.folder / "store"
-    [stamp] = store.glob("*.stamp")
+    [stamp] = [path for path in store.glob("*.stamp") if ".code" not in path.name]
     for damage in (
         lambda: stamp.write_bytes(b"junk"),
         stamp.unlink,
@@ -144,6 +146,50 @@ def test_a_damaged_stamp_or_missing_file_is_mended(make_bundle, environment):
     ):
         damage()
         assert bundle.run().out == b"42\n"
+
+
+def test_unpacked_bytecode_that_is_altered_or_gone_is_made_again(make_bundle, environment):
+    """What is not what the bundle carries is not run."""
+    bundle = make_bundle(QUICK, "main.py", "--include", "all", "--environment", str(environment))
+    assert bundle.run().out == b"42\n"
+    [code] = (bundle.folder / "store").glob("*.code")
+    data = code.read_bytes()
+    code.chmod(0o600)
+    code.write_bytes(data[:-4] + b"four")
+
+    assert bundle.run().out == b"42\n"
+    assert code.read_bytes() == data
+    code.unlink()
+    assert bundle.run().out == b"42\n"
+    assert code.read_bytes() == data
+
+
+def test_files_that_nobody_uses_are_forgotten(make_bundle, environment):
+    """Laying out others removes what was not used for long, unless a program runs from it."""
+    options = ("main.py", "--include", "all", "--environment", str(environment))
+    waiting = {"main.py": "import quick, sys\nprint(quick.answer(), flush=True)\nsys.stdin.read()\n"}
+    old = make_bundle({**waiting, "x.txt": "1"}, *options, "--data", "x.txt", name="old.pyz")
+    used = make_bundle({**waiting, "x.txt": "2"}, *options, "--data", "x.txt", name="used.pyz")
+    new = make_bundle({**QUICK, "x.txt": "3"}, *options, "--data", "x.txt", name="new.pyz")
+    store = old.folder / "store"
+    old.run()
+    [gone] = [path.name.removesuffix(".used") for path in store.glob("*.used")]
+    env = {**os.environ, "ENTREPOT_BUNDLES": str(store)}
+    running = subprocess.Popen([sys.executable, str(used.path)], env=env, stdin=-1, stdout=-1)
+    with running:
+        assert running.stdout.readline() == b"42\n"
+        (store / "1-2.new").mkdir()
+        for path in [*store.glob("*.used"), store / "1-2.new"]:
+            os.utime(path, (1e9, 1e9))
+
+        assert new.run().out == b"42\n"
+
+        left = {path.name for path in store.iterdir()}
+        assert not [name for name in left if gone in name or name.endswith(".new")]
+        assert len([name for name in left if name.endswith(".used")]) == 2
+        running.stdin.close()
+        assert running.wait(20) == 0
+    assert used.run().out == old.run().out == b"42\n"
 
 
 def test_a_bundle_replaced_while_it_runs_says_so(make_bundle):
@@ -159,7 +205,8 @@ def test_a_bundle_replaced_while_it_runs_says_so(make_bundle):
                 os.replace(sys.argv[0] + ".new", sys.argv[0])
             import late
         """,
-        "late.py": "print('late')\n",
+        # Of more than one block: what has been unpacked once is not read again.
+        "late.py": f"print('late')\ntext = {'x' * 200_000!r}\n",
     }
     bundle = make_bundle(files, "main.py")
     copy = bundle.folder / "copy"

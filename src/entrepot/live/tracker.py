@@ -20,7 +20,7 @@ from types import CodeType, ModuleType
 
 from entrepot.live.bytecode import read_bytecode
 from entrepot.live.codes import effects_of, makes_containers
-from entrepot.live.record import Attic, Record, is_old_enough, seconds_and_size, signature_of
+from entrepot.live.record import Attic, Record, is_old_enough, signature_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class Tracker:
             return code
         if record.is_trusted:
             cached = getattr(getattr(record.module, "__spec__", None), "cached", None)
-            code = read_bytecode(cached, record.path, *seconds_and_size(record.signature))
+            code = read_bytecode(cached, record.path, record.signature)
             if code is not None:
                 return code
         return compile(self.source_of(record), record.path, "exec", 0, True)
@@ -191,7 +191,7 @@ class LiveLoader(SourceFileLoader):
         ok = False
         try:
             cached = spec.cached if spec is not None else None
-            code = read_bytecode(cached, self.path, *seconds_and_size(record.signature))
+            code = read_bytecode(cached, self.path, record.signature)
             if code is None and sys.dont_write_bytecode and not (cached and os.path.lexists(cached)):
                 code = self.source_to_code(tracker.source_of(record), self.path)
                 tracker.keep_code(record, code)

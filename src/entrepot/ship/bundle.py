@@ -1,14 +1,13 @@
 """Write contents as one file that Python runs: a zip file whose bytes depend on the contents only.
 
     #!/usr/bin/env python3
-    __main__.py                      checks all that follows, then starts the finder
-    _entrepot/...                    the finder
-    app/... site-packages/...        the contents, as they would lie in folders
-    bytecode/cpython-311-a70d/...    bytecode, for the versions asked for
-    manifest                         where each member is, its hash, what must be a real file
-    (the zip file's comment)         where the manifest is, and the SHA-256 of every byte before the hash
+    __main__.py                  checks the whole file, then starts the finder
+    contents                     blocks of packed files, of bytecode for each version, of the runtime; then the manifest:
+                                 where each file is, which must be real ones and their hashes
+    (the zip file's comment)     where both are, and the SHA-256 of every byte before the hash
 
-Members stand in order of their names, with one date, one mode and no path of this machine.
+Python reads a zip file's whole table of contents before it runs anything in it, so there are two members, and what they
+hold has a table of its own. Files stand in order of their names, with one date, one mode and no path of this machine.
 """
 
 from __future__ import annotations
@@ -25,17 +24,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from entrepot.core import members
 from entrepot.errors import ProgramError, SetupError
 from entrepot.ship.bytecode import Bytecode
 from entrepot.ship.contents import Contents
 
-VERSION = 1
+VERSION = 2
 REAL, EXECUTABLE = 1, 2
 _RESIDENT = Path(__file__).with_name("resident")
-_PARTS = ("finder", "unpack", "resources", "around")
+_START = _RESIDENT / "start.py"
+_PARTS = {name: _RESIDENT / f"{name}.py" for name in ("opened", "unpack", "forget", "resources", "around")}
+_PARTS["members"] = Path(members.__file__)
 _DATE = (1980, 1, 1, 0, 0, 0)
 # Levels above take twice the time for 1 % of the size.
 _LEVEL = 6
+# Smaller blocks pack worse; larger ones take longer where one text of them is wanted.
+_BLOCK = 128 * 1024
+# A larger data file has a block of its own.
+_SMALL = 16 * 1024
 # Compressing these again makes them no smaller.
 _PACKED = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".gz", ".bz2", ".xz", ".zip", ".whl", ".woff2", ".zst")
 
@@ -75,8 +81,8 @@ class Verified:
 def list_sources(contents: Contents) -> dict[str, bytes]:
     """Return what is to be compiled: the Python files of the contents and of the runtime."""
     sources = {path: item.read() for path, item in contents.files.items() if path.endswith(".py")}
-    for name in _PARTS:
-        sources[f"_entrepot/{name}.py"] = (_RESIDENT / f"{name}.py").read_bytes()
+    for name, path in _PARTS.items():
+        sources[f"_entrepot/{name}.py"] = path.read_bytes()
     return sources
 
 
@@ -84,64 +90,119 @@ def make_bundle(
     contents: Contents, bytecodes: Iterable[Bytecode] = (), *, shebang: str = "/usr/bin/env python3"
 ) -> bytes:
     """Return the bytes of a bundle."""
+    blocks = Blocks()
+    files: dict[str, tuple[int, int, int, bytes, int]] = {}
+    data = {path: item.read() for path, item in contents.files.items()}
+    for path in sorted(data, key=lambda path: (_sort_of(path, len(data[path])), path)):
+        text = data[path]
+        place = blocks.add(text, _sort_of(path, len(text)), is_packed=path.lower().endswith(_PACKED))
+        is_real = path in contents.real
+        marks = (REAL if is_real else 0) | (EXECUTABLE if contents.files[path].is_executable else 0)
+        files[path] = (*place, hashlib.sha256(text).digest() if is_real else b"", marks)
+    parts = {name: path.read_bytes() for name, path in _PARTS.items()}
+    for name, text in parts.items():
+        files[f"_entrepot/{name}.py"] = (*blocks.add(text, "runtime"), b"", 0)
+    runtime = {"": (b"", blocks.add_alone(marshal.dumps(parts, 2)))}
+    codes = {}
+    for bytecode in sorted(bytecodes, key=lambda one: one.key):
+        own = {name: bytecode.codes[f"_entrepot/{name}.py"] for name in _PARTS}
+        runtime[bytecode.tag] = (bytecode.magic, blocks.add_alone(marshal.dumps(own, 2)))
+        table, real = {}, hashlib.sha256()
+        for path in sorted(contents.files, key=lambda path: (path in contents.real, path)):
+            if path in bytecode.codes:
+                code = bytecode.codes[path]
+                table[path] = blocks.add(code, f"{bytecode.key} {path in contents.real}")
+                if path in contents.real:
+                    real.update(code)
+        laid_out = sorted({place[0] for path, place in table.items() if path in contents.real})
+        number = blocks.add_alone(marshal.dumps(table, 2))
+        codes[bytecode.key] = (number, laid_out, real.digest() if laid_out else b"")
+    manifest = {
+        "version": VERSION,
+        "entry": (contents.entry.kind, contents.entry_path, contents.entry.name),
+        "roots": contents.roots,
+        "files": dict(sorted(files.items())),
+        "folders": list_folders(files),
+        "code": codes,
+        "runtime": runtime,
+        "tree": hash_tree(files),
+        "blocks": blocks.finish(),
+    }
+    return _write_zip(blocks.data, zlib.compress(marshal.dumps(manifest, 2), _LEVEL), shebang)
+
+
+def _write_zip(data: bytes, manifest: bytes, shebang: str) -> bytes:
+    """Return the zip file: what Python starts, everything else as one member, and what to check it by."""
     stream = io.BytesIO()
     if shebang:
         stream.write(f"#!{shebang}\n".encode())
     with zipfile.ZipFile(stream, "w") as archive:
-        writer = _Writer(archive, stream)
-        writer.add("__main__.py", (_RESIDENT / "start.py").read_bytes(), is_stored=True)
-        parts = {
-            name: writer.add(f"_entrepot/{name}.py", (_RESIDENT / f"{name}.py").read_bytes())
-            for name in _PARTS
-        }
-        files = {}
-        for path, item in sorted(contents.files.items()):
-            data = item.read()
-            offset, packed, size = writer.add(path, data, is_stored=path.lower().endswith(_PACKED))
-            marks = (REAL if path in contents.real else 0) | (EXECUTABLE if item.is_executable else 0)
-            files[path] = (offset, packed, size, hashlib.sha256(data).digest(), marks)
-        for name, place in parts.items():
-            files[f"_entrepot/{name}.py"] = (*place, b"", 0)
-        runtime: dict[str, tuple[bytes, int, int]] = {"": (b"", *parts["finder"][:2])}
-        codes = {}
-        for bytecode in sorted(bytecodes, key=lambda one: one.key):
-            places = {}
-            for path in sorted(bytecode.codes):
-                places[path] = writer.add(f"bytecode/{bytecode.key}/{path}c", bytecode.codes[path])
-            codes[bytecode.key] = places
-            runtime[bytecode.tag] = (bytecode.magic, *places["_entrepot/finder.py"][:2])
-        manifest = {
-            "version": VERSION,
-            "entry": (contents.entry.kind, contents.entry_path, contents.entry.name),
-            "roots": contents.roots,
-            "files": files,
-            "folders": list_folders(files),
-            "code": codes,
-            "runtime": runtime,
-            "tree": hash_tree(files),
-        }
-        offset, length, _ = writer.add("manifest", marshal.dumps(manifest, 2), is_stored=True)
-        archive.comment = b"entrepot-bundle 1 %016x %016x %064x" % (offset, length, 0)
-    data = stream.getvalue()[:-64]
-    return data + hashlib.sha256(data).hexdigest().encode()
+        for name, member in (("__main__.py", _START.read_bytes()), ("contents", data + manifest)):
+            info = zipfile.ZipInfo(name, _DATE)
+            info.create_system = 3
+            info.external_attr = 0o100644 << 16
+            archive.writestr(info, member)
+        base = stream.tell() - len(data) - len(manifest)
+        archive.comment = b"entrepot-bundle 2 %016x %016x %016x %064x" % (base, len(data), len(manifest), 0)
+    whole = stream.getvalue()[:-64]
+    return whole + hashlib.sha256(whole).hexdigest().encode()
 
 
-class _Writer:
-    """Adds members to a zip file and says where their bytes are."""
+def _sort_of(path: str, size_bytes: int) -> str:
+    """Return with which others a file is packed; its own path if with none."""
+    if path.endswith(".py"):
+        return " sources"
+    return " data" if size_bytes < _SMALL and not path.lower().endswith(_PACKED) else path
 
-    def __init__(self, archive: zipfile.ZipFile, stream: io.BytesIO) -> None:
-        self.archive = archive
-        self.stream = stream
 
-    def add(self, name: str, data: bytes, *, is_stored: bool = False) -> tuple[int, int, int]:
-        """Write a member; return where its bytes begin, how many they are, and how many unpacked (0: not packed)."""
-        is_stored = is_stored or not data
-        info = zipfile.ZipInfo(name, _DATE)
-        info.create_system = 3
-        info.external_attr = 0o100644 << 16
-        info.compress_type = zipfile.ZIP_STORED if is_stored else zipfile.ZIP_DEFLATED
-        self.archive.writestr(info, data, compresslevel=_LEVEL)
-        return self.stream.tell() - info.compress_size, info.compress_size, 0 if is_stored else info.file_size
+class Blocks:
+    """Texts packed together, for modules have much in common, in blocks so small that one is unpacked at once.
+
+    data: the blocks behind each other. A place is (number of the block, where the text begins in it, its length).
+    """
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.table: list[
+            tuple[int, int, int]
+        ] = []  # where a block begins, its length, and unpacked (0: it is as it is)
+        self.open: list[bytes] = []
+        self.sort = ""
+
+    def add(self, text: bytes, sort: str, *, is_packed: bool = False) -> tuple[int, int, int]:
+        """Add a text to the block of the last one, if that was of the same sort and the block is not full."""
+        if self.open and (sort != self.sort or sum(map(len, self.open)) + len(text) > _BLOCK):
+            self._close()
+        self.sort = sort
+        start = sum(map(len, self.open))
+        self.open.append(text)
+        number = len(self.table)
+        if is_packed:
+            self._close(is_packed=True)
+        return number, start, len(text)
+
+    def add_alone(self, text: bytes) -> int:
+        """Add a block of one text; return its number."""
+        self._close()
+        number, _, _ = self.add(text, "")
+        self._close()
+        return number
+
+    def _close(self, *, is_packed: bool = False) -> None:
+        text = b"".join(self.open)
+        if not self.open:
+            return
+        packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, -15)
+        packed = text if is_packed else packer.compress(text) + packer.flush()
+        is_smaller = len(packed) < len(text)
+        self.table.append((len(self.data), min(len(packed), len(text)), len(text) if is_smaller else 0))
+        self.data += packed if is_smaller else text
+        self.open = []
+
+    def finish(self) -> list[tuple[int, int, int]]:
+        """Return the table of all blocks."""
+        self._close()
+        return self.table
 
 
 def list_folders(files: Mapping[str, tuple[int, int, int, bytes, int]]) -> dict[str, int]:
@@ -201,19 +262,23 @@ def verify_bundle(path: str, sha256: str | None = None) -> Verified:
     found = hashlib.sha256(data).hexdigest()
     if sha256 is not None and found != sha256.lower():
         raise DamagedError(path=path, reason=f"its SHA-256 is {found}, not {sha256}")
-    words = data[-116:].split(b" ")
-    if words[0] != b"entrepot-bundle" or len(words) != 5:
+    words = data[-133:].split(b" ")
+    if words[0] != b"entrepot-bundle" or len(words) != 6:
         raise DamagedError(path=path, reason="this is not a bundle, or its end was altered")
-    if hashlib.sha256(data[:-64]).hexdigest().encode() != words[4]:
+    if hashlib.sha256(data[:-64]).hexdigest().encode() != words[5]:
         raise DamagedError(path=path, reason="this bundle was altered")
-    offset, length = int(words[2], 16), int(words[3], 16)
-    manifest = marshal.loads(data[offset : offset + length])
+    base, length, more = (int(word, 16) for word in words[2:5])
+    manifest = marshal.loads(zlib.decompress(data[base + length : base + length + more]))
     files = {}
-    for name, (start, packed, size, digest, _) in manifest["files"].items():
-        member = data[start : start + packed]
-        text = zlib.decompress(member, -15) if size else member
-        if digest and hashlib.sha256(text).digest() != digest:
+    blocks = [
+        zlib.decompress(block, -15) if size else block
+        for start, packed, size in manifest["blocks"]
+        for block in [data[base + start : base + start + packed]]
+    ]
+    for name, (number, start, size, digest, _) in manifest["files"].items():
+        if name.startswith("_entrepot/"):
+            continue
+        files[name] = hashlib.sha256(blocks[number][start : start + size]).hexdigest()
+        if digest and digest.hex() != files[name]:
             raise DamagedError(path=path, reason=f"{name} in it is not what it was")
-        if digest:
-            files[name] = digest.hex()
     return Verified(path, found, len(data), tuple(manifest["entry"]), files, tuple(manifest["code"]))

@@ -129,10 +129,15 @@ class _Collector:
                     self.real.add(inside)
 
     def _mark_own(self) -> None:
-        """Where an own module asks for `__file__`, there being data, all that is own must be real."""
+        """Where data may be looked for by path, all that is own must be real.
+
+        An own module asks for `__file__`, or installed ones are used: frameworks look for templates, static files and
+        translations beside the modules that they are given.
+        """
         own = [item for item in self.files.values() if not item.path.startswith(SITE)]
         has_data = any(not item.path.endswith(_CODE) for item in own)
-        if has_data and any(item.path.endswith(".py") and _FILE.search(item.read()) for item in own):
+        is_asked = any(item.path.endswith(".py") and _FILE.search(item.read()) for item in own)
+        if has_data and (is_asked or self.reach.outside):
             self.real.update(item.path for item in own)
 
     def add_data(self, patterns: Iterable[str]) -> None:

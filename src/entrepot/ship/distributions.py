@@ -23,6 +23,7 @@ _OF_THIS_MACHINE = (
     "SOURCES.txt",
     "installed-files.txt",
 )
+_IMPORTS_TESTS = re.compile(rb"^(?:from|import) +[\w.]*\btests\b", re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -57,6 +58,15 @@ class Installed:
                 found["/".join(parts)] = file
         return found
 
+    def _imports_its_tests(self) -> bool:
+        """Whether what is no test imports a package of tests: its modules are needed then."""
+        for path, file in self.files.items():
+            if path.endswith(".py") and "tests" not in path.split("/") and not path.endswith("/conftest.py"):
+                with open(file, "rb") as stream:
+                    if _IMPORTS_TESTS.search(stream.read()):
+                        return True
+        return False
+
     def list_needed(self) -> list[str]:
         """Return the names of the distributions that it requires whatever extras were asked for."""
         names = []
@@ -69,11 +79,12 @@ class Installed:
     def carry(self, wanted: frozenset[str]) -> list[Carried]:
         """Return its files as they are carried. wanted: paths that are carried though they look like tests."""
         carried = []
+        has_tests = self._imports_its_tests()
         for path, file in self.files.items():
             parts = path.split("/")
             if parts[0].endswith((".dist-info", ".egg-info")) and parts[-1] in _OF_THIS_MACHINE:
                 continue
-            if path not in wanted and any(part in ("tests", "test") for part in parts[1:-1]):
+            if not has_tests and path not in wanted and "tests" in parts[1:-1]:
                 continue
             carried.append(Carried(f"{SITE}/{path}", file))
         record = next((p for p in self.files if p.endswith(".dist-info/METADATA")), None)

@@ -1,7 +1,7 @@
 """What a program's modules are at one moment: a path and a hash for each file. Files travel by their hashes.
 
-Beside a source travels bytecode, for Pythons with the sender's format. It knows the hash of its source (PEP 552), so that
-one that is late is not believed; and it goes with the source, whose hash stands for both.
+Beside a source travels bytecode, for Pythons with the sender's format; it is called by the hash of its source, which
+stands for both.
 """
 
 from __future__ import annotations
@@ -9,16 +9,14 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import marshal
 import sys
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from entrepot.ship.compiler import compile_one
 from entrepot.ship.contents import Contents
 
-# Hash-based, and to be compared with the source (PEP 552).
-_CHECKED = (0b11).to_bytes(4, "little")
 # The format of this Python's bytecode.
 KEY = f"{sys.implementation.cache_tag}-{importlib.util.MAGIC_NUMBER[:2].hex()}"
 
@@ -68,12 +66,6 @@ def hash_blob(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def name_bytecode(path: str) -> str:
-    """Return where the bytecode of a source lies (PEP 3147), for the Python that runs this."""
-    folder, _, name = path.rpartition("/")
-    return f"{folder}/__pycache__/{name.removesuffix('.py')}.{sys.implementation.cache_tag}.pyc"
-
-
 def name_code(digest: str) -> str:
     """Return what the bytecode of a source is called among blobs, for the Python that runs this."""
     return f"{digest}.{KEY}"
@@ -102,11 +94,11 @@ class Sender:
 
 
 def _compile(path: str, data: bytes) -> bytes:
-    """Return the bytecode file of a source; empty where this Python cannot compile it."""
-    code = compile_one(path, data)
-    if code is None:
+    """Return the marshalled code of a source; empty where this Python cannot compile it."""
+    try:
+        return marshal.dumps(compile(data, path, "exec", 0, True, 0))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return b""
-    return importlib.util.MAGIC_NUMBER + _CHECKED + importlib.util.source_hash(data) + code
 
 
 def list_blobs(manifest: Manifest, held: Mapping[str, bytes], key: str) -> dict[str, bytes]:

@@ -16,17 +16,17 @@ import shutil
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Sequence
 from importlib.machinery import EXTENSION_SUFFIXES, PathFinder
 from types import ModuleType
 from typing import Any
 
-from entrepot.ship.manifest import Manifest, hash_blob, name_bytecode, name_code
+from entrepot.ship import kept
+from entrepot.ship.codes import codes
+from entrepot.ship.manifest import Manifest, hash_blob, name_code
 from entrepot.ship.reports import Clash, Running
-from entrepot.ship.resident.unpack import find_writable, open_store
+from entrepot.ship.resident.unpack import find_writable
 
-_KEPT_DAYS = 14
 # By the name under which modules are shipped: several workers may live in one process.
 _placed: dict[str, Placed] = {}
 _lock = threading.RLock()
@@ -75,7 +75,7 @@ class Placed:
         if not self.folder:
             return []
         unknown = {digest for path, digest in manifest.files.items() if self.held.get(path) != digest}
-        return sorted(digest for digest in unknown if read_kept(digest) is None)
+        return sorted(unknown - kept.find(unknown).keys())
 
     def take(self, manifest: Manifest, blobs: dict[str, bytes], roots: Sequence[str] = ()) -> Running:
         """Make a state the one that runs here, or change nothing. roots: the sender's own folders."""
@@ -92,7 +92,7 @@ class Placed:
     def _take(self, manifest: Manifest, blobs: dict[str, bytes]) -> Running:
         if self.version == manifest.version:
             return self.describe("same")
-        keep(blobs)
+        kept.keep(blobs)
         try:
             before = self._write(manifest, blobs)
         except OSError as error:
@@ -154,17 +154,15 @@ class Placed:
     def _write(self, manifest: Manifest, blobs: dict[str, bytes]) -> dict[str, bytes | None]:
         """Bring the folder to a state; return what was there. Raises OSError, with the folder as it was."""
         before: dict[str, bytes | None] = {}
+        new = {path: digest for path, digest in manifest.files.items() if self.held.get(path) != digest}
+        lacking = {name for digest in new.values() for name in (digest, name_code(digest))} - blobs.keys()
+        blobs = {**blobs, **kept.find(lacking)}
         try:
-            for path, digest in manifest.files.items():
-                if self.held.get(path) == digest:
-                    continue
-                data = blobs[digest] if digest in blobs else read_kept(digest)
-                if data is None:
+            for path, digest in new.items():
+                if digest not in blobs:
                     raise FileNotFoundError(f"{path} was not sent")
-                before[path] = self._read(path)
-                self._put(path, data)
-                code = name_code(digest)
-                self._put_bytecode(path, blobs[code] if code in blobs else read_kept(code))
+                before[path] = self._read(path) if self.held else None
+                self._put(path, blobs[digest], blobs.get(name_code(digest)))
             for path in [path for path in self.held if path not in manifest.files]:
                 before[path] = self._read(path)
                 self._put(path, None)
@@ -180,20 +178,18 @@ class Placed:
         except FileNotFoundError:
             return None
 
-    def _put(self, path: str, data: bytes | None) -> None:
-        """Write one file whole, or remove it."""
+    def _put(self, path: str, data: bytes | None, code: bytes | None = None) -> None:
+        """Write one file whole, or remove it. code: the bytecode of a source, if there is any."""
         full = os.path.join(self.folder, path)
         if data is None:
             os.unlink(full)
             self.held.pop(path, None)
             return
-        write_whole(full, data)
+        # Nobody looks into the folder before it is on sys.path.
+        status = kept.write_new(full, data) if self.manifest is None else kept.write_whole(full, data)
         self.held[path] = hash_blob(data)
-
-    def _put_bytecode(self, path: str, data: bytes | None) -> None:
-        """Write the bytecode of a source, if there is any. What lies there is of another source: it is not believed."""
-        if data:
-            write_whole(os.path.join(self.folder, name_bytecode(path)), data)
+        if code:
+            codes.put(full, status, code)
 
     def _restore(self, before: dict[str, bytes | None]) -> None:
         for path, data in before.items():
@@ -321,53 +317,3 @@ def _is_same(path: str, other: str) -> bool:
             return one.read() == two.read()
     except OSError:
         return False
-
-
-def write_whole(path: str, data: bytes) -> None:
-    """Write a file under another name, then rename it. Raises OSError."""
-    beside = f"{path}.{os.getpid()}.{threading.get_ident()}.part"
-    try:
-        with open(beside, "wb") as file:
-            file.write(data)
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        with open(beside, "wb") as file:
-            file.write(data)
-    os.replace(beside, path)
-
-
-def read_kept(name: str) -> bytes | None:
-    """Return a blob of the user's store, or None. Bytecode has no hash of its own: its owner alone can write it."""
-    store = _find_store()
-    if store is None:
-        return None
-    try:
-        with open(os.path.join(store, name), "rb") as file:
-            data = file.read()
-    except OSError:
-        return None
-    return data if "." in name or hash_blob(data) == name else None
-
-
-def keep(blobs: dict[str, bytes]) -> None:
-    """Put blobs into the user's store, and drop those that nobody has written for long."""
-    store = _find_store()
-    if store is None or not blobs:
-        return
-    try:
-        for name, data in blobs.items():
-            write_whole(os.path.join(store, name), data)
-        oldest = time.time() - _KEPT_DAYS * 86400
-        with os.scandir(store) as entries:
-            for entry in entries:
-                if entry.stat().st_mtime < oldest:
-                    os.unlink(entry.path)
-    except OSError:
-        pass  # a store is a convenience: what is not kept is sent again
-
-
-def _find_store() -> str | None:
-    try:
-        return open_store("ENTREPOT_MODULES", "modules")
-    except OSError:
-        return None

@@ -27,6 +27,8 @@ from entrepot.ship.contents import Entry, LeftOut, NoEntryError
 from entrepot.trace.records import Record
 
 _ADDS_A_FOLDER = ("sys.path.insert", "sys.path.append", "site.addsitedir")
+# Frameworks that import modules of the packages that they are given, by names of their own choice.
+_BY_CONVENTION = {"django", "celery"}
 # A dotted name that is all of a string, or all before a colon.
 _MENTION = re.compile(rb"""["']([^\W\d]\w*(?:\.\w+)*)(?::[\w.]+)?["']""")
 
@@ -255,7 +257,11 @@ def _list_of_wholes(reach: Reach) -> list[str]:
 
 
 def _list_mentioned(reach: Reach, entry: Entry) -> list[str]:
-    """Return own modules that own code names in strings (`INSTALLED_APPS = ["shop"]`, "shop.views:index")."""
+    """Return own modules that own code names in strings (`INSTALLED_APPS = ["shop"]`, "shop.views:index").
+
+    Where a framework is used that imports by convention, a package that is named so is taken whole.
+    """
+    is_by_convention = not _BY_CONVENTION.isdisjoint(name.partition(".")[0] for name in reach.outside)
     paths = {found.path for found in reach.own.values() if found.kind == "source"}
     paths |= {entry.path} if not entry.site else set()
     found: set[str] = set()
@@ -270,6 +276,9 @@ def _list_mentioned(reach: Reach, entry: Entry) -> list[str]:
                 if location is not None and location.origin == "own" and location.kind == "source":
                     if "." in name or location.is_package:
                         found.add(name)
+                    package = name if location.is_package else name.removesuffix(".apps")
+                    if is_by_convention and (location.is_package or package != name):
+                        reach.wholes.add(package)
                     break
                 name = name.rpartition(".")[0]
     reach.searched |= paths

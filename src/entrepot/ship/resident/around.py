@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import ModuleType, TracebackType
     from typing import Any
 
-    from entrepot.ship.resident.finder import Bundle
+    from entrepot.ship.resident.opened import Bundle
 
 
 def install(bundle: "Bundle") -> None:
@@ -73,12 +73,11 @@ class Watch:
     def complete_linecache(self, linecache: "Any") -> None:
         """Give linecache the texts, read when they are asked for."""
         bundle = self.bundle
-        decode = bundle.get_part("around").decode
         for inside, entry in bundle.files.items():
             if inside.endswith(".py"):
                 place = f"{bundle.path}/{inside}" if not entry[4] & 1 else ""
                 if place:
-                    linecache.cache.setdefault(place, (lambda inside=inside: decode(bundle.read(inside)),))
+                    linecache.cache.setdefault(place, (lambda inside=inside: bundle.read_text(inside),))
 
     def complete_spawn(self, spawn: "Any") -> None:
         """Let worker processes begin with the bundle."""
@@ -145,11 +144,3 @@ class Completing:
         spec.loader = module.__loader__ = self.loader
         self.loader.exec_module(module)
         self.complete(module)
-
-
-def decode(data: bytes) -> str:
-    """Return a source file's text."""
-    from _frozen_importlib_external import decode_source
-
-    text: str = decode_source(data)
-    return text

@@ -5,7 +5,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, BinaryIO
 
-    from entrepot.ship.resident.finder import Bundle
+    from entrepot.ship.resident.opened import Bundle
 
 
 def make_reader(bundle: "Bundle", folder: str) -> "Any":
@@ -50,7 +50,7 @@ def find_path(bundle: "Bundle", inside: str) -> "Any":
     if marks & 1:
         import pathlib
 
-        return pathlib.Path(bundle.place_of(inside, marks))
+        return pathlib.Path(bundle.place_of(inside))
     return Path(bundle, inside)
 
 
@@ -71,7 +71,7 @@ class Path:
     parent = property(lambda self: Path(self._bundle, self._inside.rpartition("/")[0]))
 
     def __str__(self) -> str:
-        return self._bundle.place_of(self._inside, 0)
+        return self._bundle.place_of(self._inside)
 
     def __repr__(self) -> str:
         return f"Path({str(self)!r})"

@@ -29,30 +29,36 @@ def _open_bundle(path):
             from _sha256 import sha256
     except ImportError:
         from hashlib import sha256
-    digest, left = sha256(), size - 64
+    digest, left, buffer = sha256(), size - 64, bytearray(262144)
     file.seek(0)
     while left > 0:
-        data = file.read(min(left, 1 << 20))
-        left = left - len(data) if data else -1
-        digest.update(data)
+        count = file.readinto(memoryview(buffer)[:left])
+        digest.update(memoryview(buffer)[:count])
+        left = left - count if count else -1
     if left or file.read() != digest.hexdigest().encode():
         sys.exit("%s: this bundle was altered or is damaged; it is not run" % path)
-    file.seek(size - 98)
-    offset, length = file.read(33).split()
-    file.seek(int(offset, 16))
-    manifest = marshal.loads(file.read(int(length, 16)))
-    code, offset, length = manifest["runtime"].get(sys.implementation.cache_tag) or manifest["runtime"][""]
-    file.seek(offset)
-    text = zlib.decompress(file.read(length), -15)
+    file.seek(size - 115)
+    base, length, more = [int(word, 16) for word in file.read(50).split()]
+    file.seek(base + length)
+    manifest = marshal.loads(zlib.decompress(file.read(more)))
+    runtime = manifest["runtime"]
+    magic, number = runtime.get(sys.implementation.cache_tag, runtime[""])
+    if magic != sys.modules["_frozen_importlib_external"].MAGIC_NUMBER:
+        number = runtime[""][1]
+    offset, length, _ = manifest["blocks"][number]
+    file.seek(base + offset)
+    parts = marshal.loads(zlib.decompress(file.read(length), -15))
     name = "<frozen importlib._bootstrap_external>"  # Python leaves frames of this name out of tracebacks
-    if code == sys.modules["_frozen_importlib_external"].MAGIC_NUMBER:
-        finder = marshal.loads(text)
-        _fix_co_filename(finder, name)
-    else:
-        finder = compile(text, name, "exec", dont_inherit=True)
-    scratch = {"__name__": "_entrepot.finder"}
-    exec(finder, scratch)
-    return scratch["begin"](file, manifest, path, globals())
+    opened = parts["opened"]
+    opened = (
+        compile(opened, name, "exec", dont_inherit=True)
+        if number == runtime[""][1]
+        else marshal.loads(opened)
+    )
+    _fix_co_filename(opened, name)
+    scratch = {"__name__": "_entrepot.opened"}
+    exec(opened, scratch)
+    return scratch["begin"](file, base, manifest, path, parts, globals())
 
 
 exec(_open_bundle(__loader__.archive))

@@ -5,6 +5,8 @@ They are laid out once, in a folder named by the hash of their contents, below a
     $ENTREPOT_BUNDLES, else $XDG_CACHE_HOME/entrepot/bundles, else ~/.cache/entrepot/bundles
         3f0c.../app/...  3f0c.../site-packages/...      the files
         3f0c....stamp                                   how each looked when it was written and its hash was right
+    3f0c...-77ab....code and .code.stamp            bytecode of these files, unpacked
+    3f0c....used                                    when they were last used, and by whom (see `forget`)
 
 A start compares the files with the stamp (size, both times, inode); where one differs its hash is taken, and where
 that is wrong the folder is made again. A compiled module is compared once more as it is loaded. Where no such folder
@@ -21,7 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from entrepot.ship.resident.finder import Bundle
+    from entrepot.ship.resident.opened import Bundle
 
 _machinery: "Any" = _external
 _os: "Any" = _machinery._os
@@ -92,14 +94,40 @@ def find_tree(bundle: "Bundle") -> str:
     try:
         store = open_store()
         tree = f"{store}/{name}"
+        # From here on nobody removes it.
+        bundle.get_part("forget").use(tree + ".used")
         if not is_whole(bundle, tree):
             lay_out(bundle, store, tree)
+            bundle.get_part("forget").forget(bundle.get_part("unpack"), store, name)
+        if bundle.real_blocks and hasattr(_os, "pread"):
+            find_code(bundle, f"{tree}-{bundle.real_digest.hex()[:16]}.code")
     except OSError:
         store = make_private_folder()
         tree = f"{store}/{name}"
         write_files(bundle, tree)
-        write_stamp(bundle, tree)
+        write_stamp(tree, look_at_all(bundle, tree))
     return tree
+
+
+def find_code(bundle: "Bundle", path: str) -> None:
+    """Let bytecode of real files be read from a file where it is unpacked, made unless it is there. Raises OSError."""
+    sizes = [bundle.blocks[number][2] or bundle.blocks[number][1] for number in bundle.real_blocks]
+    try:
+        is_known = read_stamp(path).get("") == _look(path)
+        if not is_known and hash_file(path) != bundle.real_digest:
+            raise FileNotFoundError(path)
+    except OSError:
+        is_known = False
+        temporary = f"{path}.{_get_suffix()}.new"
+        _write(temporary, b"".join([bundle.unpack(number) for number in bundle.real_blocks]), 0o400)
+        _os.replace(temporary, path)
+    if not is_known:
+        write_stamp(path, {"": _look(path)})
+    starts, at = {}, 0
+    for number, size in zip(bundle.real_blocks, sizes, strict=True):
+        starts[number] = at
+        at += size
+    bundle.laid_out = (_os.open(path, _os.O_RDONLY | getattr(_os, "O_CLOEXEC", 0)), starts)
 
 
 class UnsafeError(OSError):
@@ -185,7 +213,7 @@ def is_whole(bundle: "Bundle", tree: str) -> bool:
                 return False
             is_stale = True
     if is_stale:
-        write_stamp(bundle, tree)
+        write_stamp(tree, look_at_all(bundle, tree))
     return True
 
 
@@ -224,9 +252,13 @@ def read_stamp(tree: str) -> "dict[str, tuple[int, ...]]":
     return stamp
 
 
-def write_stamp(bundle: "Bundle", tree: str) -> None:
-    """Write down how each file looks: whole, under a temporary name first."""
-    stamp: dict[str, tuple[int, ...]] = {inside: _look(f"{tree}/{inside}") for inside in list_real(bundle)}
+def look_at_all(bundle: "Bundle", tree: str) -> "dict[str, tuple[int, ...]]":
+    """Return how each file looks."""
+    return {inside: _look(f"{tree}/{inside}") for inside in list_real(bundle)}
+
+
+def write_stamp(tree: str, stamp: "dict[str, tuple[int, ...]]") -> None:
+    """Write down how files look: whole, under a temporary name first."""
     temporary = f"{tree}.{_get_suffix()}.stamp"
     _write(temporary, marshal.dumps(stamp), 0o600)
     _os.replace(temporary, tree + ".stamp")
@@ -288,7 +320,7 @@ def lay_out(bundle: "Bundle", store: str, tree: str) -> None:
                     remove(aside)
                 except OSError:
                     continue
-        write_stamp(bundle, tree)
+        write_stamp(tree, look_at_all(bundle, tree))
     finally:
         remove(beside)
 
