@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from entrepot.commands.progress import Progress
+
 if TYPE_CHECKING:
     from entrepot.ship.contents import Contents
     from entrepot.trace.records import Record
@@ -88,10 +90,11 @@ def main(args: argparse.Namespace) -> int:
     entry = find_entry(args.script, args.module, args.path, args.environment)
     records = [Record.from_json(Path(path).read_text(encoding="utf-8")) for path in args.record]
     records += [_trace(args, arguments) for arguments in args.trace]
-    contents = collect(
-        entry, include=args.include, folders=args.path, added=args.add, data=args.data, records=records,
-        python=args.environment,
-    )  # fmt: skip
+    with Progress("Finding what the program reaches"):
+        contents = collect(
+            entry, include=args.include, folders=args.path, added=args.add, data=args.data, records=records,
+            python=args.environment,
+        )  # fmt: skip
     sources = list_sources(contents)
     missing = []
     bytecodes = {}
@@ -100,10 +103,12 @@ def main(args: argparse.Namespace) -> int:
         if python is None:
             missing.append(version)
         else:
-            made = compile_all(python, version, sources)
+            with Progress(f"Compiling {len(sources)} files for Python {version}"):
+                made = compile_all(python, version, sources)
             bytecodes[made.key] = made
-    data = make_bundle(contents, bytecodes.values(), shebang=args.shebang)
-    write_bundle(args.output, data)
+    with Progress(f"Writing {args.output}"):
+        data = make_bundle(contents, bytecodes.values(), shebang=args.shebang)
+        write_bundle(args.output, data)
     _tell(args, contents, [one.tag for one in bytecodes.values()], missing, data)
     return 0
 

@@ -7,9 +7,9 @@ import contextlib
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator
 
+from entrepot.commands.progress import Progress
 from entrepot.program.collection import paused_collection
 from entrepot.refactor.changes import Edit
 from entrepot.refactor.journal import locked
@@ -41,33 +41,6 @@ def make_project(args: argparse.Namespace, given: str) -> Project:
     return Project(find_given_root(args, given))
 
 
-class Progress:
-    """Says on the terminal what is being read, when it takes over a second. Silent elsewhere."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.next_s = time.monotonic() + 1.0
-        self.is_shown = False
-
-    def tell(self, path: str) -> None:
-        """Note that a file is looked at."""
-        self.count += 1
-        now = time.monotonic()
-        if now < self.next_s or not sys.stderr.isatty():
-            return
-        self.next_s = now + 0.1
-        self.is_shown = True
-        line = f"{self.count} files read: {os.path.basename(path)}"
-        sys.stderr.write(f"\r\x1b[K{line[:78]}")
-        sys.stderr.flush()
-
-    def end(self) -> None:
-        if self.is_shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-            self.is_shown = False
-
-
 @contextlib.contextmanager
 def planning(project: Project) -> Iterator[None]:
     """Plan an edit: with progress on the terminal, and without the cyclic garbage collector.
@@ -75,13 +48,16 @@ def planning(project: Project) -> Iterator[None]:
     A plan is trees and values that all live to its end; the collector would go through them again
     and again for half of the time.
     """
-    progress = Progress()
-    project.on_file = progress.tell
-    try:
-        with paused_collection():
-            yield
-    finally:
-        progress.end()
+    count = 0
+
+    def tell(path: str) -> None:
+        nonlocal count
+        count += 1
+        progress.detail = f"{count} files read, {os.path.basename(path)}"
+
+    project.on_file = tell
+    with Progress("Planning") as progress, paused_collection():
+        yield
 
 
 def carry_out(args: argparse.Namespace, given: str, plan: Callable[[Project], Edit]) -> int:

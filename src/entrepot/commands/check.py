@@ -7,6 +7,7 @@ import os
 import sys
 
 from entrepot.commands.graph import add_program_arguments, read_program
+from entrepot.commands.progress import Progress
 from entrepot.program.collection import paused_collection
 from entrepot.program.model import Program
 from entrepot.survey.checks import find_all
@@ -118,7 +119,8 @@ def _read_options(args: argparse.Namespace, path: str) -> Policy:
 def check_path(path: str, args: argparse.Namespace, policy: Policy, told: Told) -> list[Finding]:
     """Check one program; return what is to be told."""
     program = read_program(path, args)
-    findings, facts = find_all(program, is_kept=not args.no_cache)
+    with Progress(f"Checking {len(program.modules)} modules"):
+        findings, facts = find_all(program, is_kept=not args.no_cache)
     folders = dict.fromkeys([args.contracts] if args.contracts else [program.folder, policy.folder])
     for folder in folders:
         findings += check_contracts(program, folder)

@@ -8,6 +8,7 @@ import os
 import sys
 from dataclasses import asdict
 
+from entrepot.commands.progress import Progress
 from entrepot.program.conditions import AT_IMPORT, AT_RUN, WHENS
 from entrepot.program.graph import find_reached
 from entrepot.program.model import Program
@@ -36,7 +37,8 @@ def add_program_arguments(parser: argparse.ArgumentParser) -> None:
 
 def read_program(path: str, args: argparse.Namespace) -> Program:
     """Read a program as the options say, and tell on stderr what could not be read."""
-    return Program.read(path, python=args.python, is_strict=args.strict, is_kept=not args.no_cache)
+    with Progress(f"Reading {os.path.basename(os.path.abspath(path))}"):
+        return Program.read(path, python=args.python, is_strict=args.strict, is_kept=not args.no_cache)
 
 
 def tell_problems(program: Program) -> None:
