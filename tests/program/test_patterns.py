@@ -17,7 +17,7 @@ _ONE_CHARACTER = (ops.LITERAL, ops.NOT_LITERAL, ops.IN, ops.ANY)
 
 
 def list_patterns() -> list[re.Pattern]:
-    found = [get_skip_to_handler(b"    ")]
+    found = [get_skip_to_handler()]
     for careful in (False, True):
         found.append(get_skip_in_function(4, careful=careful))
         found += [get_skip(has_blocks=has_blocks, careful=careful) for has_blocks in (False, True)]

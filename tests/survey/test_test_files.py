@@ -49,7 +49,10 @@ def test_what_pytest_collects_is_a_test(draw, tmp_path, case):
     }
     environment.pop("PYTEST_ADDOPTS", None)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "watch_plugin", "-p", "no:cacheprovider", "--collect-only", "-q", "-s"],
+        [
+            *(sys.executable, "-m", "pytest", "-p", "watch_plugin", "-p", "no:cacheprovider"),
+            *("--collect-only", "-q", "-s", "--import-mode=importlib"),
+        ],
         cwd=root, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     theirs = done.stdout.partition("<<<")[2].partition(">>>")[0].split(";")

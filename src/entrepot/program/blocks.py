@@ -11,7 +11,7 @@ never: see `skips.get_skip_in_function`.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from typing import NamedTuple
 
 from entrepot.program.conditions import (
     ALWAYS,
@@ -26,46 +26,68 @@ from entrepot.program.conditions import (
     judge_branch,
     judge_text,
 )
-from entrepot.program.skips import get_skip_to_handler, is_opaque
+from entrepot.program.skips import DEEPEST_FUNCTION, get_skip_to_handler, is_opaque
 from entrepot.program.strings import STRING
 
 UNSURE = "unsure"
 
 
-def _make_balanced(depth: int) -> bytes:
-    """What may stand in brackets, nested so deep."""
-    inner = rb"[^\"'#()\[\]{}]++|#[^\n]*+|" + STRING
-    for _ in range(depth):
-        inner = rb"[^\"'#()\[\]{}]++|#[^\n]*+|" + STRING + rb"|[(\[{](?:" + inner + rb"|(?!))*+[)\]}]"
-    return rb"[(\[{](?:" + inner + rb"|(?!))*+[)\]}]"
+class Header(NamedTuple):
+    """A header from its word to its colon. begins_block: the block begins on the next line. end: where to go on."""
+
+    test: bytes
+    begins_block: bool
+    end: int
 
 
-@lru_cache(4)
-def _get_header(depth: int) -> re.Pattern[bytes]:
-    """A header up to its colon, and whether the block begins on the next line; brackets nested so deep."""
-    return re.compile(
-        rb"(?P<test>(?:[^\"'#\n\\:()\[\]{}]++|"
-        + STRING
-        + b"|"
-        + _make_balanced(depth)
-        + rb"|:=|\\\r?\n|(?!))*+):"
-        rb"(?P<block>[ \t]*+(?:#[^\n]*+)?(?=\r?\n|\Z))?"
-    )
-
-
-# The usual one; the others take long to compile.
+# The usual one.
 _HEADER = re.compile(
     rb"(?P<test>(?:[^\"'#\n\\:()\[\]{}]++|\([^\"'#\n\\()\[\]{}]*+\)|:=|(?!))*+):"
     rb"(?P<block>[ \t]*+(?:#[^\n]*+)?(?=\r?\n|\Z))?"
 )
+# Of the others, one part: text, a string, a bracket, what ends it.
+_PART = re.compile(rb"[^\"'#\n\\:()\[\]{}]++|:=|\\\r?\n|[()\[\]{}]|[:\n]|#[^\n]*+|" + STRING)
+_BLOCK = re.compile(rb"[ \t]*+(?:#[^\n]*+)?(?=\r?\n|\Z)")
+_CONTINUED = re.compile(rb"\\\r?\n")
 _DOUBTFUL = re.compile(rb"\belse\b|\blambda\b|\\")
 _SUPPRESS = re.compile(rb"\s*(?:[A-Za-z_]\w*\.)?suppress[ \t]*\([^()\[\]{}\"'#]*\)\s*")
 
 
-def _match_header(data: bytes, after: int) -> re.Match[bytes] | None:
-    return (
-        _HEADER.match(data, after) or _get_header(3).match(data, after) or _get_header(6).match(data, after)
-    )
+def _match_header(data: bytes, after: int) -> Header | None:
+    """Read a header from where its word ends; None where it cannot be followed."""
+    usual = _HEADER.match(data, after)
+    if usual is not None:
+        return Header(usual["test"], usual["block"] is not None, usual.end())
+    at = after
+    depth = 0
+    while (part := _PART.match(data, at)) is not None:
+        first = data[at]
+        if first in b"([{":
+            depth += 1
+        elif first in b")]}":
+            depth -= 1
+            if depth < 0:
+                return None
+        elif depth == 0 and first in b":#\n":
+            if part[0] != b":":
+                if first == 58:  # a walrus
+                    at = part.end()
+                    continue
+                return None
+            block = _BLOCK.match(data, at + 1)
+            return Header(data[after:at], block is not None, block.end() if block else at + 1)
+        at = part.end()
+    return None
+
+
+def _find_handler(data: bytes, at: int, indent: bytes) -> bytes:
+    """Return the word of the first `except` or `finally` with an indentation; b"" where none is found."""
+    skip = get_skip_to_handler().match
+    while (found := skip(data, at)) is not None and found[2] is not None:
+        if found[1] == indent:
+            return bytes(found[2])
+        at = found.end()
+    return b""
 
 
 class Blocks:
@@ -125,12 +147,12 @@ class Blocks:
             self._stack.append((column, UNSURE))
             return
         block = self._judge(data, word, header, column, indent)
-        if header["block"] is not None:
+        if header.begins_block:
             self._stack.append((column, block))
 
     def _enter_function(self, column: int, is_plain: bool) -> None:
         self._stack.append((column, LAZY))
-        if self.function < 0 and is_plain:
+        if self.function < 0 and is_plain and column <= DEEPEST_FUNCTION:
             self.function, self._function_depth = column, len(self._stack)
             for inner in [known for known in self._chains if known > column]:
                 del self._chains[inner]
@@ -140,7 +162,7 @@ class Blocks:
         if self.function >= 0 and column <= self.function:
             self._leave(column)
         header = _match_header(data, after)
-        test = header["test"] if header is not None else b""
+        test = _CONTINUED.sub(b" ", header.test) if header is not None else b""
         is_clear = header is not None and not _DOUBTFUL.search(test)
         own = UNKNOWN
         if is_clear and not is_opaque(test):
@@ -161,16 +183,16 @@ class Blocks:
         else:
             block = judge_branch(earlier, own)
             self._chains[column] = [*earlier, own]
-        if header is not None and header["block"] is not None:
+        if header is not None and header.begins_block:
             self._stack.append((column, block))
 
     def _get_unseen(self) -> list[Verdict] | str:
         """What is known of tests that were not looked at: inside a function, that they may go either way."""
         return [UNKNOWN] if any(block == LAZY for _, block in self._stack) else UNSURE
 
-    def _judge(self, data: bytes, word: bytes, header: re.Match[bytes], column: int, indent: bytes) -> str:
+    def _judge(self, data: bytes, word: bytes, header: Header, column: int, indent: bytes) -> str:
         """Return when the block of one header runs, or UNSURE."""
-        test = header["test"]
+        test = header.test
         if word == b"match":
             return EAGER
         if word == b"else":
@@ -180,10 +202,10 @@ class Blocks:
             return judge_branch(earlier, ALWAYS) if isinstance(earlier, list) else CONDITIONAL
         if word == b"try":
             self._chains[column] = None
-            handler = get_skip_to_handler(indent).match(data, header.end())
-            if test.strip() or handler is None or handler[2] is None:
+            handler = _find_handler(data, header.end, indent)
+            if test.strip() or not handler:
                 return UNSURE
-            return GUARDED if handler[2] == b"except" else EAGER
+            return GUARDED if handler == b"except" else EAGER
         if word == b"finally":
             return EAGER if not test.strip() else UNSURE
         if word == b"for" or word == b"while":

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Iterable
@@ -134,7 +133,7 @@ def list_doubts(files: Iterable[File]) -> dict[str, bytes]:
 def hash_file(path: str) -> bytes:
     """Return a hash of a file's bytes, b"" where it cannot be read."""
     try:
-        return hashlib.blake2b(read_bytes(path), digest_size=16).digest()
+        return store.hash_bytes(read_bytes(path))
     except SourceError:
         return b""
 

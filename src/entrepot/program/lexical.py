@@ -19,12 +19,13 @@ import re
 
 from entrepot.program.blocks import Blocks
 from entrepot.program.conditions import EAGER, LAZY, Target
-from entrepot.program.skips import IMPORT_WORD, get_skip, get_skip_in_function
+from entrepot.program.skips import get_skip, get_skip_in_function
 from entrepot.program.statements import Names, Statement
 
 # A line on which an import can begin; and what shows that one stands further inside a line.
 _CANDIDATE = re.compile(rb"[ \t\f]*+(?:lazy[ \t]++)?(?:import\b|from\b)")
-_INLINE = re.compile(rb"[;:](?:[ \t\f]|\\\r?\n|(?!))*+" + IMPORT_WORD)
+# (After a backslash it may: one that does not only costs time.)
+_INLINE = re.compile(rb"[;:][ \t\f]*+(?:import\b|from\b|lazy\b|\\)")
 _INDENTED = re.compile(rb"\n[ \t\f]++(?:lazy[ \t]++)?(?:import\b|from\b[^\n]*?(?:import\b|\\))")
 _LONE_CR = re.compile(rb"\r(?!\n)")
 
@@ -61,6 +62,8 @@ _parsed: dict[bytes, tuple[str, int, str, Names] | None] = {}
 # program's import lines stand in many of its files.
 _lines: dict[bytes, tuple[str, int, str, Names, str] | tuple[()]] = {b"": (), b"\r": ()}
 _MOST_REMEMBERED = 100_000
+# Below so many bytes one pattern is faster than looking for words.
+_SHORT = 8000
 
 
 def find_last_candidate(data: bytes) -> int:
@@ -75,6 +78,25 @@ def find_last_candidate(data: bytes) -> int:
             return start
         end = start
     return -1
+
+
+def _may_be_inline(data: bytes, end: int) -> bool:
+    """May an import stand further inside a line, up to `end`? True where in doubt: that costs only time."""
+    if end < _SHORT:
+        return _INLINE.search(data, 0, end) is not None
+    find, rfind = data.find, data.rfind
+    at = find(b"import", 0, end + 8)
+    while at >= 0:
+        start = rfind(b"\n", 0, at) + 1
+        before = data[start:at]
+        if (
+            b":" in before
+            or b";" in before
+            or data[max(start - 3, 0) : start].rstrip(b"\r\n").endswith(b"\\")
+        ):
+            return True
+        at = find(b"import", at + 6, end + 8)
+    return False
 
 
 def scan_lexically(data: bytes, target: Target) -> list[Statement] | None:
@@ -92,7 +114,7 @@ def scan_lexically(data: bytes, target: Target) -> list[Statement] | None:
     end = data.find(b"\n", last)
     if end < 0:
         end = len(data)
-    careful = _INLINE.search(data, 0, end) is not None
+    careful = _may_be_inline(data, end)
     skip = get_skip(has_blocks=has_blocks, careful=careful).match
     blocks = Blocks(target)
     statements: list[Statement] = []

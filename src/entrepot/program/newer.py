@@ -33,18 +33,19 @@ class Parsed(NamedTuple):
 def parse_tree(text: str) -> Parsed:
     """Parse text. Raises SyntaxError (of the text as it was), also for nesting too deep to parse."""
     try:
-        return Parsed(_parse(text))
+        return Parsed(parse_plainly(text))
     except SyntaxError as refused:
         try:
             older, lazy_lines = rewrite(text)
             if older == text:
                 raise refused
-            return Parsed(_parse(older), True, lazy_lines)
+            return Parsed(parse_plainly(older), True, lazy_lines)
         except (SyntaxError, RecursionError):
             raise refused from None
 
 
-def _parse(text: str) -> ast.Module:
+def parse_plainly(text: str) -> ast.Module:
+    """Parse text that is not newer than the Python we run on. Raises SyntaxError, also for nesting too deep."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

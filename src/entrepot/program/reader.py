@@ -37,12 +37,13 @@ def read_tree(
     """Read the modules of a tree."""
     with paused_collection():
         raw = Raw(walk_tree(folder, roots), target)
-        key = store.make_key(SCANNER_VERSION, folder, roots, target, is_strict)
-        kept = read_kept(key) if is_kept else None
-        if kept is not None and _renew(raw, kept, is_strict=is_strict):
+        if not is_kept:
+            _read_all(raw, is_strict=is_strict, processes=processes)
             return raw
-        shares = _read_all(raw, is_strict=is_strict, processes=processes)
-        if is_kept:
+        key = store.make_key(SCANNER_VERSION, folder, roots, target, is_strict)
+        kept = read_kept(key)
+        if kept is None or not _renew(raw, kept, is_strict=is_strict):
+            shares = _read_all(raw, is_strict=is_strict, processes=processes)
             write_kept(key, raw, [share.scans for share in shares])
         return raw
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from entrepot.program.broken import scan_broken
-from entrepot.program.calls import find_calls, list_call_lines, mentions_calls
+from entrepot.program.calls import find_call_places, find_calls, list_call_lines
 from entrepot.program.conditions import EAGER, LAZY, Target
 from entrepot.program.lexical import scan_lexically
 from entrepot.program.newer import parse_tree
@@ -33,7 +33,9 @@ def scan_bytes(data: bytes, path: str, target: Target, *, is_strict: bool = Fals
         problem = (error.lineno or 1, max(0, (error.offset or 1) - 1), f"syntax error: {error.msg}")
         return Scan(scan_broken(source, target).statements, (problem,))
     is_plain = data.isascii() and b"\r" not in data
-    found_scan = scan_tree(parsed.tree, target, call_lines=list_call_lines(data) if is_plain else None)
+    found_scan = scan_tree(
+        parsed.tree, target, call_lines=list_call_lines(data, find_call_places(data)) if is_plain else None
+    )
     if parsed.lazy_lines:
         return found_scan._replace(
             statements=tuple(
@@ -51,10 +53,11 @@ def scan_unparsed(data: bytes, target: Target) -> Scan | None:
     statements = scan_lexically(data, target)
     if statements is None:
         return None
-    if not mentions_calls(data):
+    places = find_call_places(data)
+    if not places:
         return Scan(tuple(statements))
     is_utf8 = data.isascii() or not has_cookie(data)
-    calls = find_calls(data, target) if is_utf8 else None
+    calls = find_calls(data, target, places) if is_utf8 else None
     if calls is None:
         return None
     statements = sorted([*statements, *calls[0]], key=lambda statement: statement[:2])

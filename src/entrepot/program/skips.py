@@ -17,6 +17,8 @@ _HEADER_WORD = rb"(?:def|class|if|elif|else|try|except|finally|for|while|with|ma
 _SPACE = rb"[ \t\f]*+"
 _CONTINUED = rb"\\\r?\n(?!" + _SPACE + IMPORT_WORD + b")"
 
+# Each column has a pattern of its own, which takes a while to compile: functions deeper than this are rare.
+DEEPEST_FUNCTION = 8
 # Words without which a test is never known from its text.
 _TELLING = rb"(?:version_info|platform|TYPE_CHECKING|__name__|\bos\.name|implementation|maxsize)"
 # How an operand begins that may be known: a constant, an empty tuple.
@@ -40,9 +42,11 @@ def _make_skip(stops: bytes, careful: bool) -> re.Pattern[bytes]:
 
     A careful one stops before an import that follows a colon or semicolon, too.
     """
+    plain = rb"[^\"'#\n\\;:]" if careful else rb"[^\"'#\n\\]"
     parts = [
-        rb"[^\"'#\n\\;:]++" if careful else rb"[^\"'#\n\\]++",
-        rb"\n(?!" + stops + b")",
+        # With what follows on the line, for that costs less than another turn.
+        rb"\n(?!" + stops + b")" + plain + b"*+",
+        plain + b"++",
         STRING,
         rb"#[^\n]*+",
         _CONTINUED,  # what follows a backslash is no header
@@ -75,7 +79,7 @@ def get_skip_in_function(column: int, *, careful: bool) -> re.Pattern[bytes]:
     )
 
 
-@lru_cache(256)
-def get_skip_to_handler(indent: bytes) -> re.Pattern[bytes]:
-    """The pattern that runs to the first `except` or `finally` with an indentation."""
-    return _make_skip(indent + rb"(?:except|finally)\b", False)
+@lru_cache(1)
+def get_skip_to_handler() -> re.Pattern[bytes]:
+    """The pattern that runs to the next `except` or `finally`."""
+    return _make_skip(_SPACE + rb"(?:except|finally)\b", False)

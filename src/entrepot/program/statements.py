@@ -16,6 +16,7 @@ A tuple because a large program has a hundred thousand of them, and marshal keep
 from __future__ import annotations
 
 import ast
+from bisect import bisect_left
 from typing import NamedTuple
 
 from entrepot.program.conditions import (
@@ -32,7 +33,7 @@ from entrepot.program.conditions import (
 )
 
 # Raised whenever a file could be scanned differently: what was kept by another version is not used.
-SCANNER_VERSION = 2
+SCANNER_VERSION = 3
 
 Names = tuple[tuple[str, str | None], ...]
 Statement = tuple[int, int, str, int, str, Names, str]
@@ -53,12 +54,16 @@ def scan_tree(tree: ast.Module, target: Target, *, call_lines: list[int] | None 
 
     call_lines: the lines on which calls that import, or changes of `__path__`, can stand; None for all.
     """
-    found = _Collector(target, call_lines)
-    found.visit_body(tree.body, EAGER)
-    if found.calls:
-        found.add_calls()
-    found.statements.sort(key=lambda statement: statement[:2])
-    return Scan(tuple(found.statements), (), tuple(sorted(found.unfollowed)))
+    return _Collector(target, call_lines).collect(tree)
+
+
+def scan_calls(tree: ast.Module, target: Target, call_lines: list[int]) -> Scan:
+    """Collect the calls on some lines (sorted), and changes of `__path__` there, but no import statements.
+
+    The file must not define an `import_module` of its own.
+    """
+    found = _CallCollector(target, call_lines).collect(tree)
+    return found._replace(statements=tuple(s for s in found.statements if s[2] == "call"))
 
 
 class _Collector:
@@ -72,6 +77,13 @@ class _Collector:
         self.calls: list[tuple[ast.Call, str, str]] = []
         self.own_import_module = False
         self.imported_import_module = False
+
+    def collect(self, tree: ast.Module) -> Scan:
+        self.visit_body(tree.body, EAGER)
+        if self.calls:
+            self.add_calls()
+        self.statements.sort(key=lambda statement: statement[:2])
+        return Scan(tuple(self.statements), (), tuple(sorted(self.unfollowed)))
 
     def visit_body(self, body: list[ast.stmt], when: str) -> None:
         for node in body:
@@ -211,6 +223,19 @@ class _Collector:
                     # Relative to the module itself taken as a package: right inside an __init__ only.
                     level = -level
             self.statements.append((*place, "call", level, module, (), when))
+
+
+class _CallCollector(_Collector):
+    """Goes only into statements that stand on the lines of calls."""
+
+    def visit_body(self, body: list[ast.stmt], when: str) -> None:
+        lines = self.call_lines or []
+        for node in body:
+            decorators = getattr(node, "decorator_list", None)
+            first = decorators[0].lineno if decorators else node.lineno
+            at = bisect_left(lines, first)
+            if at < len(lines) and lines[at] <= (node.end_lineno or node.lineno):
+                self.visit(node, when)
 
 
 def is_suppress(node: ast.expr) -> bool:

@@ -12,11 +12,11 @@ A store that cannot be written or read costs time, never an answer.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import marshal
 import os
 import sys
-import tempfile
+
+from entrepot.trace.atomic_write import write_bytes
 
 LARGEST_BYTES = 512 * 1024 * 1024
 _MAGIC = b"entrepot-program\n"
@@ -41,11 +41,16 @@ def find_folder() -> str | None:
     return folder
 
 
+def hash_bytes(data: bytes | memoryview) -> bytes:
+    """Return a hash of 16 bytes."""
+    import hashlib  # which loads OpenSSL: not for whoever keeps nothing
+
+    return hashlib.blake2b(data, digest_size=16).digest()
+
+
 def make_key(*parts: object) -> str:
     """Return a file name for a value that `repr` tells apart."""
-    return hashlib.blake2b(
-        repr((sys.version_info[:2], parts)).encode("utf-8", "replace"), digest_size=16
-    ).hexdigest()
+    return hash_bytes(repr((sys.version_info[:2], parts)).encode("utf-8", "replace")).hex()
 
 
 def read(key: str, part: str) -> object | None:
@@ -63,7 +68,7 @@ def read(key: str, part: str) -> object | None:
         if not data.startswith(_MAGIC):
             return None
         body = memoryview(data)[head:]
-        if hashlib.blake2b(body, digest_size=16).digest() != data[len(_MAGIC) : head]:
+        if hash_bytes(body) != data[len(_MAGIC) : head]:
             return None
         value: object = marshal.loads(body)
         return value
@@ -76,19 +81,11 @@ def write(key: str, part: str, value: object) -> None:
     folder = find_folder()
     if folder is None:
         return
-    name = ""
-    try:
+    with contextlib.suppress(OSError, ValueError):
         body = marshal.dumps(value)  # type: ignore[arg-type]
-        descriptor, name = tempfile.mkstemp(dir=folder, prefix=".new-")
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(_MAGIC + hashlib.blake2b(body, digest_size=16).digest())
-            file.write(body)
-        os.replace(name, os.path.join(folder, f"{key}.{part}"))
+        head = _MAGIC + hash_bytes(body)
+        write_bytes(os.path.join(folder, f"{key}.{part}"), head + body, mode=0o600)
         _drop_oldest(folder)
-    except (OSError, ValueError):
-        if name:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
 
 
 def _drop_oldest(folder: str) -> None:

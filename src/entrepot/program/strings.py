@@ -11,64 +11,35 @@ pattern does not match, and whoever uses it stops there.
 from __future__ import annotations
 
 _ESCAPE = rb"\\(?:\r\n|[\s\S])"
-# A literal without fields: what stands before it is neither f nor t, with or without r.
-_PLAIN = rb"(?<![fFtT])(?<![fFtT][rR])"
 
 
 def _make_string(quote: bytes) -> bytes:
-    """The pattern of the literals with one kind of quote, from the quote on."""
+    """The pattern of the literals with one kind of quote, from the quote on.
+
+    It begins with the quote itself, for a pattern tries an alternative that begins with a character only there.
+    """
     other = b"'" if quote == b'"' else b'"'
+    two = quote * 2
+    lone = quote + b"(?!" + two + b")"
     field = rb"\{(?:[^{}\"'\\#]++|" + other + rb"[^\"'\\\n{}]*+" + other + rb"|\{[^{}\"'\\#]*+\}|(?!))++\}"
-    triple = quote * 3
-    return b"|".join(
-        [
-            _PLAIN
-            + triple
-            + rb"(?:[^\\"
-            + quote
-            + rb"]++|"
-            + _ESCAPE
-            + b"|"
-            + quote
-            + b"(?!"
-            + quote * 2
-            + b")|(?!))*+"
-            + triple,
-            _PLAIN
-            + quote
-            + b"(?!"
-            + quote * 2
-            + b")"
-            + rb"(?:[^\\\n"
-            + quote
-            + rb"]++|"
-            + _ESCAPE
-            + b"|(?!))*+"
-            + quote,
-            # With fields: only such as need no thought.
-            triple
-            + rb"(?:[^\\{}"
-            + quote
-            + rb"]++|\\(?:\r\n|[^{}])|"
-            + quote
-            + b"(?!"
-            + quote * 2
-            + rb")|\{\{|\}\}|"
-            + field
-            + b"|(?!))*+"
-            + triple,
-            quote
-            + b"(?!"
-            + quote * 2
-            + b")"
-            + rb"(?:[^\\{}\n"
-            + quote
-            + rb"]++|\\(?:\r\n|[^{}])|\{\{|\}\}|"
-            + field.replace(b"#]", rb"\n#]")
-            + b"|(?!))*+"
-            + quote,
-        ]
+    # A literal without fields: what stands before it is neither f nor t, with or without r.
+    plain = b"(?<![fFtT]" + quote + b")(?<![fFtT][rR]" + quote + b")"
+    plain_triple = two + rb"(?:[^\\" + quote + b"]++|" + _ESCAPE + b"|" + lone + b"|(?!))*+" + two + quote
+    plain_single = rb"(?:[^\\\n" + quote + b"]++|" + _ESCAPE + b"|(?!))*+" + quote
+    # With fields: only such as need no thought.
+    triple = rb"(?:[^\\{}" + quote + rb"]++|\\(?:\r\n|[^{}])|" + lone + rb"|\{\{|\}\}|" + field + b"|(?!))*+"
+    single = (
+        rb"(?:[^\\{}\n"
+        + quote
+        + rb"]++|\\(?:\r\n|[^{}])|\{\{|\}\}|"
+        + field.replace(b"#]", rb"\n#]")
+        + b"|(?!))*+"
     )
+    lone_ahead = b"(?!" + two + b")"
+    return (
+        quote + b"(?:" + plain + b"(?:" + plain_triple + b"|" + lone_ahead + plain_single + b")"
+        b"|" + two + triple + two + quote + b"|" + lone_ahead + single + quote + b")"
+    )  # fmt: skip
 
 
 STRING = _make_string(b'"') + b"|" + _make_string(b"'")
