@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -48,7 +49,7 @@ def test_the_examples_of_a_command_are_commands(name: str):
     examples = importlib.import_module(cli.COMMANDS[name]).EXAMPLES
     lines = [line.split("   ")[0].strip() for line in textwrap.dedent(examples).splitlines()]
     commands = [line.split("$(")[-1].split("<(")[-1].rstrip(")") for line in lines if "entrepot " in line]
-    parsed = [shlex.split(command.split(" > ")[0]) for command in commands]
+    parsed = [shlex.split(re.split(r" [>|] ", command)[0]) for command in commands]
 
     assert parsed
     for command in parsed:
