@@ -294,3 +294,37 @@ def test_a_tree_without_its_environment_does_not_flood(draw, capsys):
     assert "30 of them are not shown" in out
     main(["check", str(root), "--select", "EP401", "--format", "json"])
     assert len(json.loads(capsys.readouterr().out)) == 40
+
+
+def test_every_kind_of_node_can_be_checked(draw, capsys):
+    """One file with all of the syntax: patterns with None and True, stars, walrus, async, nested f-strings."""
+    text = """
+        import os
+
+
+        async def f(x, /, *rest, key=None, **more):
+            match x:
+                case None | True | False | -1 | 1 + 2j | "a" | b"b":
+                    return os
+                case [first, *_] | (first,) if (n := first):
+                    return n
+                case {"k": value, **others}:
+                    return value, others
+                case int(real=0) as number:
+                    return number
+                case os.sep:
+                    pass
+            async with x as y, y as z:
+                async for one in z:
+                    yield [i async for i in one if await i]
+            try:
+                del x[1:2:3, ...]
+            except* ValueError as error:
+                raise error from None
+            global a
+            a = lambda *, b=1: f"{b!r:>{b}} {{}}"
+            print({**more}, *rest, {1, 2}, {k: v for k, v in more}, not a, -1 if a else +2, key)
+    """
+    root = draw({"a.py": textwrap.dedent(text)})
+    assert main(["check", str(root)]) == 0
+    assert capsys.readouterr().out.startswith("All checks passed!")

@@ -19,7 +19,8 @@ def _list_fields() -> dict[type[ast.AST], tuple[str, ...]]:
             # `type X = ...`: its name is a node.
             barren = _BARREN - {"name"} if kind.__name__ == "TypeAlias" else _BARREN
             found[kind] = tuple(name for name in kind._fields if name not in barren)
-    found[ast.Constant] = ()
+    # Their values are Python's, not nodes.
+    found[ast.Constant] = found[ast.MatchSingleton] = ()
     return found
 
 
