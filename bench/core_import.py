@@ -39,7 +39,7 @@ print(time.process_time() - started)
 def run(quick: bool) -> list[dict]:
     """Return a row for each of the two programs, and one for the statement that finds its module."""
     python = get_python()
-    pairs = 5 if quick else 21
+    pairs = 5 if quick else 15
     return [
         measure_program(python, "pandas + scikit-learn + matplotlib.pyplot", SCIENCE, pairs),
         measure_program(python, "django + sqlalchemy.orm + boto3 + sympy", WEB, pairs),

@@ -58,7 +58,7 @@ def run(quick: bool) -> list[dict[str, object]]:
         for program, code in PROGRAMS.items():
             rows += [
                 make_row(way, program, pairs)
-                for way, pairs in measure_ways(python, code, f"{folder}/out", 3 if quick else 7).items()
+                for way, pairs in measure_ways(python, code, f"{folder}/out", 3 if quick else 5).items()
             ]
     return rows
 

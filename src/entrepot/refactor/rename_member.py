@@ -18,12 +18,11 @@ import builtins
 
 from entrepot.errors import Refused
 from entrepot.program.inner_code import find_string_body
-from entrepot.refactor.changes import Edit, FileChange, Note
-from entrepot.refactor.checks import check_result
+from entrepot.refactor.changes import Edit, Note
 from entrepot.refactor.class_family import Family, is_of_module, name_of
 from entrepot.refactor.project import Project
 from entrepot.refactor.rename import check_new_name
-from entrepot.refactor.shape import check_same_shape
+from entrepot.refactor.shape import make_renaming
 from entrepot.refactor.text import Rewriter, SourceFile
 
 _BY_NAME = frozenset({"getattr", "hasattr", "setattr", "delattr", "object", "attrgetter", "methodcaller"})
@@ -53,16 +52,8 @@ def plan_rename_member(
     work.rename_definitions()
     for path in project.using(old):
         work.rename_uses(path)
-    changes = []
-    for path, rewriter in sorted(work.rewriters.items()):
-        if rewriter.changes_anything:
-            after = rewriter.file.encode(rewriter.result())
-            check_same_shape(project, rewriter.file, SourceFile(path, after), old, new)
-            changes.append(FileChange(path, rewriter.file.raw, after))
     title = f"rename {module}:{owner}.{old} {new}"
-    edit = Edit(project.root, title, tuple(changes), (), tuple(dict.fromkeys(work.notes)))
-    check_result(project, edit)
-    return edit
+    return make_renaming(project, title, work.rewriters, old, new, work.notes)
 
 
 def _find_classes(tree: ast.AST, dotted: str) -> list[ast.ClassDef]:

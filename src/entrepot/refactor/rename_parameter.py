@@ -13,13 +13,12 @@ import ast
 
 from entrepot.errors import Refused
 from entrepot.program.inner_code import find_string_body
-from entrepot.refactor.changes import Edit, FileChange, Note
-from entrepot.refactor.checks import check_result
+from entrepot.refactor.changes import Edit, Note
 from entrepot.refactor.class_family import Family, is_of_module
 from entrepot.refactor.fstrings import keep_printed_text
 from entrepot.refactor.project import Project
 from entrepot.refactor.rename import check_new_name
-from entrepot.refactor.shape import check_same_shape
+from entrepot.refactor.shape import make_renaming
 from entrepot.refactor.text import Rewriter, SourceFile
 from entrepot.refactor.uses import find_uses, find_uses_in
 
@@ -39,16 +38,8 @@ def plan_rename_parameter(
     path = project.get_module(module)
     work = _Work(project, path, function, old, new, force=force)
     work.collect()
-    changes = []
-    for other, rewriter in sorted(work.rewriters.items()):
-        if rewriter.changes_anything:
-            after = rewriter.file.encode(rewriter.result())
-            check_same_shape(project, rewriter.file, SourceFile(other, after), old, new)
-            changes.append(FileChange(other, rewriter.file.raw, after))
     title = f"rename {module}:{function}({old}) {new}"
-    edit = Edit(project.root, title, tuple(changes), (), tuple(dict.fromkeys(work.notes)))
-    check_result(project, edit)
-    return edit
+    return make_renaming(project, title, work.rewriters, old, new, work.notes)
 
 
 class _Work:

@@ -10,8 +10,12 @@ exchanged. A capture anywhere breaks a pair.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from entrepot.errors import Refused
 from entrepot.program.symbols import Scope
+from entrepot.refactor.changes import Edit, FileChange
+from entrepot.refactor.checks import check_result
 from entrepot.refactor.project import Project
 from entrepot.refactor.text import Rewriter, SourceFile
 
@@ -28,6 +32,26 @@ def is_plainly_same(rewriter: Rewriter, old: str, new: str) -> bool:
         if whole.setdefault(id(occurrence.home), is_renamed) != is_renamed:
             return False
     return True
+
+
+def make_renaming(
+    project: Project,
+    title: str,
+    rewriters: Mapping[str, Rewriter],
+    old: str,
+    new: str,
+    notes: Iterable[str],
+) -> Edit:
+    """Return the edit that puts a name in another's place, path by path, each text compared. Raises Refused."""
+    changes = []
+    for path, rewriter in sorted(rewriters.items()):
+        if rewriter.changes_anything:
+            after = rewriter.file.encode(rewriter.result())
+            check_same_shape(project, rewriter.file, SourceFile(path, after), old, new)
+            changes.append(FileChange(path, rewriter.file.raw, after))
+    edit = Edit(project.root, title, tuple(changes), (), tuple(dict.fromkeys(notes)))
+    check_result(project, edit)
+    return edit
 
 
 def check_same_shape(project: Project, before: SourceFile, after: SourceFile, old: str, new: str) -> None:
