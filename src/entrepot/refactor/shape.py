@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 
 from entrepot.errors import Refused
 from entrepot.program.symbols import Scope
-from entrepot.refactor.changes import Edit, FileChange
+from entrepot.refactor.changes import Edit, FileChange, Note
 from entrepot.refactor.checks import check_result
 from entrepot.refactor.project import Project
 from entrepot.refactor.text import Rewriter, SourceFile
@@ -40,7 +40,7 @@ def make_renaming(
     rewriters: Mapping[str, Rewriter],
     old: str,
     new: str,
-    notes: Iterable[str],
+    notes: Iterable[Note],
 ) -> Edit:
     """Return the edit that puts a name in another's place, path by path, each text compared. Raises Refused."""
     changes = []
