@@ -126,10 +126,10 @@ def take_split(browser, folder, home, shoot):
         browser.drag("SCORES", "drop-here", within=".board", onto=".board")
         for name in ("get_score", "add_score", "best_player", "tickets_for"):
             browser.drag(
-                name, "SCORES", within=".board-column:nth-child(1)", onto=".board-column:nth-child(2)"
+                name, "SCORES", within=".board-column:nth-child(2)", onto=".board-column:nth-child(3)"
             )
-            browser.wait(lambda name=name: browser.find(name, ".board-column:nth-child(2)"))
-        browser.fill(".board-column:nth-child(2) header input", "arcade")
+            browser.wait(lambda name=name: browser.find(name, ".board-column:nth-child(3)"))
+        browser.fill(".board-column:nth-child(3) header input", "arcade")
         browser.click("Preview", ".bar")
         browser.wait_for_text("2 files would change", ".preview")
         shoot("organise")

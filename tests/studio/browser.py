@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from chromium import Chromium, ScriptError
+from chromium import Chromium, ScriptError, end_with_us
 
 WAIT_S = 45  # on a machine that does much else
 
@@ -36,7 +36,7 @@ class Serving:
 
 
 @contextmanager
-def serving(folder: Path, home: Path, *options: str) -> Iterator[Serving]:
+def serving(folder: Path, home: Path, *options: str, temporary: Path | None = None) -> Iterator[Serving]:
     """Start `entrepot studio` on a folder, with everything that it remembers in `home`; end it as Ctrl-C does."""
     env = {
         name: value
@@ -45,10 +45,12 @@ def serving(folder: Path, home: Path, *options: str) -> Iterator[Serving]:
     }
     env |= {"HOME": str(home), "ENTREPOT_WARM_DIR": str(home / "warm")}
     env.pop("PYTHONDONTWRITEBYTECODE", None)
+    if temporary is not None:
+        env["TMPDIR"] = str(temporary)
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "entrepot", "studio", str(folder), "--no-browser", *options],
-            env=env, stdout=subprocess.PIPE, stderr=errors, text=True,
+            env=env, stdout=subprocess.PIPE, stderr=errors, text=True, preexec_fn=end_with_us,
         )  # fmt: skip
         try:
             assert process.stdout is not None
@@ -59,6 +61,10 @@ def serving(folder: Path, home: Path, *options: str) -> Iterator[Serving]:
                 errors.seek(0)
                 raise AssertionError(f"the studio did not start: {line!r} {errors.read()}")
             yield Serving(found[0], int(found[1]), found[2], process)
+        except BaseException:
+            errors.seek(0)
+            print("the studio said:", errors.read())
+            raise
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
@@ -99,7 +105,8 @@ class Browser(Chromium):
                 problem = error
             time.sleep(0.05)
         raise AssertionError(
-            f"nothing came within {timeout_s} s; the page shows:\n{self.text()[:3000]}"
+            f"nothing came within {timeout_s} s; the page shows:\n{self.text()[:3000]}\n"
+            f"the console: {self.logged()}, {self.errors()}"
         ) from problem
 
     def text(self, selector: str = "body") -> str:
@@ -127,20 +134,27 @@ class Browser(Chromium):
         self.press_at(*self.wait(lambda: self.resting(lambda: self.place(selector))))
 
     def resting(self, look):
-        """Return a place once it does not move any more (dialogs and menus come in moving)."""
+        """Return what is found once it stays as it is (dialogs and menus come in moving, lists are drawn again)."""
         before = look()
-        time.sleep(0.04)
-        return before if before is not None and look() == before else None
+        for _ in range(2):
+            time.sleep(0.03)
+            if before is None or look() != before:
+                return None
+        return before
 
     def place(self, selector: str) -> tuple[float, float] | None:
         """Return the middle of the first element that matches and can be seen."""
         return self.js(_PLACE, selector)
 
     def drag(self, name: str, target: str, *, within: str = "body", onto: str = "body") -> None:
-        """Drag what has one name onto what has another."""
-        self.drag_from_to(
-            self.wait(lambda: self.find(name, within)), self.wait(lambda: self.find(target, onto))
-        )
+        """Drag what has one name onto what has another, once both are there and rest."""
+
+        def look() -> tuple[tuple[float, float], tuple[float, float]] | None:
+            start, end = self.find(name, within), self.find(target, onto)
+            # To bring one into sight may have moved the other.
+            return (start, end) if start and end and self.find(name, within) == start else None
+
+        self.drag_from_to(*self.wait(lambda: self.resting(look)))
 
     def view(self, name: str) -> None:
         """Bring a view to the front."""
@@ -160,7 +174,7 @@ class Browser(Chromium):
 
     def word_place(self, word: str) -> tuple[float, float]:
         """Return the middle of a word in the editor."""
-        return self.wait(lambda: self.js(_WORD, word))
+        return self.wait(lambda: self.resting(lambda: self.js(_WORD, word)))
 
     def write(self, text: str) -> None:
         """Replace what the editor shows by a text, as if pasted."""
@@ -189,12 +203,17 @@ _ROWS = """
 [...document.querySelectorAll('.xterm-rows > div')]
     .map(e => e.textContent.replace(/\\u00a0/g, ' ').trimEnd()).join('\\n').trimEnd()
 """
+# The middle of an element that a person could hit there: not one that moves, and not one beneath something else.
 _MIDDLE = """
 (e => {
     if (!e) return null;
     e.scrollIntoView({ block: 'nearest', inline: 'nearest' });
     const b = e.getBoundingClientRect();
-    return [b.x + b.width / 2, b.y + b.height / 2];
+    const x = b.x + b.width / 2, y = b.y + b.height / 2, top = document.elementFromPoint(x, y);
+    const moves = (a) => a.playState === 'running' && a.effect?.target?.contains(e)
+        && a.effect.getKeyframes().some(k => (k.transform ?? 'none') !== 'none');
+    if (document.getAnimations().some(moves)) return null;
+    return top && (e.contains(top) || top.contains(e)) ? [x, y] : null;
 })
 """
 _WORD = """

@@ -6,8 +6,10 @@ https://chromedevtools.github.io/devtools-protocol/ says what each method and ev
 from __future__ import annotations
 
 import base64
+import ctypes
 import json
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -17,7 +19,16 @@ from pathlib import Path
 from websockets.sync.client import connect
 
 _KEYS = {"Enter": 13, "Escape": 27, "Tab": 9, "Backspace": 8, "Delete": 46, "ArrowUp": 38, "ArrowDown": 40, "ArrowLeft": 37,
-         "ArrowRight": 39, "Home": 36, "End": 35, "F2": 113, " ": 32}  # fmt: skip
+         "ArrowRight": 39, "Home": 36, "End": 35, "F2": 113, "F6": 117, "F12": 123, " ": 32}  # fmt: skip
+
+
+_prctl = ctypes.CDLL(None).prctl
+_PR_SET_PDEATHSIG = 1
+
+
+def end_with_us() -> None:
+    """Have the process that is just being started end with this one, though this one be killed."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class ScriptError(Exception):
@@ -43,6 +54,7 @@ class Chromium:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            preexec_fn=end_with_us,
         )
         self._number = 0
         self._closing = ExitStack()
@@ -178,7 +190,12 @@ class Chromium:
             )
 
     def drag_from_to(self, start: tuple[float, float], end: tuple[float, float]) -> None:
-        """Drag as HTML does: a mouse that moves with its button down, then what is carried."""
+        """Drag as HTML does: a mouse moves with its button down, then what is carried is dropped."""
+        # Chromium answers before the page has seen the drop, and whatever is asked next may overtake it.
+        self.js(
+            "window.hasDropped = false, addEventListener('drop', () => { window.hasDropped = true; }, "
+            "{ capture: true, once: true })"
+        )
         self.call("Input.setInterceptDrags", enabled=True)
         self._events = [e for e in self._events if e["method"] != "Input.dragIntercepted"]
         self.call("Input.dispatchMouseEvent", type="mouseMoved", x=start[0], y=start[1])
@@ -194,28 +211,30 @@ class Chromium:
         for step in range(1, 30):
             x, y = (start[i] + (end[i] - start[i]) * step / 30 for i in (0, 1))
             self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y, button="left", buttons=1)
-            data = next(
-                (e["params"]["data"] for e in self._events if e["method"] == "Input.dragIntercepted"), None
-            )
-            if data is not None:
+            if data := self._carried():
                 break
-        ends = time.monotonic() + 2
+        ends = time.monotonic() + 20
         while data is None and time.monotonic() < ends:
             self.js("1")
-            data = next(
-                (e["params"]["data"] for e in self._events if e["method"] == "Input.dragIntercepted"), None
-            )
-        if data is not None:
-            for kind in ("dragEnter", "dragOver", "drop"):
-                self.call("Input.dispatchDragEvent", type=kind, x=end[0], y=end[1], data=data)
-        else:
-            self.call(
-                "Input.dispatchMouseEvent", type="mouseMoved", x=end[0], y=end[1], button="left", buttons=1
-            )
+            data = self._carried()
+        if data is None:
+            over = self.js("document.elementFromPoint(...A)?.outerHTML.slice(0, 300)", start)
+            raise AssertionError(f"no drag has begun at {start}, where there is {over}")
+        for kind in ("dragEnter", "dragOver", "drop"):
+            self.call("Input.dispatchDragEvent", type=kind, x=end[0], y=end[1], data=data)
         self.call(
             "Input.dispatchMouseEvent", type="mouseReleased", x=end[0], y=end[1], button="left", clickCount=1
         )
         self.call("Input.setInterceptDrags", enabled=False)
+        ends = time.monotonic() + 20
+        while not self.js("window.hasDropped"):
+            assert time.monotonic() < ends, "the page has seen no drop"
+            time.sleep(0.01)
+
+    def _carried(self) -> dict | None:
+        """Return what the drag that has just begun carries."""
+        found = (e for e in self._events if e["method"] == "Input.dragIntercepted")
+        return next((event["params"]["data"] for event in found), None)
 
     def press(self, key: str, *, ctrl: bool = False, shift: bool = False, alt: bool = False) -> None:
         """Press a key where the focus is."""
@@ -279,6 +298,14 @@ class Chromium:
             ):
                 found.append(json.dumps(event["params"]["args"])[:1000])
         return found
+
+    def logged(self) -> list[str]:
+        """Return what the pages have told the console so far."""
+        return [
+            " ".join(str(word.get("value", "")) for word in event["params"]["args"])
+            for event in self._events
+            if event["method"] == "Runtime.consoleAPICalled"
+        ]
 
     def shoot(self, path: str | Path) -> None:
         """Keep a picture of the page."""

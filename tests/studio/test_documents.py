@@ -127,3 +127,20 @@ def test_a_damaged_state_is_begun_anew(make, tmp_path):
     assert again.state.session.tabs == []
     assert again.open["main.py"].text == "mine\n"
     assert session.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_was_typed_just_before_the_file_changed_is_a_draft_in_conflict(make):
+    """It arrives late, made to the text that was there; nothing of it is lost, and nothing is overwritten."""
+    documents, root = make()
+    (root / "a.py").write_text("x = 1\n")
+    document = documents.get("a.py")
+    (root / "a.py").write_text("theirs = 2\n")
+    documents.look("a.py")
+    assert document.text == "theirs = 2\n"
+    documents.change("a.py", 0, [6, [0, "y = 2", ""]])
+    documents.change("a.py", 1, [12, [0, "z = 3", ""]])
+    assert document.text == "x = 1\ny = 2\nz = 3\n"
+    assert document.is_conflict
+    assert (root / "a.py").read_text() == "theirs = 2\n"
+    with pytest.raises(BadChanges):
+        documents.change("a.py", 1, [11, [0, "again"]])

@@ -55,6 +55,54 @@ def test_a_change_by_another_editor_is_seen_and_never_overwritten(arcade, home, 
         browser.wait(lambda: (arcade / "main.py").read_text() == "print('mine again')\n")
 
 
+def test_several_files_are_changed_on_disk_at_once(arcade, home, browser):
+    """One that is shown, one that is open, one with a draft, one that is new, one that is gone."""
+    with serving(arcade, home) as studio:
+        browser.open(studio.address)
+        for name in ("arcade.py", "inventory.py", "main.py"):
+            browser.click(name, ".files")
+            browser.wait_for_text(name, ".tabs")
+        browser.wait(lambda: "import arcade" in browser.editor_text())
+        browser.write("print('mine')\n")
+        browser.wait(lambda: browser.count(".files .dot") == 1)
+        (arcade / "main.py").write_text("print('theirs')\n")
+        (arcade / "arcade.py").write_text("SCORES = {'theirs': 1}\n")
+        (arcade / "inventory.py").unlink()
+        (arcade / "fresh.py").write_text("print('fresh')\n")
+        browser.wait_for_text("was changed by another program", ".notice")
+        browser.wait(lambda: browser.find("fresh.py", ".files"))
+        browser.wait(lambda: "inventory.py" not in browser.text(".upright > .tabs"))
+        assert "inventory.py" not in browser.text(".files")
+        browser.click("arcade.py", ".upright > .tabs")
+        browser.wait(lambda: "theirs" in browser.editor_text())
+        browser.click("main.py", ".upright > .tabs")
+        browser.wait(lambda: "print('mine')" in browser.editor_text())
+        browser.wait_for_text("was changed by another program", ".notice")
+        assert (arcade / "main.py").read_text() == "print('theirs')\n"
+
+
+@pytest.mark.parametrize("name", ["../out.py", "a/../../out.py", "leads/out.py"])
+def test_no_name_that_is_typed_leads_out_of_the_folder(arcade, home, browser, name):
+    """Neither by dots nor through a link."""
+    outside = arcade.parent / "outside"
+    outside.mkdir()
+    (outside / "secret.py").write_text("SECRET = 1\n")
+    (arcade / "leads").symlink_to(outside)
+    (arcade / "linked.py").symlink_to(outside / "secret.py")
+    with serving(arcade, home) as studio:
+        browser.open(studio.address)
+        browser.click("New file", ".side-head")
+        browser.wait(lambda: browser.js("document.activeElement.matches('.making input')"))
+        browser.insert(name)
+        browser.press("Enter")
+        browser.wait(lambda: browser.text(".q-notification"))
+        browser.click("linked.py", ".files")
+        browser.settle()
+        assert "SECRET" not in browser.text("body")
+    assert not (arcade.parent / "out.py").exists()
+    assert [path.name for path in outside.iterdir()] == ["secret.py"]
+
+
 def test_names_and_texts_are_never_markup(arcade, home, browser):
     """Neither a file's name nor its text nor what a program prints makes an element."""
     bad = "<img src=x onerror=alert(1)>"

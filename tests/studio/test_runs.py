@@ -3,6 +3,7 @@
 import asyncio
 import os
 import resource
+import signal
 import sys
 import time
 
@@ -48,19 +49,46 @@ def test_typing_reaches_the_program_and_ctrl_c_interrupts_it(tmp_path):
 
     async def scenario():
         got = bytearray()
-        code = "print('name?', input())\ntry:\n    input()\nexcept KeyboardInterrupt:\n    print('stopped')"
+        code = "print('name?', input())\ntry:\n    input('again?')\nexcept KeyboardInterrupt:\n    print('stopped')"
         program = start(code, tmp_path)
         program.listen(got.extend)
         program.write(b"Ada\n")
         while b"name? Ada" not in got:
             await asyncio.sleep(0.01)
-        program.write(b"\x03")
+        while b"again?" not in got:
+            await asyncio.sleep(0.01)
+        while program.is_running:
+            # One that comes before the program waits for input is noticed only at the next, as at any terminal.
+            program.write(b"\x03")
+            await asyncio.sleep(0.3)
         assert await program.wait() == 0
-        await asyncio.sleep(0.05)
         await program.close()
         return bytes(got)
 
     assert b"stopped" in run(scenario)
+
+
+@pytest.mark.slow
+def test_ctrl_c_reaches_a_program_of_a_studio_in_the_background(tmp_path):
+    """A shell has those ignore it: their programs must not."""
+
+    async def scenario():
+        got = bytearray()
+        program = start("print('ready')\ninput()", tmp_path)
+        program.listen(got.extend)
+        while b"ready" not in got:
+            await asyncio.sleep(0.01)
+        while program.is_running:
+            program.write(b"\x03")
+            await asyncio.sleep(0.3)
+        await program.close()
+        return bytes(got)
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert b"KeyboardInterrupt" in run(scenario)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.slow
@@ -71,17 +99,17 @@ def test_a_program_that_prints_without_end_waits_for_the_page(tmp_path):
         got = bytearray()
         program = start("import os\nwhile True: os.write(1, b'x' * 65536)", tmp_path)
         program.listen(got.extend)
-        await asyncio.sleep(1)
+        while len(got) <= AHEAD_BYTES:
+            await asyncio.sleep(0.01)
         first = len(got)
         await asyncio.sleep(0.3)
         assert len(got) == first <= AHEAD_BYTES + 2 * 65536
         program.acknowledge(first)
-        await asyncio.sleep(0.3)
-        assert len(got) > first
-        began = time.monotonic()
-        await program.stop()
-        assert time.monotonic() - began < 5
-        assert program.status == 128 + 2 or program.status == 1
+        while len(got) == first:
+            await asyncio.sleep(0.01)
+        await program.stop(patience_s=30)
+        # By Ctrl-C, whether Python was started far enough to make an exception of it or not.
+        assert program.status in (128 + 2, 1)
         await program.close()
 
     run(scenario)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -17,6 +18,8 @@ from typing import Any, TypeVar
 
 from entrepot.errors import Bug
 from entrepot.studio import questions
+from entrepot.studio.care import Care
+from entrepot.studio.guard import kill, kill_session
 
 T = TypeVar("T")
 
@@ -33,14 +36,19 @@ class LostQuestionError(Bug):
 class Analyst:
     """Who is asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, care: Care) -> None:
+        self._care = care
         self._pools: dict[bool, ProcessPoolExecutor] = {}
 
     def _start(self, is_long: bool) -> ProcessPoolExecutor:
         if is_long not in self._pools:
             context = multiprocessing.get_context("spawn")
             nice = 10 if is_long else 0
-            self._pools[is_long] = ProcessPoolExecutor(1, context, _be_patient, (nice,))
+            pool = ProcessPoolExecutor(1, context, _be_ours, (nice, self._care.folder))
+            pool.submit(_do_nothing)  # starts the process
+            for pid in _list_processes(pool):
+                self._care.note_process(pid)
+            self._pools[is_long] = pool
         return self._pools[is_long]
 
     async def warm_up(self) -> None:
@@ -57,21 +65,31 @@ class Analyst:
             raise LostQuestionError(question=question.__name__) from None
 
     def close(self) -> None:
-        """End the processes."""
+        """End the processes, and those that they have started."""
         for pool in self._pools.values():
-            for process in list((pool._processes or {}).values()):
-                process.terminate()
+            for pid in _list_processes(pool):
+                kill_session(pid)
+                kill(pid)
+                self._care.forget(pid)
             pool.shutdown(wait=True, cancel_futures=True)
         self._pools.clear()
+
+
+def _list_processes(pool: ProcessPoolExecutor) -> list[int]:
+    """Return the processes of a pool: it has no public way to ask."""
+    return list(pool._processes or {})
 
 
 def _answer(question: Callable[..., T], given: tuple[Any, ...], options: dict[str, Any]) -> T:
     return question(*given, **options)
 
 
-def _be_patient(nice: int) -> None:
-    """Leave the machine to what somebody waits for, and Ctrl-C to the studio."""
-    import signal
+def _do_nothing() -> None:
+    pass
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+def _be_ours(nice: int, folder: str) -> None:
+    """Lead a session, so that what this process starts ends with it, and Ctrl-C is the studio's; be patient."""
+    os.setsid()
     os.nice(nice)
+    tempfile.tempdir = folder

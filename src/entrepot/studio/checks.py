@@ -1,12 +1,14 @@
-"""What is wrong with the program, kept up to date: after each save for all of it, while typing for the file.
+"""What is wrong with the program, kept up to date while somebody types: unsaved texts count.
 
-A small program is surveyed whole while somebody types, drafts included. In a large one the text alone is looked at
-at once, and what needs the other modules follows when it is saved.
+All of it is surveyed when typing pauses. In a large program that takes a while, so what can be said of the text alone is
+said at once, and what needs the other modules follows behind it. A survey is never followed by another before as much
+time has passed as it took (and no more than `MOST_PAUSE_S`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 from entrepot.errors import EntrepotError
@@ -15,9 +17,11 @@ from entrepot.studio.analyst import Analyst
 from entrepot.studio.questions import Told
 from entrepot.studio.studio import Studio
 
-SMALL = 300  # Python files
+SMALL = 300  # Python files, which are surveyed as fast as one of them is looked at
 PAUSE_S = 0.35
+MOST_PAUSE_S = 3.0
 _LOCAL = frozenset({"EP001", "EP203", "EP302", "EP502", "EP601"})  # told of a text alone
+_PYTHON = (".py", ".pyw")
 
 
 class Checks:
@@ -31,74 +35,93 @@ class Checks:
         self.error = ""
         self.is_running = False
         self.on_change: list[Callable[[], None]] = []
-        self._wanted: set[str] | None = set()  # files whose text changed; None: everything
+        self._typed: set[str] = set()  # files whose text has changed since it was looked at alone
         self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._wake_texts = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin, inside the running event loop."""
-        self._wanted = None
         self._wake.set()
         self.studio.listeners.append(self.look_at_all)
-        self._task = asyncio.get_running_loop().create_task(self._work())
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._survey_forever()), loop.create_task(self._look_forever())]
 
     async def end(self) -> None:
         """Stop."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def look_at_all(self) -> None:
         """Files have changed."""
-        self._wanted = None
         self._wake.set()
 
     def look_at(self, name: str) -> None:
         """Somebody types in a file."""
-        if name.endswith((".py", ".pyw")):
-            if self._wanted is not None:
-                self._wanted.add(name)
+        if name.endswith(_PYTHON):
+            self._typed.add(name)
             self._wake.set()
+            self._wake_texts.set()
 
-    async def _work(self) -> None:
+    async def _survey_forever(self) -> None:
+        took = 0.0
         while True:
             await self._wake.wait()
-            await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(max(PAUSE_S, min(took, MOST_PAUSE_S)))
             self._wake.clear()
-            wanted, self._wanted = self._wanted, set()
             self.is_running = True
+            began = time.perf_counter()
             try:
-                await self._answer(wanted)
+                await self._survey()
                 self.error = ""
             except (EntrepotError, OSError) as error:
                 self.error = str(error)
-            finally:
-                self.is_running = False
-            for callback in list(self.on_change):
-                callback()
+            self.is_running = False
+            took = time.perf_counter() - began
+            self._tell()
 
-    async def _answer(self, wanted: set[str] | None) -> None:
-        root, python = self.studio.workspace.root, self.studio.python
-        is_small = sum(name.endswith(".py") for name in self.studio.files) <= SMALL
-        drafts = {n: t for n, t in self.studio.documents.drafts().items() if n.endswith((".py", ".pyw"))}
-        if wanted is None or is_small:
-            told = await self.analyst.ask(
-                questions.survey, root, python, drafts if is_small else {}, is_long=True
-            )
-            self.findings = {}
-            for found in told:
-                # A program may do work: that is what its entry point is for.
-                if found.code == "EP601" and found.name == self.studio.session.entry:
-                    continue
+    async def _look_forever(self) -> None:
+        while True:
+            await self._wake_texts.wait()
+            await asyncio.sleep(PAUSE_S)
+            self._wake_texts.clear()
+            typed, self._typed = self._typed, set()
+            if sum(name.endswith(".py") for name in self.studio.files) > SMALL:
+                for name in typed:
+                    await self._look_alone(name)
+                self._tell()
+
+    def _tell(self) -> None:
+        for callback in list(self.on_change):
+            callback()
+
+    async def _survey(self) -> None:
+        drafts = {n: t for n, t in self.studio.documents.drafts().items() if n.endswith(_PYTHON)}
+        root, python, place = self.studio.workspace.root, self.studio.python, self.studio.shadow_folder
+        told = await self.analyst.ask(questions.survey, root, python, drafts, place, is_long=True)
+        self.findings = {}
+        for found in told:
+            if not self._is_meant(found):
                 self.findings.setdefault(found.name, []).append(found)
-            self.is_known = True
-        if not is_small:
-            for name in set(drafts) if wanted is None else wanted & set(drafts):
-                kept = [found for found in self.findings.get(name, []) if found.code not in _LOCAL]
-                alone = await self.analyst.ask(questions.check_text, name, drafts[name])
-                self.findings[name] = kept + [
-                    found for found in alone if (found.code, name) != ("EP601", self.studio.session.entry)
-                ]
+        self.is_known = True
+
+    async def _look_alone(self, name: str) -> None:
+        """Look at one draft alone; what was said of it with the other modules stays until the survey says more."""
+        text = self.studio.documents.drafts().get(name)
+        if text is None:
+            return
+        try:
+            alone = await self.analyst.ask(questions.check_text, name, text)
+        except EntrepotError as error:
+            self.error = str(error)
+            return
+        kept = [found for found in self.findings.get(name, []) if found.code not in _LOCAL]
+        self.findings[name] = kept + [found for found in alone if not self._is_meant(found)]
+
+    def _is_meant(self, found: Told) -> bool:
+        # A program may do work: that is what its entry point is for.
+        return found.code == "EP601" and found.name == self.studio.session.entry
 
     def count(self, name: str) -> tuple[int, int]:
         """Return the numbers of errors and warnings in a file."""

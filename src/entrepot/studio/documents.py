@@ -7,6 +7,9 @@
 A document whose text differs from what it was made from is a draft, and drafts are written to the state
 at once. When `found` is another content than `digest`, a document without a draft follows the disk;
 one with a draft is in conflict until somebody chooses.
+
+What was typed while the document followed the disk comes late, made to the text before: it becomes a draft of that text,
+in conflict. So that no late change is taken for one to a later text, such a step makes the revision jump.
 """
 
 from __future__ import annotations
@@ -17,6 +20,18 @@ from dataclasses import dataclass, field
 from entrepot.studio.state import Draft, State
 from entrepot.studio.text import BadChanges, Form, apply_changes
 from entrepot.studio.workspace import MOST_BYTES, Workspace, WorkspaceError
+
+_JUMP = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a document was until it followed the disk: somebody may still be typing to that."""
+
+    revision: int
+    text: str
+    saved: str
+    digest: str
 
 
 @dataclass
@@ -32,6 +47,7 @@ class Open:
     form: Form = field(default_factory=Form)
     saved: str = ""
     revision: int = 0
+    before: Before | None = None
 
     @property
     def is_draft(self) -> bool:
@@ -92,6 +108,13 @@ class Documents:
     def change(self, name: str, revision: int, changes: Sequence[object]) -> Open:
         """Take what was typed in an editor that showed a revision. Raises BadChanges where that is not ours."""
         document = self.get(name)
+        before = document.before
+        if before is not None and revision == before.revision and document.kind == "text":
+            text = apply_changes(before.text, changes)
+            document.digest, document.saved = before.digest, before.saved
+            document.before = Before(revision + 1, text, before.saved, before.digest)
+            self._jump(document)
+            return self.set_text(name, text)
         if document.kind != "text" or revision != document.revision:
             raise BadChanges(f"{name}: made to revision {revision}, here is {document.revision}")
         return self.set_text(name, apply_changes(document.text, changes))
@@ -154,11 +177,15 @@ class Documents:
         """Show what is on disk instead of what was typed."""
         document = self.open[name]
         there = self.workspace.read(name)
+        document.before = Before(document.revision, document.text, document.saved, document.digest)
         document.kind, document.form, document.size_bytes = there.kind, there.form, there.size_bytes
         document.digest = document.found = there.digest
         document.text = document.saved = there.text
-        document.revision += 1
+        self._jump(document)
         self.state.drop_draft(name)
+
+    def _jump(self, document: Open) -> None:
+        document.revision = (document.revision // _JUMP + 1) * _JUMP
 
     def keep_mine(self, name: str) -> None:
         """Make what was typed a draft of what is on disk now, so that saving replaces it."""

@@ -1,4 +1,4 @@
-"""Make the terminal on standard input the controlling one, then become the program.
+"""Make the terminal on standard input the controlling one, take signals as a new terminal does, then become the program.
 
     python -I -S launch.py COMMAND...
 
@@ -8,11 +8,15 @@ with threads can run no Python safely.
 
 import fcntl
 import os
+import signal
 import sys
 import termios
 
 if __name__ == "__main__":
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    # A studio that was started in the background ignores Ctrl-C, and what it starts would too.
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM, signal.SIGTSTP):
+        signal.signal(number, signal.SIG_DFL)
     try:
         os.execv(sys.argv[1], sys.argv[1:])
     except OSError as error:

@@ -19,6 +19,7 @@ from entrepot.studio.checks import Checks
 from entrepot.studio.elements import make_button, style_sheet
 from entrepot.studio.programs import KINDS, parse_arguments
 from entrepot.studio.run_board import RunBoard, Shown
+from entrepot.studio.run_pane import RunPane
 from entrepot.studio.studio import Studio
 from entrepot.studio.view_code import CodeView
 from entrepot.studio.view_findings import FindingsView
@@ -28,6 +29,18 @@ from entrepot.studio.view_organise import OrganiseView
 from entrepot.studio.view_steps import StepsView
 
 BUSY_AFTER_S = 0.4
+
+
+# From one region of the page to the next: Tab is the editor's, and the terminal's program's.
+_NEXT_REGION = """
+    const inside = ['.files', '.cm-editor', '.xterm', '.story', '.board', '.graph', '.findings', '.ask-bar', '.preview'];
+    const regions = ['.runbar .entry', '.rail', ...inside.map(name => '.panel.is-front ' + name)];
+    const taking = '.xterm-helper-textarea, .cm-content, [tabindex="0"], input, button:not(:disabled)';
+    const first = region => region.matches(taking) ? region : region.querySelector(taking);
+    const seen = regions.map(name => document.querySelector(name)).filter(e => e && e.getClientRects().length && first(e));
+    const here = seen.findIndex(e => e.contains(document.activeElement));
+    first(seen[(here + 1) % seen.length])?.focus();
+"""
 
 
 class View(Protocol):
@@ -71,11 +84,13 @@ class StudioPage:
         self._panels: dict[str, ui.element] = {}
         self._built: set[str] = set()
         self._busy: list[str] = []
+        self._is_here = False
 
     async def build(self) -> None:
         """Make the page, then wait for its browser."""
         ui.add_css(style_sheet())
         self.dark = ui.dark_mode({"light": False, "dark": True}.get(self.studio.session.theme))
+        self.run_pane = RunPane(self)
         self.code = CodeView(self)
         self.steps_view = StepsView(self)
         self.names = NamesView(self)
@@ -104,25 +119,34 @@ class StudioPage:
         self.studio.pages.append(self)
         self.checks.on_change.append(self.findings_changed)
         self.studio.listeners.append(self.sources_changed)
+        self.client.on_connect(self._arrive)
+        self.client.on_disconnect(self._go)
         self.client.on_delete(self._leave)
-        await self.client.connected(timeout=30)
+        await self.client.connected(timeout=60)
         self._arrive()
-        self.code.attach_runs()
+        self.run_pane.attach_runs()
         await self.refresh_undo()
 
     def _arrive(self) -> None:
         """Note which browser tab this is: a reload is the same one. A click may come before `connected` returns."""
-        if not self.owner:
-            self.owner = self.client.tab_id or self.client.id
+        self.owner = self.owner or self.client.tab_id or self.client.id
+        if not self._is_here:
+            self._is_here = True
             self.board.arrive(self.owner)
 
+    def _go(self) -> None:
+        """Note that its browser has gone. It may come back: to this page, or to a new one."""
+        if self._is_here and not self.client.has_socket_connection:
+            self._is_here = False
+            self.board.leave(self.owner)
+
     def _leave(self) -> None:
+        """It will not come back to this page."""
         if self in self.studio.pages:
             self.studio.pages.remove(self)
             self.checks.on_change.remove(self.findings_changed)
             self.studio.listeners.remove(self.sources_changed)
-        if self.owner:
-            self.board.leave(self.owner)
+        self._go()
 
     def _build_header(self) -> None:
         session = self.studio.session
@@ -192,6 +216,8 @@ class StudioPage:
                 keys = list(self.views)
                 if 0 < int(str(event.key)) <= len(keys):
                     self.show(keys[int(str(event.key)) - 1])
+            elif event.action.keydown and event.key == "F6":
+                ui.run_javascript(_NEXT_REGION)
 
         ui.keyboard(on_key=pressed, ignore=[])
 
@@ -291,16 +317,16 @@ class StudioPage:
             self.studio.look_now()
             self.studio.tell_files()
             arguments = parse_arguments(self.studio.session.arguments)
-            shown = self.board.start(self.owner, kind, entry, arguments, size=self.code.terminal_size)
+            shown = self.board.start(self.owner, kind, entry, arguments, size=self.run_pane.terminal_size)
             shown.then = then
             if "steps" not in self._built:
                 # A record that is read needs its place.
                 self._build_view("steps")
             self.show("code")
-            self.code.show_run(shown)
+            self.run_pane.show_run(shown)
 
     async def _stop(self) -> None:
-        shown = self.code.shown_run
+        shown = self.run_pane.shown_run
         if shown is not None and shown.run.is_running:
             async with self.busy("Stopping…"):
                 await shown.run.stop()
@@ -336,7 +362,8 @@ class StudioPage:
         """Offer what can be run."""
         entry = self.studio.session.entry
         options = list(dict.fromkeys([*self.studio.entries[:200], *([entry] if entry else [])]))
-        self.entry.set_options(options, value=entry or None)
+        if self.entry.options != options or self.entry.value != (entry or None):
+            self.entry.set_options(options, value=entry or None)
 
     def _turn_theme(self) -> None:
         order = ["auto", "light", "dark"]

@@ -1,17 +1,12 @@
 """What is asked of a folder's source: findings, arrows, names, and edits. Runs in a process of its own.
 
 Each function takes and returns plain values. The program that was read last is kept, so that the next
-question about it reads only what has changed.
-
-Unsaved texts are read from a shadow of the folder: a folder elsewhere with a link for each file and the drafts in
-the place of theirs, so that the same reading serves both, and nothing is written where the files are.
+question about it reads only what has changed. Unsaved texts are read from a shadow of the folder.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -23,13 +18,13 @@ from entrepot.program.conditions import AT_IMPORT, AT_RUN, TYPING
 from entrepot.program.graph import find_cycles, find_reached
 from entrepot.program.model import Program
 from entrepot.refactor.changes import Edit, FileChange
-from entrepot.studio.workspace import Workspace
+from entrepot.studio.shadow import Shadow
 from entrepot.survey.checks import find_all
 from entrepot.survey.findings import CODES, Finding
 from entrepot.survey.fixes import plan_fixes
 from entrepot.survey.policy import apply_policy, list_excused, read_policy
 
-_SOURCES = (".py", ".pyi", ".pyw", ".so", ".toml", ".cfg", ".ini", ".importlinter", ".pth")
+_shadows: dict[str, Shadow] = {}
 _edits: dict[int, Edit] = {}
 _numbers = count(1)
 
@@ -77,42 +72,22 @@ class Preview:
     notes: tuple[str, ...]
 
 
-@contextlib.contextmanager
-def shadowed(root: str, drafts: Mapping[str, str]) -> Any:
-    """Give a folder in which the drafts stand in the place of their files."""
-    if not drafts:
-        yield root
-        return
-    folder = os.path.join(
-        tempfile.gettempdir(), f"entrepot-shadow-{os.getpid()}", os.path.basename(root) or "root"
-    )
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    try:
-        for name in Workspace(root).walk():
-            if name.endswith(_SOURCES) or name in drafts:
-                path = os.path.join(folder, name)
-                os.makedirs(os.path.dirname(path), exist_ok=True)
-                if name in drafts:
-                    with open(path, "w", encoding="utf-8", newline="") as file:
-                        file.write(drafts[name])
-                else:
-                    os.symlink(os.path.join(root, name), path)
-        yield folder
-    finally:
-        shutil.rmtree(os.path.dirname(folder), ignore_errors=True)
+def survey(root: str, python: str | None, drafts: Mapping[str, str], place: str = "") -> list[Told]:
+    """Return what is wrong with the modules of a folder, as `entrepot check` tells it, notes too.
 
-
-def survey(root: str, python: str | None, drafts: Mapping[str, str]) -> list[Told]:
-    """Return what is wrong with the modules of a folder, as `entrepot check` tells it, notes too."""
-    with shadowed(root, drafts) as folder:
-        program = Program.read(folder, python=python)
-        findings, facts = find_all(program)
-        policy = replace(read_policy(folder), is_all=True)
-        paths = {name: module.path for name, module in program.modules.items()}
-        told = apply_policy(
-            sorted(set(findings), key=lambda f: f.sort_key), list_excused(facts, paths), policy
-        )
-        return [found for finding in told.findings if (found := _tell(finding, folder)) is not None]
+    place: a folder for the shadow in which drafts stand in the place of their files.
+    """
+    folder = root
+    if drafts:
+        shadow = _shadows.get(root) or _shadows.setdefault(root, Shadow(root, place or tempfile.mkdtemp()))
+        shadow.follow(drafts)
+        folder = shadow.folder
+    program = Program.read(folder, python=python)
+    findings, facts = find_all(program)
+    policy = replace(read_policy(folder), is_all=True)
+    paths = {name: module.path for name, module in program.modules.items()}
+    told = apply_policy(sorted(set(findings), key=lambda f: f.sort_key), list_excused(facts, paths), policy)
+    return [found for finding in told.findings if (found := _tell(finding, folder)) is not None]
 
 
 def _tell(finding: Finding, folder: str) -> Told | None:

@@ -1,7 +1,8 @@
 """The runs of all pages: started, found again by a page that comes back, ended with the page that goes.
 
-Each page has an owner's name that a reload keeps (the browser tab's). A run whose page has gone and has not
-come back within `GRACE_S` is ended.
+Each page has an owner's name that a reload keeps (the browser tab's). A program whose page has gone and has not
+come back within `GRACE_S` is ended. What it wrote stays, on disk: a page that is opened later, or by the next
+start of the studio, has the tabs of the last one that has gone.
 """
 
 from __future__ import annotations
@@ -11,19 +12,23 @@ import contextlib
 import json
 import os
 import secrets
-import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from entrepot.errors import ProgramError
-from entrepot.studio.programs import Order, make_environment, plan_command, plan_why
+from entrepot.studio.past_runs import PastRun, RunFolder
+from entrepot.studio.programs import KINDS, Order, make_environment, plan_command, plan_why
 from entrepot.studio.runs import Run
 from entrepot.studio.studio import Studio
+from entrepot.studio.transcript import Transcript
 
 GRACE_S = 10.0
 MOST_RUNS = 64  # at once, of all pages
 MOST_OF_A_PAGE = 8
+MOST_ENDED = 4  # that a page shows
+MOST_LEFT = 16  # that are kept of pages that have gone
 
 
 class TooManyRunsError(ProgramError):
@@ -35,13 +40,19 @@ class TooManyRunsError(ProgramError):
 
 @dataclass(eq=False)
 class Shown:
-    """A run in a page. about: what is said of it when it has ended ("warm: 12 modules reused")."""
+    """A run in a page. about: what is said of it when it has ended ("warm: 12 modules reused").
+
+    first_owner: whose it was, where a page that has come since shows it.
+    """
 
     number: str
     owner: str
     order: Order
-    run: Run
+    run: Run | PastRun
+    transcript: Transcript
     about: str = ""
+    began_s: float = 0.0
+    first_owner: str = ""
     reports: list[dict[str, Any]] = field(default_factory=list)
     viewers: int = 0
     on_change: Callable[[Shown], None] | None = None
@@ -61,7 +72,37 @@ class RunBoard:
         self.runs: dict[str, Shown] = {}
         self._present: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder = RunFolder(studio.state.runs_folder)
+        self._read_past()
+
+    def _read_past(self) -> None:
+        """Have the runs of earlier starts, as far as they are still to be understood."""
+        for number, told in self._folder.read_all():
+            kind, entry, arguments = told.get("kind"), told.get("entry"), told.get("arguments")
+            if not (kind in (*KINDS, "steps") and isinstance(entry, str) and isinstance(arguments, list)):
+                self._folder.delete(number)
+                continue
+            order = Order(kind, entry, tuple(map(str, arguments)))
+            status, elapsed_s = told.get("status"), told.get("elapsed_s")
+            run = PastRun(
+                self._folder.open_transcript(number),
+                status if isinstance(status, int) else None,
+                elapsed_s if isinstance(elapsed_s, float) else 0.0,
+                str(told.get("ended_with") or "the studio"),
+            )
+            reports = [report for report in told.get("reports", []) if isinstance(report, dict)]
+            owner = str(told.get("owner", ""))
+            self.runs[number] = Shown(
+                number,
+                owner,
+                order,
+                run,
+                run.transcript,
+                str(told.get("about", "")),
+                told["began_s"],
+                reports=reports,
+            )
+        self._drop_left()
 
     def start(
         self,
@@ -77,12 +118,11 @@ class RunBoard:
         if len(alive) >= MOST_RUNS or sum(shown.owner == owner for shown in alive) >= MOST_OF_A_PAGE:
             raise TooManyRunsError()
         number = secrets.token_urlsafe(12)
-        if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="entrepot-studio-")
-        report = os.path.join(self._folder.name, number) if kind in ("live", "steps") else ""
+        report = os.path.join(self.studio.care.folder, number) if kind in ("live", "steps") else ""
         order = Order(kind, entry, arguments, report)
         if kind == "live":
             os.mkfifo(report, 0o600)
+        transcript = self._folder.open_transcript(number)
         shown: Shown
         run = Run(
             plan_command(order, self.studio.python),
@@ -90,14 +130,35 @@ class RunBoard:
             env=make_environment(os.environ),
             size=size,
             on_end=lambda _: self._note_end(shown),
+            on_output=transcript.add,
         )
-        shown = Shown(number, owner, order, run)
+        self.studio.care.note_session(run.pid)
+        shown = Shown(number, owner, order, run, transcript, began_s=time.time())
         self.runs[number] = shown
+        self._keep(shown)
         if kind == "live":
             self._begin(self._read_reports(shown))
         self._begin(self._end_if_nobody_looks(shown))
         self._drop_old(owner)
         return shown
+
+    def _keep(self, shown: Shown) -> None:
+        """Have on disk what a run is. One that did not end by itself has no status."""
+        self._folder.write(
+            shown.number,
+            {
+                "owner": shown.owner,
+                "kind": shown.order.kind,
+                "entry": shown.order.entry,
+                "arguments": shown.order.arguments,
+                "status": shown.run.status,
+                "elapsed_s": shown.run.elapsed_s,
+                "about": shown.about,
+                "began_s": shown.began_s,
+                "reports": shown.reports,
+                "ended_with": shown.run.ended_with if isinstance(shown.run, PastRun) else "",
+            },
+        )
 
     def _begin(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -113,11 +174,30 @@ class RunBoard:
         return [shown for shown in self.runs.values() if shown.owner == owner]
 
     def arrive(self, owner: str) -> None:
-        """Note that a page is there (again)."""
+        """Note that a page is there (again): it has its own runs, or else those of the page that went last."""
         self._present[owner] = self._present.get(owner, 0) + 1
+        for shown in self.runs.values():
+            if shown.first_owner == owner:
+                # Another page has shown it meanwhile.
+                taker, shown.owner, shown.first_owner = shown.owner, owner, ""
+                self._tell(shown)
+                shown.on_change = None
+                for other in self.list_of(taker)[-1:]:
+                    self._tell(other)
+        left = [
+            shown
+            for shown in self.runs.values()
+            if shown.owner not in self._present and not shown.run.is_running
+        ]
+        if left and not self.list_of(owner):
+            last = left[-1].owner
+            for shown in left:
+                if shown.owner == last:
+                    shown.first_owner, shown.owner = shown.first_owner or last, owner
+                    self._keep(shown)
 
     def leave(self, owner: str) -> None:
-        """Note that a page has gone: its runs end soon, unless it comes back."""
+        """Note that a page has gone: its programs end soon, unless it comes back."""
         self._present[owner] = self._present.get(owner, 1) - 1
         if self._present[owner] <= 0:
             del self._present[owner]
@@ -137,33 +217,56 @@ class RunBoard:
     async def _end_if_nobody_looks(self, shown: Shown) -> None:
         await asyncio.sleep(GRACE_S)
         if shown.owner not in self._present and shown.number in self.runs:
-            await self.drop(shown)
+            await self._end(shown, "its page")
+            self._drop_left()
 
-    async def drop(self, shown: Shown) -> None:
-        """End a run and forget it."""
-        self.runs.pop(shown.number, None)
-        await shown.run.close()
+    async def _end(self, shown: Shown, ended_with: str) -> None:
+        """End a program. What it was and what it wrote is kept: a page may come back."""
+        run = shown.run
+        if isinstance(run, PastRun):
+            return
+        # Ended by us, it has no status of its own.
+        past = PastRun(shown.transcript, run.status, run.elapsed_s, ended_with)
+        shown.run = past
+        await run.close()
+        past.elapsed_s = run.elapsed_s
+        shown.transcript.close()
+        self.studio.care.forget(run.pid)
+        self._keep(shown)
         if shown.order.report:
             with contextlib.suppress(OSError):
                 os.unlink(shown.order.report)
 
+    async def drop(self, shown: Shown) -> None:
+        """End a run and forget it."""
+        self.runs.pop(shown.number, None)
+        await self._end(shown, "its page")
+        self._folder.delete(shown.number)
+
     def _drop_old(self, owner: str) -> None:
         """Forget the earliest of a page's runs that have ended, beyond the last few."""
         ended = [shown for shown in self.list_of(owner) if not shown.run.is_running]
-        for shown in ended[:-4]:
+        for shown in ended[:-MOST_ENDED]:
             self._begin(self.drop(shown))
 
+    def _drop_left(self) -> None:
+        """Forget the earliest runs of pages that have gone, beyond the last few."""
+        left = [shown for shown in self.runs.values() if shown.owner not in self._present]
+        for shown in [shown for shown in left if isinstance(shown.run, PastRun)][:-MOST_LEFT]:
+            del self.runs[shown.number]
+            self._folder.delete(shown.number)
+
     async def close(self) -> None:
-        """End all runs."""
+        """End all programs."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(self.drop(shown) for shown in list(self.runs.values())))
-        if self._folder is not None:
-            self._folder.cleanup()
-            self._folder = None
+        await asyncio.gather(*(self._end(shown, "the studio") for shown in list(self.runs.values())))
 
     def _note_end(self, shown: Shown) -> None:
+        if isinstance(shown.run, PastRun):
+            return  # we have ended it
+        self._keep(shown)
         if shown.order.kind == "run":
             self._begin(self._ask_why(shown))
         self._tell(shown)
@@ -186,6 +289,8 @@ class RunBoard:
         try:
             out, _ = await asyncio.wait_for(process.communicate(), 10)
             shown.about = describe_warmth(json.loads(out))
+            if shown.number in self.runs:
+                self._keep(shown)
         except (TimeoutError, ValueError):
             with contextlib.suppress(ProcessLookupError):
                 process.kill()

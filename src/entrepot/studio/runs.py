@@ -5,7 +5,8 @@ last `KEPT_BYTES` are kept for a page that comes back. When the listener has not
 what it got, reading pauses: the kernel's buffer fills and the program waits in `write`, so neither
 memory nor the page grows with what a program prints. Without a listener only the end is kept.
 
-A run ends with its program; `close` ends whatever is left of its session.
+A run ends with its program; `close` ends whatever is left of its session. `on_output` gets all that is written,
+whether somebody listens or not.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-KEPT_BYTES = 1_000_000
+from entrepot.studio.guard import find_members
+from entrepot.studio.transcript import KEPT_BYTES
+
 AHEAD_BYTES = 256_000  # sent to a page that has not shown them yet
 _CHUNK = 65_536
 _LAUNCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "launch.py")
@@ -43,6 +46,7 @@ class Run:
         env: Mapping[str, str],
         size: tuple[int, int] = (80, 24),
         on_end: Callable[[Run], None] | None = None,
+        on_output: Listener | None = None,
     ) -> None:
         self.command = tuple(command)
         self.status: int | None = None
@@ -54,6 +58,7 @@ class Run:
         self._ahead = 0
         self._is_reading = False
         self._on_end = on_end
+        self._on_output = on_output
         self._input: deque[bytes] = deque()
         self._ended = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -202,6 +207,8 @@ class Run:
         self._kept_bytes += len(data)
         while self._kept_bytes - len(self._kept[0]) >= KEPT_BYTES:
             self._kept_bytes -= len(self._kept.popleft())
+        if self._on_output is not None:
+            self._on_output(data)
         if self._listener is not None:
             self._ahead += len(data)
             self._listener(data)
@@ -234,21 +241,6 @@ class Run:
         self._ended.set()
         if self._on_end is not None:
             self._on_end(self)
-
-
-def find_members(session: int) -> list[int]:
-    """Return the processes of a session (proc(5): the sixth field of `stat`)."""
-    found = []
-    for name in os.listdir("/proc"):
-        if name.isdecimal():
-            try:
-                with open(f"/proc/{name}/stat", "rb") as file:
-                    fields = file.read().rpartition(b")")[2].split()
-            except OSError:
-                continue
-            if int(fields[3]) == session:
-                found.append(int(name))
-    return found
 
 
 def _set_size(handle: int, size: tuple[int, int]) -> None:

@@ -22,11 +22,15 @@ from entrepot.errors import SetupError
 from entrepot.studio.analyst import Analyst
 from entrepot.studio.checks import Checks
 from entrepot.studio.page import StudioPage
+from entrepot.studio.past_runs import PastRun
 from entrepot.studio.run_board import RunBoard
+from entrepot.studio.runs import Run
 from entrepot.studio.security import Gate
 from entrepot.studio.studio import Studio
 
 MOST_MESSAGE_BYTES = 4_000_000
+# Also says how long a page may be too busy to answer: on a machine that does much else, seconds.
+RECONNECT_S = 20.0
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#0f766e"/>'
     '<path d="M22 11.5A7.5 7.5 0 1 0 22.6 20M9 16h13" fill="none" stroke="#fff" stroke-width="3"/></svg>'
@@ -98,7 +102,7 @@ def bind(port: int | None, last: int) -> socket.socket:
 def make_app(studio: Studio) -> FastAPI:
     """Return the application of a folder (one in a process: NiceGUI has one table of pages)."""
     board = RunBoard(studio)
-    analyst = Analyst()
+    analyst = Analyst(studio.care)
     checks = Checks(studio, analyst)
 
     @asynccontextmanager
@@ -131,7 +135,7 @@ def make_app(studio: Studio) -> FastAPI:
         favicon=ICON,
         language="en-US",
         dark=None,
-        reconnect_timeout=6.0,
+        reconnect_timeout=RECONNECT_S,
         tailwind=False,
         show_welcome_message=False,
         message_history_length=200,
@@ -171,11 +175,8 @@ async def serve_terminal(connection: WebSocket, board: RunBoard, number: str) ->
         board.detach(shown, listener)
 
 
-def take_message(run: object, text: str) -> None:
+def take_message(run: Run | PastRun, text: str) -> None:
     """Do what a terminal's message asks for; what is no such message is let go."""
-    from entrepot.studio.runs import Run
-
-    assert isinstance(run, Run)
     try:
         message = json.loads(text)
     except ValueError:

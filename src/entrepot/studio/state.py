@@ -1,7 +1,8 @@
 """What the studio remembers of a folder from one start to the next, kept outside of the folder.
 
 `$XDG_STATE_HOME/entrepot/studio/` has a folder of mode 0700 for each folder shown, with `session.json`
-(open tabs, what is run, sizes), `drafts/` (unsaved texts) and `bin/` (what was deleted).
+(open tabs, what is run, sizes), `drafts/` (unsaved texts), `runs/` (what the last programs wrote) and `bin/`
+(what was deleted).
 
 A state that cannot be read is begun anew: it holds conveniences, except for the drafts, each a file of its own.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import hashlib
 import json
 import os
@@ -61,13 +63,32 @@ class State:
         self.folder = os.path.join(base, "entrepot", "studio", digest)
         self.bin_folder = os.path.join(self.folder, "bin")
         self.record_path = os.path.join(self.folder, "record.json")  # of the run that the steps are of
+        self.runs_folder = os.path.join(self.folder, "runs")
         self._drafts = os.path.join(self.folder, "drafts")
         os.makedirs(self._drafts, mode=0o700, exist_ok=True)
         os.chmod(self.folder, 0o700)
+        self.is_ours = self._lock()
         self.session = self._read_session()
         if not self.session.secret:
             self.session.secret = secrets.token_urlsafe(32)
         self._written = ""
+
+    def _lock(self) -> bool:
+        """Note that a studio is at work here; return whether it is the only one. The kernel forgets it with us."""
+        self._handle = os.open(
+            os.path.join(self.folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Give the lock back."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
 
     def _read_session(self) -> Session:
         try:

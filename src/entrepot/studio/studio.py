@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from entrepot.studio.care import Care
 from entrepot.studio.documents import Documents
 from entrepot.studio.programs import find_python, list_entries
 from entrepot.studio.state import State
@@ -40,12 +41,18 @@ class Studio:
         self.session = self.state.session
         self.documents = Documents(self.workspace, self.state)
         self.python = python or find_python(self.workspace.root)
+        self.care = Care()
         self.pages: list[Page] = []
         self.entries: list[str] = []
         self.listeners: list[Callable[[], None]] = []
         self._seen: dict[str, tuple[int, int]] = {}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def shadow_folder(self) -> str:
+        """Return where drafts are looked at: the same place at each start, so that what was read stays known."""
+        return os.path.join(self.state.folder if self.state.is_ours else self.care.folder, "shadow")
 
     @property
     def name(self) -> str:
@@ -65,6 +72,8 @@ class Studio:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         self.state.save()
+        self.state.close()
+        self.care.end()
 
     async def _look_forever(self) -> None:
         took = 0.0

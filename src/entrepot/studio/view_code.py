@@ -1,18 +1,18 @@
-"""The view to write and run: tree, tabs, editor, terminal."""
+"""The view to write and run: tree, tabs, editor; below it stands the pane of the runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
 from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
 from entrepot.studio.documents import Open
-from entrepot.studio.elements import Editor, Files, Terminal, make_button
+from entrepot.studio.elements import Editor, Files, make_button
 from entrepot.studio.examples import EXAMPLES, Example, copy_example, find_folder
-from entrepot.studio.run_board import Shown
+from entrepot.studio.pointer import Pointer
 from entrepot.studio.text import BadChanges
-from entrepot.studio.workspace import ChangedError, WorkspaceError
+from entrepot.studio.workspace import MOST_BYTES, ChangedError, WorkspaceError
 
 if TYPE_CHECKING:
     from entrepot.studio.page import StudioPage
@@ -27,9 +27,9 @@ class CodeView:
     def __init__(self, page: StudioPage) -> None:
         self.page = page
         self.studio = page.studio
-        self.shown_run: Shown | None = None
-        self.terminal_size = (80, 24)
         self._showing: tuple[str, int] = ("", -1)
+        self._pieces: dict[str, str] = {}
+        self._drawn_tabs: object = None
 
     def build(self) -> None:
         sizes = self.studio.session.sizes
@@ -51,7 +51,7 @@ class CodeView:
                 with inner.before:
                     self._build_editor()
                 with inner.after:
-                    self._build_terminal()
+                    self.page.run_pane.build()
         self.files_changed()
 
     def _build_tree(self) -> None:
@@ -85,37 +85,12 @@ class CodeView:
             with ui.element("div").classes("editor-place"):
                 self.editor = Editor().classes("grow")
                 self.empty = ui.element("div").classes("empty")
+            self.pointer = Pointer(self.page)
+            self.pointer.build()
             self.editor.when("edit", self._edited)
             self.editor.when("word", self._asked)
+            self.editor.when("cursor", self.pointer.point)
             self.editor.when("save", lambda name: self.save(str(name)))
-
-    def _build_terminal(self) -> None:
-        with ui.element("div").classes("upright terminal-column"):
-            with ui.element("div").classes("run-head"):
-                self.run_tabs = (
-                    ui.element("div").classes("tabs run-tabs").props('role="tablist" aria-label="Runs"')
-                )
-                self.explain = make_button(
-                    "Explain", icon="help_outline", tip="Run it once more, watched, and say what went wrong",
-                    act=lambda: self.page.steps_view.explain(), css="explain",
-                )  # fmt: skip
-                ui.element("div").classes("space")
-                self.run_state = ui.label("").classes("run-state")
-            self.reports = ui.element("div").classes("reports").props('role="log" aria-label="Live updates"')
-            self.reports.set_visibility(False)
-            with ui.element("div").classes("terminal-place"):
-                self.terminal = Terminal().classes("grow")
-                with ui.element("div").classes("empty") as self.no_run:
-                    ui.label("Nothing has run yet").classes("empty-title")
-                    ui.label(
-                        "Run starts the program here. It is a real terminal: type into it, stop it with Ctrl+C."
-                    )
-            self.terminal.when("size", self._resized)
-
-    def _resized(self, size: list[int]) -> None:
-        # A program that starts next gets this size from the start.
-        if len(size) == 2 and all(type(number) is int and 0 < number < 1000 for number in size):
-            self.terminal_size = (size[0], size[1])
 
     # Files
 
@@ -234,6 +209,15 @@ class CodeView:
 
     def _draw_tabs(self) -> None:
         session = self.studio.session
+        # Not beneath a pointer that is just clicking: only when there is something else to draw.
+        documents = self.studio.documents.open
+        drawn = [
+            (name, name == session.active, name in documents and documents[name].is_draft)
+            for name in session.tabs
+        ]
+        if drawn == self._drawn_tabs:
+            return
+        self._drawn_tabs = drawn
         self.tabs.clear()
         with self.tabs:
             for name in session.tabs:
@@ -357,17 +341,35 @@ class CodeView:
     def _edited(self, given: dict[str, Any]) -> None:
         name, revision = str(given["name"]), int(given["revision"])
         documents = self.studio.documents
-        if name not in documents.open:
+        # Changes that are long come in pieces.
+        text = self._pieces.pop(name, "") + str(given["piece"])
+        if name not in documents.open or len(text) > 8 * MOST_BYTES:
+            return
+        if not given["is_last"]:
+            self._pieces[name] = text
             return
         was_draft = documents.open[name].is_draft
         try:
-            document = documents.change(name, revision, given["changes"])
-        except BadChanges:
+            document = documents.change(name, revision, json.loads(text))
+        except (BadChanges, ValueError):
             # Another page has changed it meanwhile: both get what the server has.
             self._showing = ("", -1)
             self._draw_document()
             return
+        except WorkspaceError as error:
+            self.page.say(str(error), kind="bad")
+            self._showing = ("", -1)
+            self._draw_document()
+            return
+        if document.revision != revision + 1:
+            # It came late, and is in conflict with what is on disk now: everybody is to see it.
+            self._showing = ("", -1)
+            self.page.checks.look_at(name)
+            self.studio.tell_files()
+            self.studio.tell_document(name)
+            return
         self._showing = (name, document.revision)
+        self.editor.run_method("took", name, document.revision)
         self.page.checks.look_at(name)
         if document.is_draft != was_draft:
             self.studio.tell_files()
@@ -413,117 +415,3 @@ class CodeView:
             }
             for told in self.page.checks.findings.get(name, [])[:500]
         ]
-
-    # Runs
-
-    def attach_runs(self) -> None:
-        """Show the runs that this browser tab has started, after a reload too."""
-        runs = self.page.board.list_of(self.page.owner)
-        for shown in runs:
-            shown.on_change = self._run_changed
-        self.show_run(runs[-1] if runs else None)
-
-    def show_run(self, shown: Shown | None) -> None:
-        """Show a run in the terminal."""
-        self.shown_run = shown
-        if shown is not None:
-            shown.on_change = self._run_changed
-        self.terminal.put(run=shown.number if shown else "")
-        self.no_run.set_visibility(shown is None)
-        if shown is not None:
-            self.terminal.run_method("focus")
-        self._draw_runs()
-
-    def _run_changed(self, shown: Shown) -> None:
-        if not self.page.client.is_deleted:
-            with self.page.client:
-                self._draw_runs()
-
-    def _draw_runs(self) -> None:
-        self.run_tabs.clear()
-        with self.run_tabs:
-            for shown in self.page.board.list_of(self.page.owner):
-                is_active = shown is self.shown_run
-                status = shown.run.status
-                state = "is-running" if status is None else "is-good" if status == 0 else "is-bad"
-                with ui.element("div").classes(f"tab {state}" + (" is-active" if is_active else "")) as tab:
-                    tab.props(f'role="tab" aria-selected="{str(is_active).lower()}" tabindex="0"')
-                    tab.on("click", lambda shown=shown: self.show_run(shown))
-                    ui.element("span").classes("lamp")
-                    ui.label(shown.title)
-                    close = make_button(
-                        icon="close",
-                        label="Close",
-                        act=lambda shown=shown: self.page.later(self._drop(shown)),
-                    )
-                    close.props('tabindex="-1"').on("click.stop", lambda: None)
-        self._draw_reports()
-        self.run_state.set_text(describe_run(self.shown_run) if self.shown_run else "")
-        is_running = self.shown_run is not None and self.shown_run.run.is_running
-        self.page.stop_button.set_enabled(is_running)
-        failed = self.shown_run is not None and self.shown_run.run.status == 1
-        self.explain.set_visibility(failed)
-
-    def _draw_reports(self) -> None:
-        """Say what a live run has taken over from the last saves, and what it refused."""
-        shown = self.shown_run
-        is_live = shown is not None and shown.order.kind == "live"
-        self.reports.set_visibility(is_live)
-        self.reports.clear()
-        if shown is None or not is_live:
-            return
-        with self.reports:
-            if not shown.reports:
-                ui.label(
-                    "Live: save a file, and the running program follows."
-                    if shown.run.is_running
-                    else "Live: ended."
-                )
-            for report in shown.reports[-3:]:
-                text, css = describe_report(report, self.studio.workspace.find_name)
-                ui.label(text).classes(css)
-
-    async def _drop(self, shown: Shown) -> None:
-        await self.page.board.drop(shown)
-        if shown is self.shown_run:
-            runs = self.page.board.list_of(self.page.owner)
-            self.show_run(runs[-1] if runs else None)
-        else:
-            self._draw_runs()
-
-
-def describe_run(shown: Shown) -> str:
-    """Return how a run went, in a line."""
-    run = shown.run
-    if run.status is None:
-        return "running"
-    took = f"{run.elapsed_s * 1000:.0f} ms" if run.elapsed_s < 1 else f"{run.elapsed_s:.2f} s"
-    parts = [f"exit status {run.status}", took]
-    if shown.about:
-        parts.append(shown.about)
-    return " · ".join(parts)
-
-
-def describe_report(report: dict[str, Any], find_name: Callable[[str], str | None]) -> tuple[str, str]:
-    """Return what a live update did in a sentence, and how to colour it."""
-
-    def show(path: object) -> str:
-        return find_name(str(path)) or str(path)
-
-    if report.get("errors"):
-        error = report["errors"][0]
-        place = f"{show(error.get('file'))}:{error.get('line')}"
-        text = f"{place}: {error.get('kind')}: {error.get('text')}"
-        return f"Refused, the program goes on as it was. {text}", "is-bad"
-    parts = [
-        f"{label} {', '.join(str(name) for name in names[:8])}"
-        for label, names in (
-            ("ran", report.get("ran")),
-            ("took over", report.get("patched")),
-            ("kept", report.get("kept")),
-        )
-        if isinstance(names, list) and names
-    ]
-    files = ", ".join(show(path) for path in report.get("changed", []))
-    took = f"{float(report.get('seconds', 0)) * 1000:.0f} ms"
-    return f"{files}: {'; '.join(parts) or 'nothing to run'} ({took})", "is-good"

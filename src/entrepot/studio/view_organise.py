@@ -26,6 +26,7 @@ class OrganiseView:
         self._kept = page.studio.session.views.get("organise", {})
         self.parts: dict[str, Part] = {}
         self.columns: list[tuple[str, list[str]]] = []
+        self._revision = self._heard = 0
 
     def build(self) -> None:
         with ui.splitter(value=54, limits=(30, 75)).classes("fill") as splitter:
@@ -59,17 +60,20 @@ class OrganiseView:
                     "What would change is shown here first. The program will do exactly what it did.",
                     done=self._done,
                 )
-        self.board.when("move", lambda given: self._move(str(given[0]), int(given[1])))
+        self.board.when("move", self._moved)
         self.board.when("name", lambda given: self._name(int(given[0]), str(given[1])))
         self.board.when("more", self._more)
         self.board.when("less", lambda number: self._less(int(number)))
 
     def _build_rename(self) -> None:
         with ui.element("div").classes("bar bottom"):
-            self.old = ui.select([], label=None, with_input=True).props(
-                'dense borderless options-dense aria-label="What to rename"'
+            # A list of the browser's own: what is typed counts, chosen from it or not.
+            self.names = ui.element("datalist").props('id="names-to-rename"')
+            self.old = (
+                ui.input(placeholder="what to rename")
+                .props('dense borderless aria-label="What to rename" spellcheck=false list="names-to-rename"')
+                .classes("filter")
             )
-            self.old.classes("file-choice")
             ui.label("→").classes("faint")
             self.new = (
                 ui.input(placeholder="new name")
@@ -123,7 +127,11 @@ class OrganiseView:
         self.file, self.parts = name, found
         module = name.rpartition("/")[2].removesuffix(".py")
         self.columns = self._find_kept(name) or [(module, list(self.parts)), ("", [])]
-        self.old.set_options([module, *self.parts], value=None)
+        self.old.set_value("")
+        self.names.clear()
+        with self.names:
+            for known in (module, *self.parts):
+                ui.element("option").props["value"] = known
         self._draw()
         if not parts:
             self._show_nothing(f"{name} defines nothing at its top level.")
@@ -151,12 +159,32 @@ class OrganiseView:
             name: {"kind": part.kind, "line": part.line, "end_line": part.end_line, "uses": list(part.uses)}
             for name, part in self.parts.items()
         }
+        # The board has moved the card itself: say how it stands, though it be what was said last.
+        self._revision += 1
         self.board.put(
-            parts=parts, columns=[{"module": module, "parts": names} for module, names in self.columns]
+            parts=parts,
+            columns=[{"module": module, "parts": names} for module, names in self.columns],
+            modules=self._list_beside(),
+            revision=self._revision,
+            heard=self._heard,
         )
+
+    def _list_beside(self) -> list[str]:
+        """Return the modules beside this one: a definition can go to one that is there."""
+        folder = self.file.rpartition("/")[0]
+        beside = (name.rpartition("/") for name in self.studio.files if name.endswith(".py"))
+        own = self.file.rpartition("/")[2]
+        found = sorted(last[:-3] for where, _, last in beside if where == folder and last != own)
+        return found[:300]
+
+    def _moved(self, given: list[Any]) -> None:
+        # Which of its moves is known here: the board lets go what was said before.
+        self._heard = int(given[2])
+        self._move(str(given[0]), int(given[1]))
 
     def _move(self, name: str, to: int) -> None:
         if name not in self.parts or not 0 <= to < len(self.columns):
+            self._draw()
             return
         columns = [(module, [n for n in names if n != name]) for module, names in self.columns]
         module, names = columns[to]
@@ -216,7 +244,7 @@ class OrganiseView:
         self.page.later(self.preview.plan("split", options))
 
     def _rename(self) -> None:
-        what, new = self.old.value, str(self.new.value or "").strip()
+        what, new = str(self.old.value or "").strip(), str(self.new.value or "").strip()
         if not what or not new:
             self.page.say("Choose what to rename, and write its new name.")
             return

@@ -1,9 +1,13 @@
 // One editor for all open files: CodeMirror, with a state for each file, so that each keeps its own
-// cursor, folds and undo. What is typed goes to the server as changes to a numbered revision.
+// cursor, folds and undo. What is typed goes to the server as changes to a numbered revision. What the server has
+// not confirmed when the page goes, and where the cursor was, is kept in the browser tab for the page that follows.
 import * as CM from "nicegui-codemirror";
 
 const setFindings = CM.StateEffect.define();
 const setLight = CM.StateEffect.define();
+const KEPT = "entrepot-editor";
+const PIECE = 150_000; // of changes in one message: NiceGUI lets go what is longer than a megabyte
+const NAME = /[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*(\.[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)*/g;
 const RANK = { error: 3, warning: 2, note: 1 };
 
 class Mark extends CM.GutterMarker {
@@ -98,8 +102,13 @@ const colors = CM.syntaxHighlighting(CM.HighlightStyle.define(CM.oneDarkHighligh
 export default {
   template: `<div class="editor" :class="{ 'is-fixed': readonly }"></div>`,
   props: { label: String, readonly: Boolean },
-  emits: ["edit", "word", "save", "ask"],
-  created() { this.states = new Map(); this.name = null; this.revisions = new Map(); this.waiting = new Map(); },
+  emits: ["edit", "word", "cursor", "save"],
+  created() {
+    this.states = new Map(); this.name = null; this.revisions = new Map(); this.waiting = new Map();
+    this.taken = new Map(); // what the server has of each file, as far as it has said so
+    this.sent = new Map(); // what was sent and not confirmed: [revision, text] each
+    this.kept = new Map();
+  },
   mounted() {
     this.view = new CM.EditorView({ parent: this.$el });
     this.languages = {};
@@ -108,11 +117,18 @@ export default {
     for (const kind of ["pointerdown", "blur", "pagehide"]) window.addEventListener(kind, this.before, true);
     this.keyed = (event) => { if (event.ctrlKey || event.metaKey || event.altKey) this.flush(); };
     window.addEventListener("keydown", this.keyed, true);
+    if (this.readonly) return;
+    try { this.kept = new Map(JSON.parse(sessionStorage.getItem(KEPT) || "[]")); } catch { /* it was not ours */ }
+    sessionStorage.removeItem(KEPT);
+    this.leaving = () => this.keep();
+    window.addEventListener("pagehide", this.leaving);
   },
   unmounted() {
     this.flush();
     for (const kind of ["pointerdown", "blur", "pagehide"]) window.removeEventListener(kind, this.before, true);
     window.removeEventListener("keydown", this.keyed, true);
+    window.removeEventListener("pagehide", this.leaving);
+    clearTimeout(this.resting);
     this.view.destroy();
   },
   methods: {
@@ -123,6 +139,7 @@ export default {
         CM.gutter({ class: "finding-gutter", markers: (view) => view.state.field(findings).gutter }),
         // Ctrl+Enter runs the program.
         CM.keymap.of([{ key: "Mod-Enter", run: () => true }]),
+        CM.keymap.of([{ key: "F12", run: (view) => this.ask(view, view.state.selection.main.head) }]),
         colors, CM.basicSetup, CM.keymap.of([CM.indentWithTab]), CM.indentUnit.of("    "), CM.EditorState.tabSize.of(4),
         findings, light, hover, CM.EditorView.contentAttributes.of({ "aria-label": name || "editor" }),
         this.language = this.language || new CM.Compartment(), ...(isFixed || this.readonly ? [CM.EditorState.readOnly.of(true)] : []),
@@ -145,12 +162,56 @@ export default {
         this.view.setState(known);
         this.replace(file.text);
       } else {
-        this.view.setState(CM.EditorState.create({ doc: file.text, extensions: this.extensions(file.name, file.is_fixed) }));
+        this.begin(file);
       }
       this.states.set(file.name, this.view.state);
+      this.taken.set(file.name, this.view.state.doc);
+      this.sent.delete(file.name);
       this.highlight(file.name);
       this.setFindings(file.findings || []);
       if (file.line) this.go(file.line);
+      this.bringBack(file.name);
+    },
+    // A file that this page has not shown yet: as the page before it had it, undo and cursor too, if the text is the same.
+    begin(file) {
+      const extensions = this.extensions(file.name, file.is_fixed), kept = this.kept.get(file.name);
+      let state = null;
+      try {
+        if (kept?.state?.doc === file.text) state = CM.EditorState.fromJSON(kept.state, { extensions }, { history: CM.historyField });
+      } catch { /* another version's */ }
+      this.view.setState(state || CM.EditorState.create({ doc: file.text, extensions }));
+      if (state) requestAnimationFrame(() => { if (this.name === file.name) this.view.scrollDOM.scrollTop = kept.top; });
+    },
+    // What was typed when the server was not there to hear it.
+    bringBack(name) {
+      const lost = this.kept.get(name)?.lost;
+      this.kept.delete(name);
+      if (lost !== undefined && lost !== this.view.state.doc.toString()) {
+        this.view.dispatch({ changes: { from: 0, to: this.view.state.doc.length, insert: lost } });
+        this.flush();
+      }
+    },
+    // The page goes: leave to the next one what the server may not have, and where one was.
+    keep() {
+      this.flush();
+      if (this.name !== null) this.states.set(this.name, this.view.state);
+      const rows = [];
+      for (const [name, state] of this.states) {
+        const lost = this.taken.has(name) && !state.doc.eq(this.taken.get(name)) ? state.doc.toString() : undefined;
+        rows.push([name, { lost, state: state.toJSON({ history: CM.historyField }), top: name === this.name ? this.view.scrollDOM.scrollTop : 0 }]);
+      }
+      for (const [name, kept] of this.kept) if (!this.states.has(name)) rows.push([name, kept]);
+      // A tab has room for about five million characters: what was typed goes first.
+      for (const few of [rows, rows.map(([name, row]) => [name, { lost: row.lost }]).filter(([, row]) => row.lost !== undefined)]) {
+        try { sessionStorage.setItem(KEPT, JSON.stringify(few)); return; } catch { /* too much */ }
+      }
+    },
+    // The server has what was sent up to a revision.
+    took(name, revision) {
+      const sent = this.sent.get(name) || [];
+      const found = sent.find(([number]) => number === revision);
+      if (found) this.taken.set(name, found[1]);
+      this.sent.set(name, sent.filter(([number]) => number > revision));
     },
     replace(text) {
       const old = this.view.state.doc.toString();
@@ -163,7 +224,7 @@ export default {
       this.view.dispatch({ changes: { from: start, to: old.length - end, insert: text.slice(start, text.length - end) } });
       this.isTheirs = false;
     },
-    forget(name) { this.states.delete(name); this.revisions.delete(name); if (this.name === name) this.name = null; },
+    forget(name) { for (const map of [this.states, this.revisions, this.taken, this.sent, this.kept]) map.delete(name); if (this.name === name) this.name = null; },
     async highlight(name) {
       const ending = name.slice(name.lastIndexOf(".") + 1);
       const found = CM.languages.find((l) => l.extensions.includes(ending)) || (ending === "pyw" && CM.languages.find((l) => l.name === "Python"));
@@ -174,6 +235,7 @@ export default {
       }
     },
     changed(name, update) {
+      if (update.selectionSet && !update.docChanged) this.rest();
       if (!update.docChanged || this.isTheirs) return;
       const waiting = this.waiting.get(name);
       this.waiting.set(name, waiting ? waiting.compose(update.changes) : update.changes);
@@ -185,25 +247,45 @@ export default {
       for (const [name, changes] of this.waiting) {
         const revision = this.revisions.get(name);
         this.revisions.set(name, revision + 1);
-        this.$emit("edit", { name, revision, changes: changes.toJSON() });
+        const state = name === this.name ? this.view.state : this.states.get(name);
+        if (state) this.sent.set(name, [...(this.sent.get(name) || []), [revision + 1, state.doc]]);
+        const text = JSON.stringify(changes.toJSON());
+        for (let at = 0; at < text.length; at += PIECE) {
+          this.$emit("edit", { name, revision, piece: text.slice(at, at + PIECE), is_last: at + PIECE >= text.length });
+        }
       }
       this.waiting.clear();
     },
     clicked(event, view) {
       const pos = view.posAtCoords({ x: event.clientX, y: event.clientY });
-      if (pos === null || !(event.ctrlKey || event.metaKey)) return false;
-      const line = view.state.doc.lineAt(pos);
-      const at = pos - line.from;
-      for (const match of line.text.matchAll(/[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*(\.[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)*/g)) {
+      if (pos === null || !(event.ctrlKey || event.metaKey) || !this.ask(view, pos)) return false;
+      event.preventDefault();
+      return true;
+    },
+    // Return the dotted name at a position, up to the part that is there.
+    wordAt(view, pos) {
+      const line = view.state.doc.lineAt(pos), at = pos - line.from;
+      for (const match of line.text.matchAll(NAME)) {
         if (match.index <= at && at <= match.index + match[0].length) {
           const rest = match[0].slice(at - match.index).indexOf(".");
-          const word = rest < 0 ? match[0] : match[0].slice(0, at - match.index + rest);
-          this.$emit("word", { name: this.name, word, line: line.number });
-          event.preventDefault();
-          return true;
+          return { name: this.name, word: rest < 0 ? match[0] : match[0].slice(0, at - match.index + rest), line: line.number };
         }
       }
-      return false;
+      return null;
+    },
+    ask(view, pos) {
+      const found = this.wordAt(view, pos);
+      if (found) this.$emit("word", found);
+      return !!found;
+    },
+    // The cursor has come to rest somewhere: say on which name.
+    rest() {
+      clearTimeout(this.resting);
+      this.resting = setTimeout(() => {
+        const found = this.wordAt(this.view, this.view.state.selection.main.head) || { name: this.name, word: "", line: 0 };
+        const said = JSON.stringify(found);
+        if (said !== this.pointed) { this.pointed = said; this.$emit("cursor", found); }
+      }, 250);
     },
     setFindings(list) { this.view.dispatch({ effects: setFindings.of(list) }); },
     go(line) {

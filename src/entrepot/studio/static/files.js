@@ -5,13 +5,13 @@ export default {
     <div class="files" @dragover.prevent="over = ''" @drop.prevent="drop('')" @dragleave="over = null"
          :class="{ 'is-over': over === '' }" @contextmenu.prevent="openMenu($event, null)">
       <ul role="tree" aria-label="Files" ref="tree">
-        <li v-for="(row, index) in rows" :key="row.name" role="treeitem" :aria-level="row.depth + 1"
+        <li v-for="(row, index) in shown" :key="row.name" role="treeitem" :aria-level="row.depth + 1"
             :aria-expanded="row.is_folder ? row.is_open : undefined" :aria-selected="row.name === active"
             :tabindex="index === focused ? 0 : -1" :draggable="editing === null"
             :class="{ 'is-active': row.name === active, 'is-over': over === row.name, 'is-outside': row.is_outside }"
             :style="{ paddingLeft: 10 + row.depth * 14 + 'px' }" :data-name="row.name"
             @click="use(row, index)" @keydown="press($event, row, index)" @focus="focused = index"
-            @dragstart="start($event, row)" @dragend="dragged = null; over = null"
+            @dragstart="start($event, row)" @dragend="dragged = dragged === row.name ? null : dragged; over = null" @pointerdown="isPressed = true"
             @dragover.prevent.stop="over = row.is_folder ? row.name : parentOf(row.name)"
             @drop.prevent.stop="drop(row.is_folder ? row.name : parentOf(row.name))"
             @contextmenu.prevent.stop="openMenu($event, row)">
@@ -37,13 +37,27 @@ export default {
     </div>`,
   props: { rows: Array, active: String },
   emits: ["open", "toggle", "move", "create", "remove", "run"],
-  data: () => ({ focused: 0, editing: null, over: null, dragged: null, menu: null, making: null }),
+  data() { return { shown: this.rows || [], isPressed: false, focused: 0, editing: null, over: null, dragged: null, menu: null, making: null }; },
+  watch: {
+    rows() { this.take(); }, dragged() { this.take(); },
+  },
   mounted() {
+    this.pressed = () => { this.dragged = null; };
+    // Not before the click that follows has reached what was pressed.
+    this.released = () => setTimeout(() => { this.isPressed = false; this.take(); });
+    window.addEventListener("pointerdown", this.pressed, true);
+    for (const kind of ["pointerup", "dragend"]) window.addEventListener(kind, this.released, true);
     this.away = (event) => { if (this.menu && !event.target.closest(".menu")) this.menu = null; };
     document.addEventListener("pointerdown", this.away);
   },
-  unmounted() { document.removeEventListener("pointerdown", this.away); },
+  unmounted() {
+    document.removeEventListener("pointerdown", this.away);
+    window.removeEventListener("pointerdown", this.pressed, true);
+    for (const kind of ["pointerup", "dragend"]) window.removeEventListener(kind, this.released, true);
+  },
   methods: {
+    // Other rows are drawn at once, but never beneath a pointer that presses or drags: it would hit another one.
+    take() { if (!this.isPressed && this.dragged === null) this.shown = this.rows || []; },
     last: (name) => name.slice(name.lastIndexOf("/") + 1),
     parentOf: (name) => (name.includes("/") ? name.slice(0, name.lastIndexOf("/")) : ""),
     use(row, index) {
@@ -52,16 +66,16 @@ export default {
       else if (!row.is_outside) this.$emit("open", row.name);
     },
     focus(index) {
-      if (index < 0 || index >= this.rows.length) return;
+      if (index < 0 || index >= this.shown.length) return;
       this.focused = index;
       this.$nextTick(() => this.$refs.tree.querySelectorAll("[role=treeitem]")[index]?.focus());
     },
     press(event, row, index) {
       if (this.editing !== null) return;
-      const parent = this.rows.findIndex((other) => other.name === this.parentOf(row.name));
+      const parent = this.shown.findIndex((other) => other.name === this.parentOf(row.name));
       const act = {
         ArrowDown: () => this.focus(index + 1), ArrowUp: () => this.focus(index - 1),
-        Home: () => this.focus(0), End: () => this.focus(this.rows.length - 1),
+        Home: () => this.focus(0), End: () => this.focus(this.shown.length - 1),
         ArrowRight: () => (row.is_folder && !row.is_open ? this.$emit("toggle", row.name) : this.focus(index + 1)),
         ArrowLeft: () => (row.is_folder && row.is_open ? this.$emit("toggle", row.name) : this.focus(parent)),
         Enter: () => this.use(row, index), " ": () => this.use(row, index),
@@ -72,6 +86,7 @@ export default {
     },
     start(event, row) {
       this.dragged = row.name;
+      this.isPressed = false;
       event.dataTransfer.setData("text/plain", row.name);
       event.dataTransfer.effectAllowed = "move";
     },

@@ -23,6 +23,9 @@ export default {
     });
     this.fit = new FitAddon();
     this.terminal.loadAddon(this.fit);
+    // The page's own keys are not the program's: without them the keyboard could not leave the terminal.
+    this.terminal.attachCustomKeyEventHandler((e) =>
+      !(e.key === "F6" || (e.altKey && /^[1-6]$/.test(e.key)) || (e.ctrlKey && e.key === "Enter")));
     this.terminal.open(this.$el);
     this.terminal.textarea?.setAttribute("aria-label", "Terminal");
     this.terminal.onData((data) => this.send({ input: data }));
