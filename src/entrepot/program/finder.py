@@ -11,12 +11,14 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from entrepot.program.searchpath import SearchPath
 
 # Extension modules of any platform: a tree is often read on another machine than it runs on.
 _EXTENSION = re.compile(r"(\w+)(?:\.(?:cpython-[\w-]+|abi3|pypy\w*-[\w-]+|cp\d+-[\w-]+))?\.(?:so|pyd)\Z")
+_COMPILED = (".so", ".pyd")
 _BUILTIN = frozenset(sys.builtin_module_names)
 
 
@@ -47,6 +49,7 @@ class Finder:
         self.search_path = search_path
         self._found: dict[str, Location | None] = {}
         self._listings: dict[str, dict[str, bool]] = {}
+        self._compiled: dict[str, list[str]] = {}
         self._zips: dict[str, frozenset[str]] = {}
         # Folders in zip files that have no entry of their own.
         self._implied: set[str] = set()
@@ -91,9 +94,9 @@ class Finder:
             path = os.path.join(folder, leaf)
             if listing.get(leaf):
                 inside = self.list_folder(path)
-                for kind, file in find_files(inside, "__init__"):
+                for kind, file in find_files(inside, "__init__", self._list_compiled(path)):
                     return Location(name, kind, os.path.join(path, file), (path,), origin)
-            for kind, file in find_files(listing, leaf):
+            for kind, file in find_files(listing, leaf, self._list_compiled(folder)):
                 return Location(name, kind, os.path.join(folder, file), (), origin)
             # Before 3.14 a folder in a zip file is a portion only if the archive has an entry for it.
             if listing.get(leaf) and (path not in self._implied or self.search_path.version >= (3, 14)):
@@ -107,6 +110,17 @@ class Finder:
         if listing is None:
             listing = self._listings[folder] = self._read_folder(folder)
         return listing
+
+    def _list_compiled(self, folder: str) -> list[str]:
+        """Return the files in a folder that may be compiled modules: looked for once, not for each module there."""
+        found = self._compiled.get(folder)
+        if found is None:
+            listing = self.list_folder(folder)
+            found = [
+                name for name, is_folder in listing.items() if not is_folder and name.endswith(_COMPILED)
+            ]
+            self._compiled[folder] = found
+        return found
 
     def _read_folder(self, folder: str) -> dict[str, bool]:
         try:
@@ -145,11 +159,18 @@ class Finder:
         return listing
 
 
-def find_files(listing: dict[str, bool], leaf: str) -> list[tuple[str, str]]:
-    """Return (kind, file) of the files that are the module `leaf`, the one that Python takes first."""
+def find_files(
+    listing: dict[str, bool], leaf: str, compiled: Iterable[str] | None = None
+) -> list[tuple[str, str]]:
+    """Return (kind, file) of the files that are the module `leaf`, the one that Python takes first.
+
+    compiled: the compiled ones of the listing, where they are known.
+    """
     found = []
-    for file, is_folder in listing.items():
-        if not is_folder and file.startswith(leaf + ".") and file.endswith((".so", ".pyd")):
+    if compiled is None:
+        compiled = [name for name, is_folder in listing.items() if not is_folder and name.endswith(_COMPILED)]
+    for file in compiled:
+        if file.startswith(leaf + "."):
             match = _EXTENSION.match(file)
             if match and match[1] == leaf:
                 found.append(("extension", file))

@@ -12,6 +12,7 @@ hold has a table of its own. Files stand in order of their names, with one date,
 
 from __future__ import annotations
 
+import ast
 import errno
 import hashlib
 import io
@@ -33,8 +34,10 @@ VERSION = 2
 REAL, EXECUTABLE = 1, 2
 _RESIDENT = Path(__file__).with_name("resident")
 _START = _RESIDENT / "start.py"
-_PARTS = {name: _RESIDENT / f"{name}.py" for name in ("opened", "unpack", "forget", "resources", "around")}
+_PARTS = {name: _RESIDENT / f"{name}.py" for name in ("opened", "place", "resources", "around")}
 _PARTS["members"] = Path(members.__file__)
+# Of bundles with files that must be real.
+_PARTS_FOR_REAL = {name: _RESIDENT / f"{name}.py" for name in ("unpack", "forget")}
 _DATE = (1980, 1, 1, 0, 0, 0)
 # Levels above take twice the time for 1 % of the size.
 _LEVEL = 6
@@ -81,9 +84,31 @@ class Verified:
 def list_sources(contents: Contents) -> dict[str, bytes]:
     """Return what is to be compiled: the Python files of the contents and of the runtime."""
     sources = {path: item.read() for path, item in contents.files.items() if path.endswith(".py")}
-    for name, path in _PARTS.items():
-        sources[f"_entrepot/{name}.py"] = path.read_bytes()
+    sources.update({f"_entrepot/{name}.py": text for name, text in _read_parts(contents).items()})
     return sources
+
+
+def _read_parts(contents: Contents) -> dict[str, bytes]:
+    """Return the files of the runtime that a bundle needs, without what only people read."""
+    parts = {**_PARTS, **_PARTS_FOR_REAL} if contents.real else _PARTS
+    return {name: _strip(path.read_text(encoding="utf-8")) for name, path in sorted(parts.items())}
+
+
+def _strip(text: str) -> bytes:
+    """Return a source without comments, docstrings and types."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+            for argument in (*node.args.args, *node.args.kwonlyargs, node.args.vararg):
+                if argument is not None:
+                    argument.annotation = None
+        if (
+            isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module)
+            and ast.get_docstring(node) is not None
+        ):
+            node.body[:1] = [] if len(node.body) > 1 else [ast.Pass()]
+    return (ast.unparse(tree) + "\n").encode()
 
 
 def make_bundle(
@@ -99,13 +124,11 @@ def make_bundle(
         is_real = path in contents.real
         marks = (REAL if is_real else 0) | (EXECUTABLE if contents.files[path].is_executable else 0)
         files[path] = (*place, hashlib.sha256(text).digest() if is_real else b"", marks)
-    parts = {name: path.read_bytes() for name, path in _PARTS.items()}
-    for name, text in parts.items():
-        files[f"_entrepot/{name}.py"] = (*blocks.add(text, "runtime"), b"", 0)
+    parts = _read_parts(contents)
     runtime = {"": (b"", blocks.add_alone(marshal.dumps(parts, 2)))}
     codes = {}
     for bytecode in sorted(bytecodes, key=lambda one: one.key):
-        own = {name: bytecode.codes[f"_entrepot/{name}.py"] for name in _PARTS}
+        own = {name: bytecode.codes[f"_entrepot/{name}.py"] for name in parts}
         runtime[bytecode.tag] = (bytecode.magic, blocks.add_alone(marshal.dumps(own, 2)))
         table, real = {}, hashlib.sha256()
         for path in sorted(contents.files, key=lambda path: (path in contents.real, path)):
@@ -137,7 +160,10 @@ def _write_zip(data: bytes, manifest: bytes, shebang: str) -> bytes:
     if shebang:
         stream.write(f"#!{shebang}\n".encode())
     with zipfile.ZipFile(stream, "w") as archive:
-        for name, member in (("__main__.py", _START.read_bytes()), ("contents", data + manifest)):
+        for name, member in (
+            ("__main__.py", _strip(_START.read_text(encoding="utf-8"))),
+            ("contents", data + manifest),
+        ):
             info = zipfile.ZipInfo(name, _DATE)
             info.create_system = 3
             info.external_attr = 0o100644 << 16
@@ -276,8 +302,6 @@ def verify_bundle(path: str, sha256: str | None = None) -> Verified:
         for block in [data[base + start : base + start + packed]]
     ]
     for name, (number, start, size, digest, _) in manifest["files"].items():
-        if name.startswith("_entrepot/"):
-            continue
         files[name] = hashlib.sha256(blocks[number][start : start + size]).hexdigest()
         if digest and digest.hex() != files[name]:
             raise DamagedError(path=path, reason=f"{name} in it is not what it was")

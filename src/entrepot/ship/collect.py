@@ -162,6 +162,8 @@ class _Collector:
 
     def add_outside(self, include: str) -> None:
         """Carry the distributions that are needed, or name them."""
+        if not self.reach.outside and not self.entry.site:
+            return  # reading what is installed takes a while
         environment = Environment(self.reach.search_path.site)
         first: dict[str, Installed] = {}
         for name, location in sorted(self.reach.outside.items()):

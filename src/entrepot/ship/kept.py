@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable, Mapping
 
 from entrepot.ship.manifest import hash_blob, pack_blobs, unpack_blobs
-from entrepot.ship.resident.unpack import open_store
+from entrepot.ship.resident.place import open_store
 
 _KEPT_DAYS = 14
 _KEPT_BYTES = 256 << 20

@@ -86,7 +86,8 @@ class Sender:
             blobs[digest] = data
             if path.endswith(".py"):
                 code = name_code(digest)
-                made = self.blobs[code] if code in self.blobs else _compile(path, data)
+                known = blobs.get(code) or self.blobs.get(code)
+                made = known or _compile(path, data)
                 if made:
                     blobs[code] = made
         self.blobs = blobs

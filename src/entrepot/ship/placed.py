@@ -25,7 +25,7 @@ from entrepot.ship import kept
 from entrepot.ship.codes import codes
 from entrepot.ship.manifest import Manifest, hash_blob, name_code
 from entrepot.ship.reports import Clash, Running
-from entrepot.ship.resident.unpack import find_writable
+from entrepot.ship.resident.place import find_writable
 
 # By the name under which modules are shipped: several workers may live in one process.
 _placed: dict[str, Placed] = {}

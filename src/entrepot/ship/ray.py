@@ -22,7 +22,7 @@ from entrepot.ship.collect import collect
 from entrepot.ship.contents import Contents
 from entrepot.ship.manifest import Manifest, hash_blob
 from entrepot.ship.reach import find_entry
-from entrepot.ship.resident.unpack import open_store
+from entrepot.ship.resident.place import open_store
 
 _KEPT_DAYS = 14
 

@@ -172,7 +172,7 @@ class Bundle:
 
 def load_part(data: bytes) -> "CodeType":
     """Return the code of a part of the runtime: marshalled for this Python, or its source."""
-    if data[:3] == b'"""':
+    if data[0] < 0x80:  # marshal marks each code with this bit
         return compile(data, _HIDDEN, "exec", dont_inherit=True)
     code: CodeType = marshal.loads(data)
     _fix_co_filename(code, _HIDDEN)
@@ -189,7 +189,7 @@ def begin(
 ) -> "CodeType":
     """Make the bundle's modules importable, make `__main__` the program's, and return its code."""
     bundle = Bundle(file, base, manifest, path, parts)
-    bundle.get_part("unpack").check_place(bundle.path)
+    bundle.get_part("place").check_place(bundle.path)
     install(bundle, path)
     bundle.get_part("around").install(bundle)
     return enter(bundle, namespace)
