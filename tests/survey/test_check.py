@@ -328,3 +328,88 @@ def test_every_kind_of_node_can_be_checked(draw, capsys):
     root = draw({"a.py": textwrap.dedent(text)})
     assert main(["check", str(root)]) == 0
     assert capsys.readouterr().out.startswith("All checks passed!")
+
+
+def list_told(draw, files, code):
+    """Return (file, line) of the findings of a code."""
+    findings, _ = find_all(
+        Program.read(draw({n: textwrap.dedent(t) for n, t in files.items()})), is_kept=False
+    )
+    return [(finding.path.rpartition("/")[2], finding.line) for finding in findings if finding.code == code]
+
+
+def test_what_takes_the_place_of_a_missing_module_may_be_missing(draw):
+    """In the handlers and the else of a try that catches ImportError, and in calls; elsewhere it is told."""
+    text = """
+        try:
+            import json
+        except ImportError:
+            import absent_one
+        else:
+            import absent_two
+        def f():
+            try:
+                __import__("absent_three.x")
+            except (ImportError, OSError):
+                pass
+        try:
+            f()
+        except ValueError:
+            import absent_four
+    """
+    assert list_told(draw, {"a.py": text}, "EP401") == [("a.py", 15)]
+
+
+def test_an_import_that_asks_or_adds_is_not_unused(draw):
+    """Imports whose failure is the question, and `import a.b` for what it does to an `a` of another name."""
+    text = """
+        import pytest
+        def test_there_is_none():
+            with pytest.raises(ImportError):
+                from os import nothing
+            import xml as x
+            import xml.dom
+            import json
+            return x
+    """
+    assert list_told(draw, {"test_a.py": text}, "EP501") == [("test_a.py", 7)]
+
+
+def test_a_star_that_brings_the_same_thing_again_hides_nothing(draw):
+    """The same name from the same place, directly or handed on."""
+    files = {
+        "p/__init__.py": "from .b import one, two\nfrom .c import *\n",
+        "p/b.py": "one = two = 1\n",
+        "p/c.py": "from .b import one\ntwo = 2\n",
+    }
+    assert list_told(draw, files, "EP202") == [("__init__.py", 2)]
+
+
+def test_a_private_package_is_not_private_to_itself(draw):
+    """`_p.a` imports `_p.b` and `p` what is private in it; only others' private names are told."""
+    files = {
+        "_p/__init__.py": "", "_p/a.py": "from _p.b import x\nfrom _p._c import y\n", "_p/b.py": "x = 1\n",
+        "_p/_c.py": "y = _z = 1\n",         "q/__init__.py": "", "q/_r/__init__.py": "", "q/_r/s.py": "t = 1\n",
+        "q/u.py": "from q._r.s import t\nfrom _p._c import y\n",
+    }  # fmt: skip
+    assert list_told(draw, files, "EP503") == [("u.py", 2)]
+
+
+def test_a_whole_file_can_be_excused(draw, capsys):
+    """`# ruff: noqa` and `# flake8: noqa` hold for the file, with codes for those alone."""
+    root = draw({
+        "a.py": "# ruff: noqa: F401, T201\nimport json\nprint(1)\nfrom c import *\n",
+        "b.py": "# flake8: noqa\nimport json\n",
+        "c.py": "x = 1\n",
+    })  # fmt: skip
+    assert main(["check", str(root), "--format", "json"]) == 1
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["code"], row["line"]) for row in rows] == [("EP201", 4)]
+
+
+def test_the_markers_of_tests_and_compiled_modules_are_not_nobodys(draw):
+    """A package that holds tests, and modules that other compiled ones may import."""
+    files = {"p/__init__.py": "", "p/tests/__init__.py": "", "p/tests/test_a.py": "", "p/dead.py": ""}
+    root = draw({**files, "p/fast.cpython-311-x86_64-linux-gnu.so": ""})
+    findings, _ = find_all(Program.read(root), is_kept=False)
+    assert [finding.module for finding in findings if finding.code == "EP701"] == ["p.dead"]

@@ -21,10 +21,12 @@ from entrepot.program.source import Source
 from entrepot.program.work import find_work
 from entrepot.survey.mentions import Mentions, read_mentions
 
-LOCAL_VERSION = 3
+LOCAL_VERSION = 4
 _BUILTINS = frozenset(name for name in dir(builtins) if name[0] != "_")
 _COMMENT = re.compile(
-    r"#\s*(?:noqa(?P<codes>:\s*[A-Z0-9, ]+)?|entrepot:\s*ignore(?:\[(?P<ours>[^\]]*)\])?(?P<reason>.*))", re.I
+    r"#\s*(?:(?P<all>(?:ruff|flake8):\s*)?noqa(?P<codes>:\s*[A-Z0-9, ]+)?"
+    r"|entrepot:\s*ignore(?:\[(?P<ours>[^\]]*)\])?(?P<reason>.*))",
+    re.I,
 )
 # What ruff calls it -> what we call it: a line excused there is excused here.
 _NOQA = {
@@ -40,7 +42,7 @@ class Facts:
 
     findings: (code, line, column, message, edits). candidates: imports that the file itself does
     not use (name, line, column, edits, where). names: bound at top level. uses: (dotted, line, column)
-    of attributes of imported modules. excused: line -> codes ("" all).
+    of attributes of imported modules. excused: see `_read_comments`.
     """
 
     findings: list[Any] = field(default_factory=list)
@@ -147,10 +149,11 @@ def list_early_uses(tree: ast.Module, bindings: Bindings) -> list[Any]:
 
 
 def _read_comments(source: Source) -> dict[int, Any]:
-    """Return the suppressions: line -> (codes, reason), () for all codes."""
+    """Return the suppressions: line (0: the whole file) -> (codes, reason, is ours), no codes for all."""
     found: dict[int, Any] = {}
     for match in _COMMENT.finditer(source.text):
-        line = source.position(match.start())[0]
+        # After the name of a tool it holds for the file, which is line 0.
+        line = 0 if match["all"] else source.position(match.start())[0]
         if match["ours"] is not None:
             codes = [code.strip() for code in match["ours"].split(",") if code.strip()]
             found[line] = (codes, (match["reason"] or "").strip(" -:"), True)
@@ -159,7 +162,9 @@ def _read_comments(source: Source) -> dict[int, Any]:
             codes = [
                 ours for code in wanted for ours in _NOQA.get(code, (code,) if code.startswith("EP") else ())
             ]
-            if codes and line not in found:
+            if codes and line == 0 and line in found:
+                codes += found[line][0]
+            if codes and (line == 0 or line not in found):
                 found[line] = (codes, "", False)
         else:
             ours = "entrepot" in match[0].lower()
@@ -167,6 +172,7 @@ def _read_comments(source: Source) -> dict[int, Any]:
     return found
 
 
+_IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 # An import statement, when it runs (roughly), and the block that it stands in.
 _Import = tuple[ast.Import | ast.ImportFrom, str, list[ast.stmt]]
 
@@ -184,6 +190,9 @@ def _list_imports(tree: ast.Module) -> tuple[list[_Import], list[int]]:
                 if is_guarded:
                     guarded.append(node.lineno)
                 continue
+            if is_guarded and not hasattr(node, "body"):
+                # Perhaps a call that imports.
+                guarded += range(node.lineno, (node.end_lineno or node.lineno) + 1)
             inner = when
             is_caught = is_guarded or _catches(node)
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -195,8 +204,10 @@ def _list_imports(tree: ast.Module) -> tuple[list[_Import], list[int]]:
             for name in ("body", "orelse", "finalbody"):
                 part = getattr(node, name, None)
                 if part and isinstance(part, list) and not isinstance(node, ast.Lambda):
-                    stack.append((part, inner, is_caught if name == "body" else is_guarded))
-            stack += [(handler.body, inner, is_guarded) for handler in getattr(node, "handlers", ())]
+                    stack.append((part, inner, is_caught if name != "finalbody" else is_guarded))
+            # What is imported in place of something, or beside it, is there as little as that may be.
+            instead = is_guarded or _catches_import(node)
+            stack += [(handler.body, inner, instead) for handler in getattr(node, "handlers", ())]
             stack += [(case.body, inner, is_guarded) for case in getattr(node, "cases", ())]
     return sorted(found, key=lambda item: (item[0].lineno, item[0].col_offset)), sorted(guarded)
 
@@ -215,6 +226,15 @@ def _catches(node: ast.stmt) -> bool:
     return any(name in ("suppress", "raises", "assertRaises", "assertRaisesRegex") for name in names)
 
 
+def _catches_import(node: ast.stmt) -> bool:
+    """Is a statement a `try` that catches an import's failure?"""
+    if not isinstance(node, (ast.Try, ast.TryStar)):
+        return False
+    caught = [handler.type for handler in node.handlers]
+    names = {getattr(part, "id", "") for one in caught if one is not None for part in ast.walk(one)}
+    return None in caught or not _IMPORT_ERRORS.isdisjoint(names)
+
+
 def _find_unused(
     source: Source,
     imports: list[_Import],
@@ -224,6 +244,15 @@ def _find_unused(
     is_init: bool,
 ) -> None:
     used = mentions.words | mentions.declared | mentions.lines.keys() | set(bindings.all_names or ())
+    caught = set(facts.guarded)
+    # `import a as b`: then `import a.c` is there for `b.c`.
+    renamed = {
+        alias.name.partition(".")[0]
+        for node, _, _ in imports
+        if isinstance(node, ast.Import)
+        for alias in node.names
+        if alias.asname
+    }
     for node, when, body in imports:
         if when in ("guarded", "class") or (isinstance(node, ast.ImportFrom) and node.module == "__future__"):
             continue
@@ -231,6 +260,10 @@ def _find_unused(
             bound = alias.asname or alias.name.partition(".")[0]
             if alias.name == "*" or bound in used or bound == "_" or alias.asname == alias.name:
                 continue
+            if node.lineno in caught or (
+                isinstance(node, ast.Import) and "." in alias.name and bound in renamed
+            ):
+                continue  # a question whether it is there; an import for what it does to `a`
             if is_init and when != LAZY:
                 continue  # what an __init__ imports is its interface
             module = node.module or "" if isinstance(node, ast.ImportFrom) else alias.name

@@ -99,11 +99,11 @@ def apply_policy(findings: list[Finding], facts: dict[str, dict[int, Any]], poli
     told = Told([])
     used: set[tuple[str, int]] = set()
     for finding in findings:
-        place = facts.get(finding.path, {}).get(finding.line)
-        if place is not None and (not place[0] or any(finding.code.startswith(code) for code in place[0])):
+        lines = facts.get(finding.path, {})
+        if _is_excused(finding.code, lines.get(finding.line)):
             used.add((finding.path, finding.line))
             told.suppressed += 1
-        elif _is_suppressed(finding, policy):
+        elif _is_excused(finding.code, lines.get(0)) or _is_suppressed(finding, policy):
             told.suppressed += 1
         elif _is_selected(finding.code, policy):
             told.findings.append(finding)
@@ -126,6 +126,10 @@ def apply_policy(findings: list[Finding], facts: dict[str, dict[int, Any]], poli
                 fresh.append(finding)
         told.findings = fresh
     return told
+
+
+def _is_excused(code: str, place: Any) -> bool:
+    return place is not None and (not place[0] or any(code.startswith(one) for one in place[0]))
 
 
 def _is_suppressed(finding: Finding, policy: Policy) -> bool:

@@ -70,7 +70,7 @@ def _is_same_project(path: str, other: str) -> bool:
     """Is an installed module the one at `path`, or a copy of it that was installed from there?"""
     if os.path.realpath(other) == os.path.realpath(path):
         return True
-    if os.path.basename(path) != "__init__.py" or os.path.basename(other) != "__init__.py":
+    if not all(os.path.basename(one).startswith("__init__.") for one in (path, other)):
         return os.path.basename(path) == os.path.basename(other) and filecmp.cmp(path, other, shallow=False)
     here, there = (set(os.listdir(os.path.dirname(one))) - {"__pycache__"} for one in (path, other))
     return 2 * len(here & there) > max(len(here), len(there))

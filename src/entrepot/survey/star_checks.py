@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterator
 
+from entrepot.program.bindings import Binding
 from entrepot.program.conditions import AT_IMPORT, NEVER, TYPING
 from entrepot.survey.findings import Finding
 from entrepot.survey.state import State
@@ -36,7 +37,7 @@ def check_stars(state: State) -> Iterator[Finding]:
             bindings = state.program.modules[name].bindings()
             for one in shown:
                 earlier = [b for b in bindings.names.get(one, ()) if b.line < line and b.when in AT_IMPORT]
-                if earlier:
+                if earlier and not _is_the_same(state, name, earlier[-1], target, one):
                     text = f"star import of {target} hides {one}, bound in line {earlier[-1].line}"
                     yield state.make("EP202", name, line, column, text)
                 if (
@@ -52,6 +53,16 @@ def check_stars(state: State) -> Iterator[Finding]:
                         "EP202", name, line, column, f"star import of {target} hides the builtin {one}"
                     )
                 before[one] = (target, line)
+
+
+def _is_the_same(state: State, importer: str, earlier: Binding, target: str, name: str) -> bool:
+    """Does an earlier import bind a name to what the star import of a module brings under it?"""
+    if earlier.kind != "import" or not earlier.fetched:
+        return False
+    source = state.absolute(importer, earlier.level, earlier.module)
+    if earlier.fetched == name and source == target:
+        return True
+    return state.is_same(source, target, name) if earlier.fetched == name else False
 
 
 def check_all(state: State) -> Iterator[Finding]:

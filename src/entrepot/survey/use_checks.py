@@ -79,16 +79,23 @@ def check_private(state: State) -> Iterator[Finding]:
         for row in rows:
             if row.kind != "own" or row.form not in ("from", "import"):
                 continue
-            top = name.partition(".")[0]
+            if state.is_test(state.paths[name]):
+                continue
             base = row.module.split(".")
-            private = [part for part in base if part[0] == "_" and not part.startswith("__")]
-            private += [one for one in row.names if one[0] == "_" and not one.startswith("__")]
-            if private and not state.is_test(state.paths[name]):
-                home = ".".join(base[: base.index(private[0])]) if private[0] in base else row.module
-                home = home if state.program.raw.is_package(home) else home.rpartition(".")[0]
-                if not (name == home or name.startswith(home + ".")) and (top or home):
-                    text = f"{private[0]} is private to {home or row.module}"
+            private = [(part, ".".join(base[:index])) for index, part in enumerate(base) if _is_private(part)]
+            home = row.module if state.program.raw.is_package(row.module) else ".".join(base[:-1])
+            private += [(one, home or row.module) for one in row.names if _is_private(one)]
+            for one, owner in private:
+                # A package that is private itself is its own.
+                inside = owner or base[0]
+                if name != inside and not name.startswith(inside + "."):
+                    text = f"{one} is private to {inside}"
                     yield state.make("EP503", name, row.line, row.column, text)
+                    break
+
+
+def _is_private(name: str) -> bool:
+    return name[0] == "_" and not name.startswith("__")
 
 
 def check_init(state: State) -> Iterator[Finding]:
@@ -129,8 +136,16 @@ def check_reach(state: State) -> Iterator[Finding]:
             facts = state.facts.get(name)
             if facts and any(row[3].startswith("runs as") for row in facts.findings):
                 continue
+            if module.kind == "extension" or (module.is_package and _holds_tests(state, name)):
+                continue  # compiled modules import one another unseen
             if not _has_main(module.path) and not (module.is_package and "." not in name):
                 yield state.make("EP701", name, 1, 0, f"nothing in the program imports {name}")
+
+
+def _holds_tests(state: State, package: str) -> bool:
+    names = state.program.names
+    inside = names[bisect_left(names, package + ".") : bisect_left(names, package + "/")]
+    return any(state.is_test(state.paths[name]) for name in inside)
 
 
 def _check_namespace(state: State, name: str) -> Iterator[Finding]:
