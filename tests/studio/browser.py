@@ -43,7 +43,8 @@ def serving(folder: Path, home: Path, *options: str, temporary: Path | None = No
         for name, value in os.environ.items()
         if not name.startswith(("XDG_", "PYTEST", "NICEGUI"))
     }
-    env |= {"HOME": str(home), "ENTREPOT_WARM_DIR": str(home / "warm")}
+    (home / "warm").mkdir(mode=0o700, exist_ok=True)
+    env |= {"HOME": str(home), "ENTREPOT_DIR": str(home / "warm")}
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     if temporary is not None:
         env["TMPDIR"] = str(temporary)
@@ -75,6 +76,10 @@ def serving(folder: Path, home: Path, *options: str, temporary: Path | None = No
                     process.wait()
             assert process.stdout is not None
             process.stdout.close()
+            # The keeper of the runs outlives the studio, as it should; not the test.
+            subprocess.run(
+                [sys.executable, "-m", "entrepot", "warm", "stop"], env=env, capture_output=True, check=True
+            )
         errors.seek(0)
         said = errors.read()
         assert "Traceback" not in said, said
