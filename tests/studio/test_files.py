@@ -1,5 +1,7 @@
 """The tree of files in a browser: made, renamed, moved, deleted, put back; changed by others."""
 
+import os
+
 import pytest
 from browser import serving
 
@@ -136,3 +138,26 @@ def test_binary_and_huge_files_are_named(arcade, home, browser):
         browser.wait_for_text("It is not text")
         browser.click("huge.csv", ".files")
         browser.wait_for_text("It is too large for an editor")
+
+
+def test_a_name_that_is_no_text_hurts_nothing(tmp_path, home, browser):
+    """Spaces and letters of any script are names like others; bytes that are no text are shown as such."""
+    folder = tmp_path / "with spaces ünï ö"
+    (folder / "päckage").mkdir(parents=True)
+    (folder / "main.py").write_text("print('hällo')\n")
+    (folder / "päckage" / "mödule.py").write_text("x = 1\n")
+    for place in (os.fsencode(folder), os.fsencode(folder / "päckage")):
+        with open(place + b"/bad\xff.py", "wb") as file:
+            file.write(b"import nothing_at_all\n")
+    with serving(folder, home) as studio:
+        browser.open(studio.address)
+        browser.click("päckage", ".files")
+        browser.click("päckage/mödule.py", ".files")
+        browser.wait(lambda: "x = 1" in browser.editor_text())
+        assert browser.text(".files").count("bad\N{REPLACEMENT CHARACTER}.py") == 2
+        browser.click("Run", ".runbar")
+        browser.wait_for_terminal("hällo")
+        for view in ("Graph", "Findings", "Organise", "Names", "Code"):
+            browser.view(view)
+            browser.settle()
+        browser.wait_for_text("findings", ".status")

@@ -27,6 +27,7 @@ from entrepot.studio.view_graph import GraphView
 from entrepot.studio.view_names import NamesView
 from entrepot.studio.view_organise import OrganiseView
 from entrepot.studio.view_steps import StepsView
+from entrepot.studio.workspace import show
 
 BUSY_AFTER_S = 0.4
 
@@ -153,7 +154,7 @@ class StudioPage:
         with ui.element("header").classes("top"):
             with ui.element("div").classes("top-part"):
                 ui.label("entrepot").classes("mark")
-                ui.label(self.studio.name).classes("folder").tooltip(self.studio.workspace.root)
+                ui.label(self.studio.name).classes("folder").tooltip(show(self.studio.workspace.root))
             with ui.element("div").classes("runbar"):
                 self.entry = ui.select(
                     [], with_input=True, new_value_mode="add", on_change=self._choose_entry

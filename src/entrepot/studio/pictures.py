@@ -180,18 +180,17 @@ def _place(level: Level, rows: list[list[int]], alone: list[int]) -> None:
     gap = 40 if len(level.boxes) <= 80 else 12
     y = 0.0
     for row in rows:
-        for start in range(0, len(row), widest):
-            part = row[start : start + widest]
-            left = -(len(part) - 1) / 2 * (WIDTH + GAP_X)
-            for at, number in enumerate(part):
-                level.boxes[number].x = left + at * (WIDTH + GAP_X)
-                level.boxes[number].y = y
-            y += HEIGHT + gap
-        y += max(0, GAP_Y - gap)
-    for start in range(0, len(alone), widest):
-        part = alone[start : start + widest]
+        y = _place_row(level, row, widest, gap, y) + max(0, GAP_Y - gap)
+    _place_row(level, alone, widest, 12, y)
+
+
+def _place_row(level: Level, row: list[int], widest: int, gap: int, y: float) -> float:
+    """Place a row from a height on, broken where it is too long; return the height below it."""
+    for start in range(0, len(row), widest):
+        part = row[start : start + widest]
         left = -(len(part) - 1) / 2 * (WIDTH + GAP_X)
         for at, number in enumerate(part):
             level.boxes[number].x = left + at * (WIDTH + GAP_X)
             level.boxes[number].y = y
-        y += HEIGHT + 12
+        y += HEIGHT + gap
+    return y

@@ -19,6 +19,7 @@ from entrepot.program.graph import find_cycles, find_reached
 from entrepot.program.model import Program
 from entrepot.refactor.changes import Edit, FileChange
 from entrepot.studio.shadow import Shadow
+from entrepot.studio.workspace import is_text, show
 from entrepot.survey.checks import find_all
 from entrepot.survey.findings import CODES, Finding
 from entrepot.survey.fixes import plan_fixes
@@ -92,11 +93,13 @@ def survey(root: str, python: str | None, drafts: Mapping[str, str], place: str 
 
 def _tell(finding: Finding, folder: str) -> Told | None:
     name = _relative(finding.path, folder)
-    if name is None:
+    if name is None or not is_text(name):
         return None
-    related = tuple((_relative(path, folder) or path, line, what) for path, line, what in finding.related)
+    related = tuple(
+        (show(_relative(path, folder) or path), line, show(what)) for path, line, what in finding.related
+    )
     code = CODES[finding.code]
-    message = finding.message.replace(folder + "/", "")
+    message = show(finding.message.replace(folder + "/", ""))
     return Told(finding.code, code.name, finding.severity, name, finding.line, finding.column, message, related,
                 finding.fix is not None)  # fmt: skip
 
@@ -123,8 +126,8 @@ def chart(root: str, python: str | None, entry: str) -> Chart:
         reached = frozenset(find_reached(program.get_graph(AT_RUN | AT_IMPORT, with_ancestors=True), starts))
     modules = [program.modules[name] for name in program.names]
     return Chart(
-        tuple(program.names),
-        tuple(_relative(module.path, root) or "" for module in modules),
+        tuple(map(show, program.names)),
+        tuple(show(_relative(module.path, root) or "") for module in modules),
         frozenset(ids[module.name] for module in modules if module.is_package),
         tuple((a, b, early, star) for (a, b), (early, star) in sorted(found.items())),
         tuple(tuple(cycle) for cycle in find_cycles(program.get_graph(AT_IMPORT))),

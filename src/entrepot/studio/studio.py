@@ -16,7 +16,7 @@ from entrepot.studio.care import Care
 from entrepot.studio.documents import Documents
 from entrepot.studio.programs import find_python, list_entries
 from entrepot.studio.state import State
-from entrepot.studio.workspace import Workspace
+from entrepot.studio.workspace import Workspace, show
 
 LOOK_EVERY_S = 1.0
 SMALL = 2_000  # files, which are looked at in passing
@@ -57,7 +57,7 @@ class Studio:
     @property
     def name(self) -> str:
         """Return the folder's own name."""
-        return os.path.basename(self.workspace.root) or self.workspace.root
+        return show(os.path.basename(self.workspace.root) or self.workspace.root)
 
     def start(self) -> None:
         """Begin to look at the folder, inside the running event loop."""

@@ -108,6 +108,12 @@ class Workspace:
             for entry in entries:
                 if entry.name in HIDDEN or entry.name.startswith(".entrepot-"):
                     continue
+                if not is_text(entry.name):
+                    # It can be seen, and that is all: no name from a browser leads to it.
+                    found.append(
+                        Entry(f"{name}/{show(entry.name)}" if name else show(entry.name), False, True)
+                    )
+                    continue
                 is_outside = entry.is_symlink() and not self._is_inside(os.path.realpath(entry.path))
                 is_folder = not is_outside and os.path.isdir(entry.path)  # a link to itself is none
                 found.append(Entry(f"{name}/{entry.name}" if name else entry.name, is_folder, is_outside))
@@ -130,7 +136,7 @@ class Workspace:
                 with os.scandir(os.path.join(self.root, folder)) as entries:
                     for entry in entries:
                         name = entry.name
-                        if name in HIDDEN or name.startswith(".entrepot-"):
+                        if name in HIDDEN or name.startswith(".entrepot-") or not is_text(name):
                             continue
                         full = f"{folder}/{name}" if folder else name
                         if entry.is_dir(follow_symlinks=False):
@@ -265,6 +271,16 @@ class Workspace:
             raise WorkspaceError(name=name, reason="is there already")
         os.makedirs(os.path.dirname(path), exist_ok=True)
         shutil.move(kept, path)
+
+
+def is_text(name: str) -> bool:
+    """Say whether a name from the disk is text in UTF-8: any other cannot be sent to a page."""
+    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def show(name: str) -> str:
+    """Return a name from the disk as it can be shown: what is no text in it becomes U+FFFD."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def get_digest(data: bytes) -> str:
