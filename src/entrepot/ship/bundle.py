@@ -18,7 +18,6 @@ import hashlib
 import io
 import marshal
 import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
@@ -29,6 +28,7 @@ from entrepot.core import members
 from entrepot.errors import ProgramError, SetupError
 from entrepot.ship.bytecode import Bytecode
 from entrepot.ship.contents import Contents
+from entrepot.trace.atomic_write import write_bytes
 
 VERSION = 2
 REAL, EXECUTABLE = 1, 2
@@ -253,29 +253,12 @@ def hash_tree(files: Mapping[str, tuple[int, int, int, bytes, int]]) -> str:
 def write_bundle(path: str, data: bytes) -> None:
     """Write a bundle, executable, whole or not at all. Raises NotWrittenError."""
     try:
-        _write_whole(path, data)
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise OSError(errno.EEXIST, "it is there, and no ordinary file")
+        # Writable by its owner only: a bundle that others can write is not run.
+        write_bytes(path, data, mode=0o755)
     except OSError as error:
         raise NotWrittenError(path=path, reason=error.strerror or str(error)) from None
-
-
-def _write_whole(path: str, data: bytes) -> None:
-    path = os.path.realpath(path)
-    if os.path.exists(path) and not os.path.isfile(path):
-        # A device or a folder must never be replaced by a file.
-        raise OSError(errno.EEXIST, "it is there, and no ordinary file")
-    folder = os.path.dirname(path)
-    descriptor, beside = tempfile.mkstemp(dir=folder, prefix="." + os.path.basename(path), suffix=".part")
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(data)
-        mask = os.umask(0)
-        os.umask(mask)
-        # Writable by its owner only: a bundle that others can write is not run.
-        os.chmod(beside, 0o755 & ~mask)
-        os.replace(beside, path)
-    except BaseException:
-        os.unlink(beside)
-        raise
 
 
 def verify_bundle(path: str, sha256: str | None = None) -> Verified:
