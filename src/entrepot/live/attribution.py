@@ -19,6 +19,7 @@ from entrepot.live.codes import ADDERS, FILLERS
 from entrepot.live.containers import Entry
 from entrepot.live.evidence import callee, fills, leads_to, origins_of
 from entrepot.live.statements import Mark, Unit
+from entrepot.live.values import peek
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -247,7 +248,7 @@ class _Reader:
                 return self.namespace.get(node.id, _MISSING)
             case ast.Attribute():
                 value = self.value_of(node.value)
-                attributes = getattr(value, "__dict__", None) if value is not _MISSING else None
+                attributes = peek(value, "__dict__") if value is not _MISSING else None
                 if isinstance(value, type):
                     return next(
                         (c.__dict__[node.attr] for c in value.__mro__ if node.attr in c.__dict__), _MISSING
@@ -333,7 +334,7 @@ class _Reader:
         owners = (self.namespace.get(chain[0]) for chain in unit.eager)
         return any(
             not isinstance(owner, ModuleType)
-            and any(part is container for part in getattr(owner, "__dict__", {}).values())
+            and any(part is container for part in peek(owner, "__dict__", {}).values())
             for owner in owners
         )
 

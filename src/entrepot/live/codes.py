@@ -56,6 +56,14 @@ _NOT_BUILDING = bytes(
 )
 _QUIET = bytes({*range(256)} - _EFFECTS - _OTHER_EFFECTS - {*_UNPACKING, _BUILD_CLASS})
 
+# For a look at which names code loads, without more: operations that load one, and how far their argument is shifted.
+NAMING = {
+    **dict.fromkeys(_LOADS | {_OP["DELETE_NAME"], _OP["DELETE_GLOBAL"]}, 0),
+    _LOAD_GLOBAL: 1,
+    **dict.fromkeys(_ATTRIBUTES, int(_SHIFTED_ATTRIBUTE)),
+}
+EXTENDED, IMPORTS_NAME, IMPORTS_FROM = _EXTENDED, _IMPORT_NAME, _IMPORT_FROM
+
 _RETURN_VALUE = _OP["RETURN_VALUE"]
 _MAKERS = {_OP[name] for name in ("MAKE_FUNCTION", "SET_FUNCTION_ATTRIBUTE") if name in _OP}
 _LOCAL_LOADS = {

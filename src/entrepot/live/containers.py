@@ -16,6 +16,7 @@ from operator import is_
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
 from entrepot.live.codes import REPLACES
+from entrepot.live.values import peek
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -312,7 +313,7 @@ def find_containers(
                     if type(attribute) in _KIND_SET and not (key[0] == key[-1] == "_"):
                         _add_with_inner(attribute, found)
         elif kind.__module__ != "builtins" and kind.__module__ in sys.modules:
-            attributes = getattr(value, "__dict__", None)
+            attributes = peek(value, "__dict__")
             if type(attributes) is dict and not kind.__module__.startswith(("importlib", "_frozen")):
                 found.append(attributes)
                 if belongings is not None:
@@ -330,7 +331,7 @@ def _add_of_part(part: Any, found: list[Any]) -> None:
     kind = type(part)
     if kind.__module__ in ("builtins", "functools", "threading", "weakref", "types", "_thread"):
         return
-    attributes = getattr(part, "__dict__", None)
+    attributes = peek(part, "__dict__")
     if type(attributes) is dict:
         found += [value for value in attributes.values() if type(value) in _KIND_SET]
 

@@ -22,6 +22,7 @@ from entrepot.live.record import Record
 from entrepot.live.registrations import withdraw_calls
 from entrepot.live.staging import Stage
 from entrepot.live.statements import Unit
+from entrepot.live.values import peek
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -134,7 +135,8 @@ class Effects:
             self._prepare()
         self._keep_entries(stage)
         # What is in a list made for its first entry, then the list, which stays where others have entries in it.
-        for entry in sorted(mine[::-1], key=lambda e: type(e.value) in KINDS):
+        backwards = mine[::-1]
+        for entry in sorted(backwards, key=lambda e: type(e.value) in KINDS):
             if (isinstance(entry.container, dict) and not entry.is_live()) or self._hand_over(entry, mine):
                 continue
             places = _places(stage, entry.container)
@@ -208,7 +210,7 @@ class Effects:
         for chain in unit.eager:
             value: Any = stage.staged.get(chain[0])
             for part in chain[1:]:
-                value = getattr(value, "__dict__", {}).get(part)
+                value = peek(value, "__dict__", {}).get(part)
             code = getattr(innermost(value), "__code__", None) if callable(value) else None
             if code is not None and any(
                 not _PLACING.isdisjoint(c.co_names) for c in (code, *walk_codes(code))

@@ -8,6 +8,7 @@ from collections import deque
 from types import FunctionType, MethodType, ModuleType
 
 from entrepot.live.codes import CHANGERS, Chain, walk_codes
+from entrepot.live.values import peek
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def fills(value: Any, owner: Any, container: object, depth: int = 0) -> bool:
     """Whether a function's code (or a class's methods) names the container, as a global or an attribute of its owner, and
     does something that may add to it."""
     for _ in range(4):
-        inner = getattr(value, "__wrapped__", None) or getattr(value, "__func__", None)
+        inner = peek(value, "__wrapped__") or peek(value, "__func__")
         if inner is None:
             break
         value = inner
@@ -52,9 +53,7 @@ def fills(value: Any, owner: Any, container: object, depth: int = 0) -> bool:
                 continue
         classes: tuple[type, ...] = owner.__mro__ if isinstance(owner, type) else type(owner).__mro__
         places = [owner, *classes]
-        return any(
-            getattr(place, "__dict__", {}).get(name) is container for place in places for name in names
-        )
+        return any(peek(place, "__dict__", {}).get(name) is container for place in places for name in names)
     if isinstance(value, type):
         for method in ("__init_subclass__", "__init__", "__new__", "__set_name__", "__call__"):
             for cls in (*value.__mro__, *type(value).__mro__):  # type: ignore[misc]
@@ -71,7 +70,7 @@ def leads_to(chain: Chain, namespace: dict[str, Any], container: object) -> bool
     for part in chain[1:]:
         if value is container:
             return True
-        attributes = getattr(value, "__dict__", None)
+        attributes = peek(value, "__dict__")
         value = attributes.get(part) if isinstance(attributes, dict) else None
     return value is container
 
@@ -80,7 +79,9 @@ def origins_of(roots: tuple[object, ...], namespace: dict[str, Any]) -> tuple[se
     """Lines of the functions, and names of the module's objects, that an entry refers to."""
     lines: set[int] = set()
     names_by_id = {
-        id(v): n for n, v in namespace.items() if isinstance(v, FunctionType | type) or hasattr(v, "__dict__")
+        id(v): n
+        for n, v in namespace.items()
+        if isinstance(v, FunctionType | type) or peek(v, "__dict__") is not None
     }
     names: set[str] = set()
     stack = [(root, 0) for root in roots]
@@ -110,8 +111,8 @@ def origins_of(roots: tuple[object, ...], namespace: dict[str, Any]) -> tuple[se
             stack += [(item, depth + 1) for item in list(value)[:50]]
         elif isinstance(value, dict):
             stack += [(item, depth + 1) for item in list(value.values())[:50]]
-        elif hasattr(value, "func") and hasattr(value, "args"):
-            stack += [(value.func, depth + 1), (value.args, depth + 1)]
+        elif peek(value, "func") is not None and peek(value, "args") is not None:
+            stack += [(peek(value, "func"), depth + 1), (peek(value, "args"), depth + 1)]
         elif not isinstance(value, str | int | float | bytes | ModuleType):
-            stack += [(item, depth + 2) for item in list(getattr(value, "__dict__", {}).values())[:20]]
+            stack += [(item, depth + 2) for item in list(peek(value, "__dict__", {}).values())[:20]]
     return lines, names

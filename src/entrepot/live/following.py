@@ -17,7 +17,7 @@ from entrepot.live.facts import BEHAVIOUR, SHAPE, Fact, Reason
 from entrepot.live.functions import caches_around, innermost, keeps_only_data
 from entrepot.live.staging import Stage
 from entrepot.live.statements import Unit
-from entrepot.live.values import MUTABLE, is_data, is_untouched
+from entrepot.live.values import MUTABLE, is_data, is_untouched, peek
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ class Following:
             names = [n.id for n in ast.walk(called) if isinstance(n, ast.Name)]
             value: Any = stage.staged.get(names[0]) if names else None
             for part in ast.unparse(called).split(".")[1:]:
-                value = getattr(value, "__dict__", {}).get(part)
-            module = getattr(value, "__module__", None) or ""
+                value = peek(value, "__dict__", {}).get(part)
+            module = peek(value, "__module__") or ""
             if getattr(called, "attr", "") == "register":
                 return True  # a generic function, which goes by the annotation
             if module.partition(".")[0] in _BLIND or value is None:
@@ -152,7 +152,7 @@ class Following:
             return False
         value: Any = stage.staged.get(reason.chain[0])
         for part in reason.chain[1:]:
-            value = getattr(value, "__dict__", {}).get(part)
+            value = peek(value, "__dict__", {}).get(part)
         if not isinstance(value, type):
             return "__set_name__" in reason.fact.attributes
         return issubclass(value, type) or bool(reason.fact.attributes & {"__init_subclass__", "__set_name__"})

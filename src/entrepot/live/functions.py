@@ -15,7 +15,7 @@ from types import CellType, CodeType, FunctionType
 
 from entrepot.live.codes import walk_codes
 from entrepot.live.undo import UndoLog
-from entrepot.live.values import is_immutable
+from entrepot.live.values import is_immutable, peek
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def caches_around(value: object) -> list[Any]:
             value = value.__func__
         if type(value) is _CACHE:
             found.append(value)
-        value = getattr(value, "__wrapped__", None)
+        value = peek(value, "__wrapped__")
         if value is None:
             break
     return found
@@ -227,7 +227,7 @@ def innermost(value: object) -> object:
     """Follow `__wrapped__`, `func`, `__func__` and property getters down to a function."""
     for _ in range(20):
         for name in ("__wrapped__", "__func__", "func", "fget"):
-            inner = getattr(value, name, None) if not isinstance(value, type) else None
+            inner = peek(value, name) if not isinstance(value, type) else None
             if inner is not None and inner is not value:
                 value = inner
                 break

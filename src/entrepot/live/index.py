@@ -13,7 +13,11 @@ from bisect import bisect_right
 from types import CodeType
 
 from entrepot.live.codes import (
+    EXTENDED,
+    IMPORTS_FROM,
+    IMPORTS_NAME,
     IS_FUNCTION,
+    NAMING,
     Event,
     Import,
     eager_chains,
@@ -62,6 +66,31 @@ class Uses:
                 pending = []
         for inner in pending:
             self._add_inner("", inner)
+
+    @classmethod
+    def of(cls, code: CodeType) -> Uses | None:
+        """Read the code directly, without its events; None where something about it is unusual (as `read_events` tells all)."""
+        found = cls(())
+        names, consts, raw = code.co_names, code.co_consts, code.co_code
+        operations, arguments = raw[::2], raw[1::2]
+        inner = [value for value in consts if type(value) is CodeType]
+        if EXTENDED in operations or any(value.co_name[:1] == "<" for value in inner):
+            return None
+        load = found.loads.add
+        for op, arg in zip(operations, arguments, strict=True):
+            if op in NAMING:
+                load(names[arg >> NAMING[op]])
+            elif op == IMPORTS_NAME:
+                found.imports.update(names[arg].split("."))
+                found.is_relative |= not names[arg]
+            elif op == IMPORTS_FROM:
+                found.imports.add(names[arg])
+        if ("*",) in consts:
+            found.has_star = True
+            found.imports.add("*")
+        for value in inner:
+            found._add_inner(value.co_name, value)
+        return found
 
     def _add_inner(self, definition: str, code: CodeType) -> None:
         if not code.co_flags & IS_FUNCTION or code.co_name[:1] == "<":
@@ -209,7 +238,11 @@ class Index:
     def _uses_of(self, module: str) -> Uses:
         uses = self._uses.get(module)
         if uses is None:
-            uses = Uses(self.read(module)[1]) if module in self._tracker.records else _NOTHING
+            uses = _NOTHING
+            if module in self._tracker.records:
+                known = self._events.get(module)
+                code = known[0] if known else self._tracker.code_of(self._tracker.records[module])
+                uses = Uses.of(code) or Uses(self.read(module)[1])
             self._uses[module] = uses
         return uses
 

@@ -15,6 +15,7 @@ from entrepot.live.facts import GONE, VALUE, Fact
 from entrepot.live.functions import innermost
 from entrepot.live.staging import Stage
 from entrepot.live.statements import Unit
+from entrepot.live.values import peek
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Outside:
         self._globals = []
 
     def _remember(self, owner: Any, name: str) -> None:
-        names = getattr(owner, "__dict__", {})
+        names = peek(owner, "__dict__", {})
         if isinstance(owner, type):
             before = names.get(name, _MISSING)
             setter, remover = type.__setattr__, type.__delattr__
@@ -144,7 +145,7 @@ class Outside:
         for chain in unit.eager:
             value: Any = stage.staged.get(chain[0])
             for part in chain[1:]:
-                value = getattr(value, "__dict__", {}).get(part)
+                value = peek(value, "__dict__", {}).get(part)
             self._add_globals(value, found, seen, 0)
         return found
 
@@ -182,10 +183,10 @@ def _look_up(node: ast.expr, namespace: dict[str, Any]) -> Any:
         return namespace.get(node.id, _MISSING)
     if isinstance(node, ast.Attribute):
         owner = _look_up(node.value, namespace)
-        return owner if owner is _MISSING else getattr(owner, "__dict__", {}).get(node.attr, _MISSING)
+        return owner if owner is _MISSING else peek(owner, "__dict__", {}).get(node.attr, _MISSING)
     return _MISSING
 
 
 def _remove(remover: Any, owner: Any, name: str) -> None:
-    if name in getattr(owner, "__dict__", {}):
+    if name in peek(owner, "__dict__", {}):
         remover(owner, name)

@@ -15,6 +15,7 @@ from types import FunctionType
 
 from entrepot.live.staging import Stage
 from entrepot.live.statements import Unit
+from entrepot.live.values import peek
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _reset_signal(call: ast.Call, namespace: dict[str, Any]) -> None:
 def _unregister(update: Update, base: Any, things: list[Any], unit: Unit, namespace: dict[str, Any]) -> None:
     if isinstance(base, abc.ABCMeta):
         _unregister_class(update, base, [thing for thing in things if isinstance(thing, type)])
-    elif callable(getattr(base, "dispatch", None)) and hasattr(base, "_clear_cache"):
+    elif callable(peek(base, "dispatch")) and peek(base, "_clear_cache") is not None:
         registry: dict[Any, Any] = gc.get_referents(base.registry)[0]
         for kind, function in list(registry.items()):
             code = getattr(function, "__code__", None)
@@ -135,5 +136,5 @@ def _look_up(node: ast.expr, namespace: dict[str, Any]) -> Any:
         return _MISSING
     value: Any = namespace.get(parts[0], _MISSING)
     for part in parts[1:]:
-        value = getattr(value, part, _MISSING)
+        value = peek(value, part, _MISSING)
     return value

@@ -156,7 +156,7 @@ class Running:
 
     def _run_later_binders(self, stage: Stage, unit: Unit, changed: set[str]) -> None:
         """A name that a later, unchanged statement binds too gets its value from there, as in a fresh start."""
-        if not changed or (not stage.is_edited and unit.kind == "import"):
+        if not changed:
             return
         seen = False
         for step in stage.difference.steps:

@@ -19,6 +19,14 @@ _ELSEWHERE = (
 MUTABLE = (list, dict, set, bytearray, deque, defaultdict, OrderedDict)
 
 
+def peek(value: Any, name: str, default: Any = None) -> Any:
+    """Return an attribute, or the default where the object does not give it: a proxy may raise whatever it likes."""
+    try:
+        return getattr(value, name, default)
+    except Exception:
+        return default
+
+
 def immutable_types() -> tuple[type, ...]:
     """Return the types whose values are immutable data."""
     found = [getattr(sys.modules[m], name, None) for m, name in _ELSEWHERE if m in sys.modules]
