@@ -45,16 +45,13 @@ _EFFECTS = {
     if name in _OP
 }
 _CALL, _STORE_SUBSCR, _STORE_ATTR = _OP["CALL"], _OP["STORE_SUBSCR"], _OP["STORE_ATTR"]
-_UNPACKING = [_OP["LIST_EXTEND"], _OP["SET_UPDATE"]]
+_UNPACKING = [(op, bytes((_LOAD_CONST, op))) for op in (_OP["LIST_EXTEND"], _OP["SET_UPDATE"])]
 _OTHER_EFFECTS = frozenset(
     (_OP["FOR_ITER"], _OP["DICT_UPDATE"], *(_EFFECTS - {_CALL, _STORE_SUBSCR, _STORE_ATTR}))
 )
 _BUILD_CLASS = _OP["LOAD_BUILD_CLASS"]
-_NOT_BUILDING = bytes(
-    {*range(256)}
-    - {_OP[n] for n in ("BUILD_LIST", "BUILD_SET", "BUILD_MAP", "BUILD_CONST_KEY_MAP") if n in _OP}
-)
-_QUIET = bytes({*range(256)} - _EFFECTS - _OTHER_EFFECTS - {*_UNPACKING, _BUILD_CLASS})
+_NOT_OTHER = bytes({*range(256)} - _OTHER_EFFECTS)
+_QUIET = bytes({*range(256)} - _EFFECTS - _OTHER_EFFECTS - {_BUILD_CLASS, *(op for op, _ in _UNPACKING)})
 
 # For a look at which names code loads, without more: operations that load one, and how far their argument is shifted.
 NAMING = {
@@ -218,11 +215,12 @@ def effects_of(code: CodeType) -> int:
     if count(_STORE_SUBSCR) or count(_STORE_ATTR) or "update" in code.co_names:
         return REPLACES
     calls = count(_CALL)
-    if calls != count(_BUILD_CLASS) or any(op in _OTHER_EFFECTS for op in telling):
+    if calls != count(_BUILD_CLASS) or telling.translate(None, _NOT_OTHER):
         return ADDS
     # Constants are put into a new list or set; anything else is asked for its elements, which may do anything.
-    if any(count(op) != operations.count(bytes((_LOAD_CONST, op))) for op in _UNPACKING):
-        return ADDS
+    for op, constant in _UNPACKING:
+        if (unpacked := count(op)) and unpacked != operations.count(constant):
+            return ADDS
     # `class C:` is a call with two arguments; more of them are bases, whose __init_subclass__ may do anything.
     place = -1
     for _ in range(calls):
@@ -230,17 +228,6 @@ def effects_of(code: CodeType) -> int:
         if raw[2 * place + 1] > 2:
             return ADDS
     return NOTHING
-
-
-def makes_containers(code: CodeType) -> bool:
-    """Whether module code without effects makes lists, dicts or sets, at its top level or in the bodies of its classes."""
-    raw: bytes = code._co_code_adaptive  # type: ignore[attr-defined]
-    if raw[::2].translate(None, _NOT_BUILDING):
-        return True
-    return any(
-        type(value) is CodeType and not value.co_flags & IS_FUNCTION and makes_containers(value)
-        for value in code.co_consts
-    )
 
 
 def globals_set(code: CodeType) -> set[str]:

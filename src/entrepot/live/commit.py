@@ -146,7 +146,7 @@ class Commit:
             if stage.ran:
                 tracker.containers.take_in(record.namespace, name, is_known=True)
             for unit in stage.parsed.units:
-                for key in ("tree", "key", "shape", "header", "lists_names"):
+                for key in ("tree", "key", "shape", "header"):
                     unit.__dict__.pop(key, None)
             for bound in {n for u in stage.parsed.units if id(u) in stage.ran for n in u.binds}:
                 value: Any = record.namespace.get(bound)

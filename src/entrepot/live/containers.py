@@ -170,7 +170,7 @@ class Containers:
         if record.effects:
             self.register(record)
             self.note(record)
-        elif record.holds:
+        else:
             self.waiting.append(record)
         if stack and stack[-1].effects:
             self._take_in_waiting()

@@ -145,9 +145,10 @@ class Effects:
             entry.withdraw()
             if not entry.container:
                 self._drop_empty(stage, entry)
-        elsewhere = {
-            id(e) for r in self._update.records.values() if mine and r is not stage.record for e in r.entries
-        }
+        elsewhere = set()
+        if mine:
+            others = [r for r in self._update.records.values() if r is not stage.record]
+            elsewhere = {id(entry) for record in others for entry in record.journal or ()}
         stage.record.entries = [
             entry for entry in stage.record.entries if entry.unit != mark and id(entry) not in elsewhere
         ]
@@ -162,7 +163,7 @@ class Effects:
         if type(entry.value) not in KINDS or not entry.value:
             return False
         for record in self._update.records.values():
-            for other in record.entries:
+            for other in record.journal or ():
                 if other.container is entry.value and other not in withdrawn and other.is_live():
                     entry.unit = other.unit
                     self._keep_record(record)

@@ -163,7 +163,7 @@ class Facts:
             found = self.index.loads(fact.name) | self.index.imports(fact.name) | self.index.stars()
             # Who neither names nor holds the module has the name from somebody else, who will say so.
             known = self._holders(fact.module) | {fact.module}
-            found = {m for m in found if m in known or self.index.is_named(m, tail)}
+            found = (found & known) | self.index.naming(found - known, tail)
             # `getattr(module, name)`, `vars(module)`: by a module that holds it, or a package that it is in.
             parts = fact.module.split(".")
             for length in range(1, len(parts) + 1):

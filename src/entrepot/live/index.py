@@ -111,6 +111,7 @@ def _parts(names: set[str]) -> set[str]:
     return names
 
 
+_NO_MODULES: frozenset[str] = frozenset()
 _NOTHING = Uses(())  # of a module that is gone
 
 
@@ -145,6 +146,9 @@ class Index:
         self._stars: set[str] | None = None
         self._known: set[str] = set()
         self._events: dict[str, tuple[CodeType, list[Event]]] = {}
+        self._codes: dict[str, CodeType] = {}  # read in this update
+        self._namers: dict[str, set[str]] = {}  # name -> who uses it, of the modules in `_named_in`
+        self._named_in: set[str] = set()
         self._renewed: set[str] = set()  # modules whose new source is not among the kept ones yet
         self._text = b""
         self._starts: list[int] = []
@@ -164,12 +168,16 @@ class Index:
     def end(self) -> None:
         """An update is over: sources and codes are not needed any longer."""
         self._events.clear()
+        self._codes.clear()
+        self._namers.clear()
+        self._named_in.clear()
         self._renewed.clear()
         self._text, self._starts, self._places = b"", [], []
 
     def add(self, module: str, code: CodeType) -> None:
         """A module has a new version: what it uses comes to what the old one used."""
         uses = self._uses[module] = Uses(read_events(code))
+        self._named_in.discard(module)
         self._renewed.add(module)
         self._enter(module, uses)
 
@@ -201,10 +209,14 @@ class Index:
         """Whether one module's top level loads a name."""
         return name in self._uses_of(module).loads
 
-    def is_named(self, module: str, name: str) -> bool:
-        """Whether one module's top level loads or imports a name, or an import of it leaves out where from."""
-        uses = self._uses_of(module)
-        return name in uses.loads or name in uses.imports or uses.is_relative
+    def naming(self, modules: set[str], name: str) -> set[str]:
+        """Those of these modules whose top level loads or imports a name, or leaves out in an import where from."""
+        for module in modules - self._named_in:
+            uses = self._uses_of(module)
+            for used in (*uses.loads, *uses.imports, *(("",) if uses.is_relative else ())):
+                self._namers.setdefault(used, set()).add(module)
+        self._named_in |= modules
+        return modules & (self._namers.get(name, _NO_MODULES) | self._namers.get("", _NO_MODULES))
 
     def is_deferred(self, module: str, name: str) -> bool:
         """Whether functions of one module use a name."""
@@ -231,18 +243,22 @@ class Index:
         """Return the code of a module's present version and what it does, read once in an update."""
         found = self._events.get(module)
         if found is None:
-            code = self._tracker.code_of(self._tracker.records[module])
+            code = self._code_of(module)
             found = self._events[module] = (code, list(read_events(code)))
         return found
+
+    def _code_of(self, module: str) -> CodeType:
+        code = self._codes.get(module)
+        if code is None:
+            code = self._codes[module] = self._tracker.code_of(self._tracker.records[module])
+        return code
 
     def _uses_of(self, module: str) -> Uses:
         uses = self._uses.get(module)
         if uses is None:
             uses = _NOTHING
             if module in self._tracker.records:
-                known = self._events.get(module)
-                code = known[0] if known else self._tracker.code_of(self._tracker.records[module])
-                uses = Uses.of(code) or Uses(self.read(module)[1])
+                uses = Uses.of(self._code_of(module)) or Uses(self.read(module)[1])
             self._uses[module] = uses
         return uses
 

@@ -101,7 +101,6 @@ class Record:
         "depth_seen",
         "effects",
         "finished",
-        "holds",
         "is_trusted",
         "journal",
         "keeps",
@@ -129,7 +128,6 @@ class Record:
         self.parsed: Parsed | None = None
         self.finished = 0  # as which of all modules its import ended
         self.effects = 0  # what its top level may do to objects of others (`codes.effects_of`)
-        self.holds = True  # it may have lists, dicts or sets of its own
         self.journal: list[Entry] | None = None
         self.keeps = _NOBODY  # names that the running program said to keep
         self.children: frozenset[str] | set[str] = _NOBODY  # modules first imported while this one ran

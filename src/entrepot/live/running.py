@@ -118,7 +118,13 @@ class Running:
         return stage.parsed.kept | {"__annotations__", "__doc__"}
 
     def _calls_staged(self, stage: Stage, unit: Unit) -> bool:
-        return bool(self._update.waiting) and unit.has_effects
+        if not unit.has_effects:
+            return False
+        if self._update.waiting:
+            return True
+        # A function made in this update calls whatever it likes, as the program will have it.
+        made = (stage.staged.get(chain[0]) for chain in unit.eager)
+        return any(getattr(value, "__globals__", None) is stage.staged for value in made)
 
     def _run_earlier_binders(self, stage: Stage, unit: Unit) -> None:
         """A statement that goes on from its names' values (`total += RATE`) starts from what the statements before it give."""

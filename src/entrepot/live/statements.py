@@ -66,6 +66,7 @@ class Unit:
         self.is_decorated = False
         self.is_kept = False
         self.lists_folder = False
+        self.lists_names = False  # goes through all names of its module
         self.mends_import = False  # a `try` around an import
         self.names_late: frozenset[str] = frozenset()  # read here, bound only further down
         self.mark: Mark = ("", "", 0)  # its name in the journal
@@ -77,26 +78,6 @@ class Unit:
             return tuple(n.value for n in ast.walk(self.tree) if isinstance(n, ast.Constant))
         except SyntaxError:  # a unit that shares lines in an unusual way
             return ()
-
-    @cached_property
-    def lists_names(self) -> bool:
-        """Whether it goes through all names of its module: `globals().items()`, `for name in dir()`."""
-        if not any(f"{name}()" in self.text for name in _NAMESPACES):
-            return False
-        for node in ast.walk(self.tree):
-            match node:
-                case ast.Attribute(value=inner, attr="items" | "keys" | "values" | "copy"):
-                    pass
-                case ast.Call(func=ast.Name(id=name), args=[inner, *_]) if name in _GOERS:
-                    pass
-                case ast.For(iter=inner) | ast.comprehension(iter=inner):
-                    pass
-                case _:
-                    continue
-            match inner:
-                case ast.Call(func=ast.Name(id=name), args=[]) if name in _NAMESPACES:
-                    return True
-        return False
 
     @cached_property
     def tree(self) -> ast.Module:
@@ -290,6 +271,7 @@ def _fill_facts(units: list[Unit], events: Iterable[Event]) -> None:
                     eager |= eager_chains(called)
         unit.eager = frozenset(eager)
         unit.is_kept = unit.kind in ("assign", "other") and _says_keep(unit.text)
+        unit.lists_names = any(chain[0] in _NAMESPACES for chain in eager) and _lists_names(unit)
         unit.lists_folder = any(part in _LISTS_FOLDER for chain in eager for part in chain)
         for name in unit.binds:
             bound.setdefault(name, index)
@@ -300,6 +282,24 @@ def _fill_facts(units: list[Unit], events: Iterable[Event]) -> None:
         unit.mark = (*says, alike[says])
         if "NameError" not in unit.text and "globals" not in unit.text:
             unit.names_late = frozenset(c[0] for c in unit.eager if bound.get(c[0], -1) > index)
+
+
+def _lists_names(unit: Unit) -> bool:
+    """Whether a statement goes through all names of its module: `globals().items()`, `for name in dir()`."""
+    for node in ast.walk(unit.tree):
+        match node:
+            case ast.Attribute(value=inner, attr="items" | "keys" | "values" | "copy"):
+                pass
+            case ast.Call(func=ast.Name(id=name), args=[inner, *_]) if name in _GOERS:
+                pass
+            case ast.For(iter=inner) | ast.comprehension(iter=inner):
+                pass
+            case _:
+                continue
+        match inner:
+            case ast.Call(func=ast.Name(id=name), args=[]) if name in _NAMESPACES:
+                return True
+    return False
 
 
 def _says_keep(text: str) -> bool:

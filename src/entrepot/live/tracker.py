@@ -19,7 +19,7 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
 
 from entrepot.live.bytecode import read_bytecode
-from entrepot.live.codes import effects_of, makes_containers
+from entrepot.live.codes import effects_of
 from entrepot.live.record import Attic, Record, is_old_enough, signature_of
 
 TYPE_CHECKING = False
@@ -135,7 +135,6 @@ class Tracker:
     def run(self, record: Record, code: CodeType, namespace: dict[str, Any]) -> None:
         """Run a module's code, having noted what there is before where it may put something into the program's containers."""
         record.effects = effects_of(code)
-        record.holds = bool(record.effects) or makes_containers(code)
         if record.effects:
             try:
                 self.containers.settle(self.stack)
