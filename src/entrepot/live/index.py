@@ -74,11 +74,17 @@ class Uses:
         names, consts, raw = code.co_names, code.co_consts, code.co_code
         operations, arguments = raw[::2], raw[1::2]
         inner = [value for value in consts if type(value) is CodeType]
-        if EXTENDED in operations or any(value.co_name[:1] == "<" for value in inner):
+        if any(value.co_name[:1] == "<" for value in inner):
             return None
         load = found.loads.add
+        extended = 0
         for op, arg in zip(operations, arguments, strict=True):
-            if op in NAMING:
+            if extended and op:
+                arg |= extended
+                extended = 0
+            if op == EXTENDED:
+                extended = arg << 8
+            elif op in NAMING:
                 load(names[arg >> NAMING[op]])
             elif op == IMPORTS_NAME:
                 found.imports.update(names[arg].split("."))

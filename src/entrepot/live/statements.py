@@ -23,8 +23,8 @@ from entrepot.live.codes import (
     read_events,
     runs_at_once,
 )
+from entrepot.live.pieces import Piece, cut
 
-DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef)
 # What names a statement in the journal: its text, the first name it binds, and which of those alike it is.
 Mark = tuple[str, str, int]
 _NAMESPACES = ("globals", "vars", "locals", "dir")
@@ -174,17 +174,19 @@ def parse_source(
     module `is_main` does `if __name__ == "__main__":` stand apart: elsewhere its `else` is a statement like any other.
 
     Raises SyntaxError (or ValueError for null bytes) as compile() does."""
-    tree: ast.Module = compile(source, filename, "exec", ast.PyCF_ONLY_AST, True)  # type: ignore[assignment]
+    lines = _decode(source).splitlines(keepends=True)
+    pieces = cut(lines, code) if code is not None else None
+    if pieces is None:
+        tree: ast.Module = compile(source, filename, "exec", ast.PyCF_ONLY_AST, True)  # type: ignore[assignment]
+        pieces = [Piece(_first_line(node), node.end_lineno or node.lineno, node) for node in tree.body]
     if code is None:
         code = compile(source, filename, "exec", 0, True)  # from the text: a tree would lose `# coding`
-    lines = _decode(source).splitlines(keepends=True)
     flags = 0
     units: list[Unit] = []
-    for node in tree.body:
-        first = min([node.lineno, *(item.lineno for item in getattr(node, "decorator_list", ()))])
-        last = node.end_lineno or first
-        kind = _kind_of(node, not units)
-        if kind == "main" and not is_main and node.orelse:  # type: ignore[attr-defined]
+    for piece in pieces:
+        first, last, node = piece.first, piece.last, piece.node
+        kind = piece.kind if node is None else _kind_of(node, not units)
+        if kind == "main" and not is_main and node.orelse:  # type: ignore[union-attr]
             kind = "other"
         if kind == "future":
             for alias in getattr(node, "names", ()):
@@ -196,11 +198,16 @@ def parse_source(
             )
         else:
             units.append(Unit(first, last, "".join(lines[first - 1 : last]), kind, filename, flags))
-            units[-1].name = getattr(node, "name", "") if kind in ("def", "class") else ""
-            units[-1].is_decorated = bool(getattr(node, "decorator_list", ()))
+            units[-1].name = (piece.name or getattr(node, "name", "")) if kind in ("def", "class") else ""
+            units[-1].is_decorated = piece.is_decorated or bool(getattr(node, "decorator_list", ()))
         units[-1].mends_import |= isinstance(node, ast.Try)
     _fill_facts(units, read_events(code) if events is None else events)
     return Parsed(units, code, source)
+
+
+def _first_line(node: ast.stmt) -> int:
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(item.lineno for item in decorators)])
 
 
 def _decode(source: bytes) -> str:
