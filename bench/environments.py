@@ -14,12 +14,15 @@ import subprocess
 import sys
 import venv
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 
 SRC = Path(__file__).resolve().parent.parent / "src"
 HOME = Path(os.environ.get("ENTREPOT_BENCH_HOME", Path.home() / ".cache" / "entrepot-bench"))
 # What the large programs of the benchmarks import; one environment for those that need no more.
 LIBRARIES = ("pandas", "scikit-learn", "matplotlib", "django", "sqlalchemy", "boto3", "sympy", "pytest")
+# What was asked for, and its version: `run.py` empties it before a benchmark and puts it below the table.
+versions: dict[str, str] = {}
 
 
 def get_python(packages: Sequence[str] = LIBRARIES) -> str:
@@ -37,7 +40,24 @@ def get_python(packages: Sequence[str] = LIBRARIES) -> str:
         venv.create(folder, with_pip=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
         complete.write_text("\n".join(packages) + "\n", encoding="utf-8")
+    note_versions(packages, site_of(python))
     return str(python)
+
+
+def site_of(python: str | Path) -> Path:
+    """Return the folder in which an environment has its packages."""
+    (site,) = (Path(python).parent.parent / "lib").glob("python*/site-packages")
+    return site
+
+
+def note_versions(packages: Sequence[str], site: Path | None = None) -> None:
+    """Note the versions of some packages: of those in a folder, or of this interpreter's own."""
+    for wanted in packages:
+        name = wanted.partition("=")[0].partition("[")[0]
+        path = [str(site)] if site else sys.path
+        found = next(iter(metadata.distributions(name=name, path=path)), None)
+        if found is not None:
+            versions[name] = found.version
 
 
 def make_variables(**more: str) -> dict[str, str]:

@@ -23,6 +23,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from environments import get_python, site_of
+
 NAMES = ["html_escape", "yieldroutes", "path_shift", "http_date", "parse_date"]
 DJANGO = "django==5.1.4"
 COLD_S, WARM_S = 10.0, 3.0
@@ -58,8 +60,8 @@ def run(quick: bool) -> list[dict[str, object]]:
     """Return the rows; `quick` takes one pair each."""
     folder = Path(tempfile.mkdtemp(prefix="entrepot-bench-"))
     try:
-        python = _install(folder)
-        site = next((folder / "venv" / "lib").glob("python*/site-packages"))
+        python = Path(get_python(("rope", "removestar", "bottle==0.13.2", "networkx==3.4.2")))
+        site = site_of(python)
         pairs = 1 if quick else 3
         return [
             _split(folder, python, site, pairs),
@@ -68,14 +70,6 @@ def run(quick: bool) -> list[dict[str, object]]:
         ]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _install(folder: Path) -> Path:
-    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
-    python = folder / "venv" / "bin" / "python"
-    wanted = ["rope", "removestar", "bottle==0.13.2", "networkx==3.4.2"]
-    subprocess.run([str(python), "-m", "pip", "install", "-q", *wanted], check=True, capture_output=True)
-    return python
 
 
 def _fresh(folder: Path, source: Path) -> Path:

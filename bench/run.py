@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import importlib
 import importlib.util
 import json
 import os
@@ -101,7 +102,10 @@ def run_one(name: str, path: Path, *, quick: bool) -> dict:
     rows: list[Row] = []
     error = ""
     # Benchmarks may share helpers that lie beside them.
-    sys.path.insert(0, str(path.parent))
+    before = sys.path[:]
+    sys.path[:0] = [str(path.parent), str(Path(__file__).resolve().parent)]
+    versions = importlib.import_module("environments").versions
+    versions.clear()
     try:
         spec = importlib.util.spec_from_file_location(f"bench_{name}", path)
         assert spec is not None
@@ -113,7 +117,7 @@ def run_one(name: str, path: Path, *, quick: bool) -> dict:
     except Exception:
         error = traceback.format_exc(limit=-3)
     finally:
-        sys.path.remove(str(path.parent))
+        sys.path[:] = before
     return {
         "name": name,
         "rows": rows,
@@ -121,6 +125,7 @@ def run_one(name: str, path: Path, *, quick: bool) -> dict:
         "seconds": round(time.monotonic() - started, 1),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": describe_machine(),
+        "versions": dict(sorted(versions.items())),
     }
 
 
@@ -179,7 +184,8 @@ def make_section(result: dict) -> str:
         lines.append("")
     if result["error"]:
         lines += ["It failed:", "", *("    " + line for line in result["error"].splitlines()), ""]
-    lines += [f"*{result['date']}, {result['machine']}, {result['seconds']} s*", ""]
+    versions = [f"{name} {version}" for name, version in result.get("versions", {}).items()]
+    lines += [f"*{'; '.join([result['date'], result['machine'], *versions])}; {result['seconds']} s*", ""]
     return "\n".join(lines)
 
 

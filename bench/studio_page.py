@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import venv
 from pathlib import Path
 
+from environments import get_python, site_of
+
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ["sympy", "django"]
+PACKAGES = ("sympy", "django")
 OPEN_S, GRAPH_S = 5.0, 2.0
 sys.path.insert(0, str(ROOT / "tests" / "studio"))
 
@@ -32,7 +32,7 @@ def run(quick: bool) -> list[dict[str, object]]:
             home = Path(name) / f"home-{title}"
             home.mkdir()
             first = measure(folder, home)
-            later = [measure(folder, home) for _ in range(1 if quick else 5)]
+            later = [measure(folder, home) for _ in range(1 if quick else 3)]
             for number, (what, bar) in enumerate(
                 (("files shown", OPEN_S), ("graph answers", GRAPH_S), ("every module drawn", GRAPH_S))
             ):
@@ -55,10 +55,8 @@ def make_row(what: str, times: list[float], bar: float) -> dict[str, object]:
 
 
 def prepare(folder: Path) -> list[tuple[str, Path]]:
-    """Install the packages and make the crowd; return their titles and folders."""
-    venv.create(folder / "env", with_pip=True)
-    subprocess.run([folder / "env" / "bin" / "pip", "install", "--quiet", *PACKAGES], check=True)
-    (site,) = (folder / "env" / "lib").glob("python*/site-packages")
+    """Get the packages and make the crowd; return their titles and folders."""
+    site = site_of(get_python(PACKAGES))
     crowd = folder / "crowd"
     for number in range(2000):
         path = crowd / f"part{number % 20}" / f"m{number}.py"
