@@ -28,7 +28,7 @@ MARK = "ENTREPOT_BENCH_PEER"  # in the environment of everything that a peer sta
 
 def run(quick: bool) -> list[Row]:
     """Measure every peer."""
-    times = 5 if quick else 11
+    times = 5 if quick else 7
     rows = []
     with Bench() as bench:
         bench.write("program.py", SCIENCE)

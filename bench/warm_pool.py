@@ -63,7 +63,7 @@ def run(quick: bool) -> list[dict[str, object]]:
             )
         )
         env = {**bench.env, "PYTHONPATH": ":".join([*libraries, site])}
-        command = [sys.executable, "pool.py", str(3 if quick else 9)]
+        command = [sys.executable, "pool.py", str(3 if quick else 7)]
         pairs = json.loads(subprocess.check_output(command, cwd=bench.place, env=env))
         ours, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
         row = make_row("8 workers with pandas, all have answered", pairs, 1 / 20)

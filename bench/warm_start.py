@@ -92,7 +92,7 @@ def parse_code(text: str) -> tuple[str, int]:
 
 def run(quick: bool) -> list[Row]:
     """Measure every row."""
-    times = 5 if quick else 11
+    times = 5 if quick else 9
     with Bench() as bench:
         return [
             compare_program(
@@ -135,7 +135,7 @@ def compare_own(bench: Bench, times: int) -> list[Row]:
     imports = "".join(f"import own{number}\n" for number in range(1000))
     bench.write("own/main.py", imports + "print(own7.Shop7([]).total())\n")
     program = ["own/main.py"]
-    rows = [compare(bench, "program of 1,000 own modules, unchanged", program, times * 2, 1 / 40, 1 / 100)]
+    rows = [compare(bench, "program of 1,000 own modules, unchanged", program, times, 1 / 40, 1 / 100)]
     first, second = [], []
     for edit in range(max(3, times // 2)):
         with open(bench.place / "own" / "own500.py", "a", encoding="utf-8") as file:
@@ -178,7 +178,7 @@ def compare_throughput(bench: Bench, quick: bool) -> Row:
     bench.write("many.py", SERVICE)
     bench.settle(["many.py"])
     pairs = []
-    for _ in range(1 if quick else 3):
+    for _ in range(1 if quick else 2):
         ours = run_many(bench, bench.warm(["many.py"]), 200) / 200
         pairs.append(
             (ours, run_many(bench, bench.plain(["many.py"]), 16 if quick else 24) / (16 if quick else 24))

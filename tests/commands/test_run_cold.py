@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from both_ways import PLAIN, Outcome, make_environment, run
+from both_ways import PLAIN, Outcome, make_environment, restore_keys, run
 from native import WAIT_S
 from terminal import Terminal
 
@@ -267,7 +267,8 @@ def test_signal_handlers_of_the_program_run(folder, way):
 @contextlib.contextmanager
 def start(folder, way, *arguments, **more):
     """A running program, killed at the end if it still runs."""
-    more = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "env": make_environment(), **more}
+    given = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "env": make_environment()}
+    more = {**given, "preexec_fn": restore_keys, **more}
     process = subprocess.Popen([*way, *arguments], cwd=folder, **more)
     try:
         yield process

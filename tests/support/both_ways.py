@@ -6,6 +6,7 @@ Paths of the program's folder are left as they are: give both runs the same fold
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -49,6 +50,12 @@ def run(
         command, cwd=cwd, env=make_environment(env), input=stdin, capture_output=True, timeout=timeout_s
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def restore_keys() -> None:
+    """In a child: what a terminal's keys send does what it does, however the tests were started."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTSTP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def make_environment(changes: Mapping[str, str | None] | None = None) -> dict[str, str]:

@@ -23,8 +23,14 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from both_ways import make_environment
+from both_ways import make_environment, restore_keys
 from native import WAIT_S
+
+
+def begin_session() -> None:
+    """In the child: take the terminal."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    restore_keys()
 
 
 class Terminal:
@@ -53,7 +59,7 @@ class Terminal:
             stdout=self.slave,
             stderr=self.slave,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=begin_session,
         )
 
     def __enter__(self) -> Terminal:

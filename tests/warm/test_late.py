@@ -196,3 +196,19 @@ def test_own_modules_that_libraries_import_wait_too(tmp_path):
         outcomes = [place.run() for _ in range(3)]
 
         assert outcomes == [("warm", place.plain())] * 3
+
+
+def test_a_traced_program_sees_its_own_modules_traced(place):
+    """What a program imports while it traces is initialised in the run; of the store only the search shows."""
+    text = (
+        "import sys\nseen = []\n"
+        "def trace(frame, event, argument):\n"
+        "    seen.append(frame.f_code.co_filename.rpartition('/')[2])\n"
+        "def work():\n    import telling\n    return telling.is_by_program\n"
+        "sys.settrace(trace)\nresult = work()\nsys.settrace(None)\nprint(result, seen.count('telling.py'))\n"
+    )
+    place.write(main=text)
+    place.prepare()
+
+    for _ in range(3):
+        assert place.run()[1] == place.plain() == (0, "True 1\n", "")

@@ -32,7 +32,7 @@
 #define MAX_MAPS 60000
 #define GAP 8    /* pages: closer runs of written pages are one mapping */
 #define WHOLE 64 /* pages: a mapping that is no larger and was written to goes into the image as it is */
-#define PLAIN 16 /* pages: one that was not written to goes along with its neighbour if it is no larger */
+#define PLAIN 32 /* pages: one that was not written to goes along with its neighbour if it is no larger */
 
 static jmp_buf context;
 char image_error[256];
@@ -186,6 +186,19 @@ static int absorb_neighbour(struct Work *work, const struct Map *map) {
     return add_pages(work, before.start, before.size, before.prot);
 }
 
+/* A library's head and its code lie in one piece in memory and in the file: one mapping will do, and each costs. */
+static int join_head(struct Work *work, const struct Map *map) {
+    struct Area run;
+    if (!work->head->map_count || map->prot != (PROT_READ | PROT_EXEC)) return 0;
+    struct Map *before = &work->maps[work->head->map_count - 1];
+    if (before->from != FROM_FILE || before->file != map->file || before->prot != PROT_READ || before->flags != map->flags) return 0;
+    if (before->start + before->size != map->start || before->offset + before->size != map->offset) return 0;
+    if (before->size > WHOLE * PAGE || find_run(work, map->start, map->start + map->size, &run) || run.size) return 0;
+    before->size += map->size;
+    before->prot = map->prot;
+    return 1;
+}
+
 static int add_mapping(struct Work *work, char *line) {
     uint64_t start, end, offset;
     char perms[8];
@@ -225,6 +238,7 @@ static int add_mapping(struct Work *work, char *line) {
         if (map.file < 0) return -1;
         map.from = FROM_FILE;
         if (shared) return add_map(work, map);
+        if (join_head(work, &map)) return 0;
         return absorb_neighbour(work, &map) ? -1 : add_private(work, map);
     }
     map.offset = 0;
