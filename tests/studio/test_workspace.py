@@ -143,3 +143,10 @@ def test_files_are_listed_without_what_tools_make(folder):
     (folder / "env" / "lib" / "x.py").write_text("")
 
     assert sorted(Workspace(str(folder)).walk()) == ["main.py", "pack/a.py"]
+
+
+def test_what_cannot_be_written_is_named_as_one_knows_it(folder):
+    """Not by the file that would have been put in its place."""
+    with pytest.raises(WorkspaceError) as refused:
+        Workspace(str(folder)).write("main.py/x.py", "", expected="")
+    assert str(refused.value).startswith("main.py/x.py: cannot be written: ")

@@ -19,6 +19,7 @@ from entrepot.studio.studio import Studio
 
 SMALL = 300  # Python files, which are surveyed as fast as one of them is looked at
 PAUSE_S = 0.35
+SAID_AFTER_S = 0.4
 MOST_PAUSE_S = 3.0
 _LOCAL = frozenset({"EP001", "EP203", "EP302", "EP502", "EP601"})  # told of a text alone
 _PYTHON = (".py", ".pyw")
@@ -72,11 +73,14 @@ class Checks:
             self._wake.clear()
             self.is_running = True
             began = time.perf_counter()
+            # What takes longer than a glance is said.
+            timer = asyncio.get_running_loop().call_later(SAID_AFTER_S, self._tell)
             try:
                 await self._survey()
                 self.error = ""
             except (EntrepotError, OSError) as error:
                 self.error = str(error)
+            timer.cancel()
             self.is_running = False
             took = time.perf_counter() - began
             self._tell()

@@ -409,7 +409,7 @@ class StudioPage:
         errors = sum(told.severity == "error" for told in found)
         warnings = sum(told.severity == "warning" for told in found)
         if not self.checks.is_known:
-            text = self.checks.error
+            text = self.checks.error or "looking for findings…"
         elif errors or warnings:
             parts = [
                 f"{n} {word}{'' if n == 1 else 's'}"
@@ -419,4 +419,6 @@ class StudioPage:
             text = " · ".join(parts)
         else:
             text = "no findings"
+        if self.checks.is_known and self.checks.is_running:
+            text += " · looking again…"
         self.status.set_text(text)

@@ -113,7 +113,8 @@ class OrganiseView:
 
     async def read(self, name: str) -> None:
         """Show a file's definitions."""
-        self.studio.documents.save_all()
+        with self.page.reporting():
+            self.studio.documents.save_all()
         self.studio.look_now()
         try:
             parts = await self.page.analyst.ask(questions.list_parts, self.studio.workspace.root, name)

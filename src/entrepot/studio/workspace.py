@@ -208,19 +208,10 @@ class Workspace:
             raise WorkspaceError(name=name, reason=reason) from None
         if len(data) > MOST_BYTES:
             raise WorkspaceError(name=name, reason=f"would be larger than {MOST_BYTES // 1_000_000} MB")
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        mode = stat.S_IMODE(os.stat(path).st_mode) if os.path.exists(path) else None
-        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".entrepot-")
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(temporary, 0o666 & ~_find_umask() if mode is None else mode)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+            _write_whole(path, data)
+        except OSError as error:
+            raise WorkspaceError(name=name, reason=f"cannot be written: {error.strerror}") from None
         return get_digest(data)
 
     def create(self, name: str, *, is_folder: bool = False) -> None:
@@ -271,6 +262,22 @@ class Workspace:
             raise WorkspaceError(name=name, reason="is there already")
         os.makedirs(os.path.dirname(path), exist_ok=True)
         shutil.move(kept, path)
+
+
+def _write_whole(path: str, data: bytes) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    mode = stat.S_IMODE(os.stat(path).st_mode) if os.path.exists(path) else None
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".entrepot-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_find_umask() if mode is None else mode)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
 
 
 def is_text(name: str) -> bool:
