@@ -136,6 +136,8 @@ def test_the_cost_of_imports_colours_the_graph(arcade, home, browser):
         browser.view("Graph")
         browser.wait_for_text("3 here of 3 modules", ".module-page")
         browser.click("Measure cost", ".legend")
+        # In the list too, once the run has ended.
+        browser.wait_for_text(" ms", ".module-page")
         browser.click("arcade", ".module-page")
         browser.wait_for_text("ms to import", ".module-page")
 

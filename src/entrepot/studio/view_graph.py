@@ -229,7 +229,9 @@ class GraphView:
         ui.label(f"{count} of {len(self.chart.names):,} modules").classes("panel-note")
         boxes = {box.name: box for box in level.boxes}
         for name in sorted(names)[:MOST_LISTED]:
-            self._draw_link(name, boxes.get(name))
+            box = boxes.get(name)
+            is_costly = box is not None and box.cost_s >= 0.0005
+            self._draw_link(name, box, f"{box.cost_s * 1000:,.0f} ms" if box and is_costly else "")
         if len(names) > MOST_LISTED:
             ui.label(f"and {len(names) - MOST_LISTED} more: filter to see them").classes("panel-note")
 
