@@ -88,9 +88,14 @@ class Place:
             return
         if self.store.is_dir() and not self.store.is_symlink():
             self.store.chmod(0o700)
-            keeper = get_keeper(str(self.store))
-            if keeper:
-                os.kill(keeper, signal.SIGKILL)
+            end = time.monotonic() + 5
+            while time.monotonic() < end:
+                keeper = get_keeper(str(self.store))
+                if keeper:
+                    os.kill(keeper, signal.SIGKILL)
+                elif not self.find_processes():
+                    break  # nor is one on its way that the last run has asked for
+                time.sleep(0.02)
 
 
 def as_python(outcome: tuple[int, str, str]) -> bool:
