@@ -161,6 +161,19 @@ def test_formats(draw, capsys, form):
         assert out.startswith("::warning file=")
 
 
+def test_columns_count_characters(draw, capsys):
+    """As editors count them, not bytes; SARIF says so."""
+    root = draw({"a.py": "é = 'ü'; from b import *\n", "b.py": "x = 1\n"})
+    assert main(["check", str(root), "--select", "EP201"]) == 1
+    assert "a.py:1:10: EP201" in capsys.readouterr().out
+    main(["check", str(root), "--format", "sarif"])
+    run = json.loads(capsys.readouterr().out)["runs"][0]
+    columns = {
+        r["ruleId"]: r["locations"][0]["physicalLocation"]["region"]["startColumn"] for r in run["results"]
+    }
+    assert (columns["EP201"], run["columnKind"]) == (10, "unicodeCodePoints")
+
+
 def test_import_linter_configuration_is_understood(draw, capsys):
     """Layers, forbidden and independence break on chains, and ignored imports do not count."""
     files = {

@@ -25,7 +25,7 @@ from entrepot.survey.policy import (
     read_policy,
     write_baseline,
 )
-from entrepot.survey.report import render_github, render_json, render_sarif, render_text
+from entrepot.survey.report import count_characters, render_github, render_json, render_sarif, render_text
 from entrepot.survey.tach import find_tach_breaks
 
 SUMMARY = "what is wrong with the modules of a program"
@@ -79,7 +79,7 @@ def main(args: argparse.Namespace) -> int:
             print(f"{len(findings)} findings written to {os.path.relpath(name)}", file=sys.stderr)
             findings = []
         told.findings += findings
-    told.findings = gather(list(dict.fromkeys(told.findings)))
+    told.findings = count_characters(gather(list(dict.fromkeys(told.findings))))
     match args.format:
         case "json":
             print(render_json(told.findings))

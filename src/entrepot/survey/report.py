@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import os
+import tokenize
 from typing import Any
 
 from entrepot import __version__
@@ -15,6 +17,33 @@ _LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
 
 # Of more than twice as many modules that are not installed, people are shown so many.
 _MOST_ABSENT = 10
+
+
+def count_characters(findings: list[Finding]) -> list[Finding]:
+    """Return findings whose columns count characters, as editors and other checkers do; Python's count UTF-8 bytes."""
+    lines: dict[str, list[str]] = {}
+    counted = []
+    for finding in findings:
+        if finding.path not in lines:
+            lines[finding.path] = _read_odd_lines(finding.path)
+        text = lines[finding.path]
+        if finding.line <= len(text):
+            before = text[finding.line - 1].encode("utf-8", "surrogatepass")[: finding.column - 1]
+            finding = dataclasses.replace(finding, column=len(before.decode("utf-8", "ignore")) + 1)
+        counted.append(finding)
+    return counted
+
+
+def _read_odd_lines(path: str) -> list[str]:
+    """Return a file's lines, none where all is ASCII or nothing can be read: there columns need no counting."""
+    try:
+        with open(path, "rb") as file:
+            if file.read().isascii():
+                return []
+        with tokenize.open(path) as text:
+            return list(text)
+    except (OSError, SyntaxError, ValueError):
+        return []
 
 
 def render_text(findings: list[Finding], suppressed: int, known: int) -> str:
@@ -116,7 +145,7 @@ def render_sarif(findings: list[Finding]) -> str:
     log = {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
-        "runs": [{"tool": {"driver": driver}, "results": results, "columnKind": "utf16CodeUnits"}],
+        "runs": [{"tool": {"driver": driver}, "results": results, "columnKind": "unicodeCodePoints"}],
     }
     return json.dumps(log, indent=1)
 
