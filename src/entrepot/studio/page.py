@@ -358,6 +358,7 @@ class StudioPage:
 
     def _set_arguments(self, event: Any) -> None:
         self.studio.session.arguments = str(event.value or "")
+        self.studio.state.save()
 
     def refresh_entries(self) -> None:
         """Offer what can be run."""

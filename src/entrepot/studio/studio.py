@@ -131,6 +131,7 @@ class Studio:
         if name not in self.session.tabs:
             self.session.tabs.append(name)
         self.session.active = name
+        self.state.save()  # now: a studio that is killed does not come to its next look
 
     def close(self, name: str) -> None:
         """Close a tab; the one beside it is shown."""
@@ -141,6 +142,7 @@ class Studio:
                 rest = self.session.tabs
                 self.session.active = rest[min(at, len(rest) - 1)] if rest else ""
         self.documents.close(name)
+        self.state.save()
 
     def rename(self, name: str, new: str) -> None:
         """Rename a file or folder, its open tabs and drafts with it. Raises WorkspaceError, OSError."""
