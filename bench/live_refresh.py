@@ -23,6 +23,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from environments import get_python
+
 MODULES = 1000
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 FILLER = "\n".join(
@@ -130,7 +132,7 @@ def run(quick: bool) -> list[dict[str, object]]:
         subprocess.run(
             [sys.executable, "-m", "compileall", "-q", str(SOURCE / "entrepot" / "live")], check=True
         )
-        python = sys.executable if quick else _install(folder)
+        python = sys.executable if quick else get_python(("jurigged==0.6.1", "ipython==9.18.1"))
         rounds = 3 if quick else 9
         rows: list[dict[str, object]] = []
         for kind, count, bar in (("body", 1, 15), ("body", 10, 15), ("body", 100, 15), ("constant", 100, 60)):
@@ -142,14 +144,6 @@ def run(quick: bool) -> list[dict[str, object]]:
         return rows
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _install(folder: Path) -> str:
-    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
-    python = str(folder / "venv" / "bin" / "python")
-    wanted = ["jurigged==0.6.1", "ipython==9.18.1"]
-    subprocess.run([python, "-m", "pip", "install", "-q", *wanted], check=True, capture_output=True)
-    return python
 
 
 def _edit_rows(

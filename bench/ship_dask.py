@@ -20,6 +20,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from environments import note_versions
+
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 TOOLS = ("entrepot", "upload_file", "UploadDirectory", "UploadDirectory(restart_workers)")
 WORKERS = 4
@@ -142,6 +144,7 @@ def measure(folder: Path, tool: str, number: int) -> dict[str, float]:
 def run(quick: bool) -> list[dict[str, object]]:
     """Return the rows; `quick` takes one round instead of two."""
     folder = Path(tempfile.mkdtemp(prefix="entrepot-bench-"))
+    note_versions(["distributed"])
     try:
         found: dict[str, list[dict[str, float]]] = {tool: [] for tool in TOOLS}
         for number in range(1 if quick else 2):

@@ -18,6 +18,10 @@ import tempfile
 import time
 import zipfile
 
+from environments import get_python
+
+PEERS = ("grimp", "ruff", "tach", "networkx")
+
 TREES = ["django", "sympy", "pandas", "twisted", "homeassistant"]
 OURS = """
 import sys
@@ -92,10 +96,8 @@ def run(quick: bool) -> list[dict[str, object]]:
     """Return the rows: what, entrepot, peer, ratio, spread, bar."""
     rows: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as folder:
-        venv = os.path.join(folder, "venv")
-        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-        python = os.path.join(venv, "bin", "python")
-        subprocess.run([python, "-m", "pip", "install", "-q", "grimp", "ruff", "tach"], check=True)
+        python = get_python(PEERS)
+        programs = os.path.dirname(python)
         source = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "src")
         cache = os.path.join(folder, "cache")
         environment = {**os.environ, "PYTHONPATH": source, "ENTREPOT_CACHE": cache}
@@ -105,13 +107,13 @@ def run(quick: bool) -> list[dict[str, object]]:
             grimp = [python, "-c", GRIMP, tree, name]
             # Without the project's own settings: those in a wheel may refer to files that are not in it.
             ruff = [
-                os.path.join(venv, "bin", "ruff"),
+                os.path.join(programs, "ruff"),
                 "analyze",
                 "graph",
                 "--isolated",
                 os.path.join(tree, name),
             ]
-            tach = [os.path.join(venv, "bin", "tach"), "map", "-o", os.path.join(folder, "tach.json")]
+            tach = [os.path.join(programs, "tach"), "map", "-o", os.path.join(folder, "tach.json")]
             with open(os.path.join(tree, "tach.toml"), "w", encoding="utf-8") as file:
                 file.write('source_roots = ["."]\nmodules = []\n')
             grimp_cache = os.path.join(folder, "grimp")

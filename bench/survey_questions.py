@@ -23,7 +23,8 @@ from collections.abc import Callable
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from survey_graph import GRIMP, OURS, fetch, measure
+from environments import get_python
+from survey_graph import GRIMP, OURS, PEERS, fetch, measure
 
 MODULES = 20_000
 ARROWS = 90_000
@@ -125,10 +126,7 @@ def run(quick: bool) -> list[dict[str, object]]:
     rounds = 3 if quick else 5
     name = "django" if quick else "homeassistant"
     with tempfile.TemporaryDirectory() as folder:
-        venv = os.path.join(folder, "venv")
-        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-        python = os.path.join(venv, "bin", "python")
-        subprocess.run([python, "-m", "pip", "install", "-q", "grimp", "networkx"], check=True)
+        python = get_python(PEERS)
         source = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "src")
         environment = {**os.environ, "PYTHONPATH": source, "ENTREPOT_CACHE": os.path.join(folder, "cache")}
         tree = fetch(folder, name)

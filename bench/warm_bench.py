@@ -4,15 +4,13 @@
         bench.prepare(["main.py"])
         seconds = bench.measure(bench.warm(["main.py"]))
 
-The venv is made by the first benchmark that needs one and removed at the end of the process (ENTREPOT_BENCH_VENV
-names one to be kept and used again). A run is started by `posix_spawn` and waited for: what is measured is from the
+A run is started by `posix_spawn` and waited for: what is measured is from the
 start of the process to its end, and nothing of this process's own.
 """
 
 from __future__ import annotations
 
 import atexit
-import functools
 import os
 import shutil
 import statistics
@@ -23,8 +21,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from environments import get_python
+
 CLIENT = Path(sys.executable).with_name("entrepot")
-PACKAGES = ("pandas", "scikit-learn", "matplotlib", "django", "sqlalchemy", "boto3", "sympy", "pytest")
 SCIENCE = "import pandas, sklearn.linear_model, matplotlib.pyplot\nprint(len(pandas.DataFrame({'a': [1]})))\n"
 SERVICE = "import django.db.models, sqlalchemy.orm, boto3, sympy\nprint(sympy.sqrt(8))\n"
 TESTS = """\
@@ -45,30 +44,11 @@ def test_sum():
 """
 
 
-@functools.cache
-def get_python() -> str:
-    """Return the interpreter of a venv that has the libraries."""
-    named = os.environ.get("ENTREPOT_BENCH_VENV")
-    venv = Path(named) if named else make_temporary("entrepot-bench-venv-")
-    python = venv / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-        install(str(python), PACKAGES)
-    return str(python)
-
-
 def make_temporary(prefix: str) -> Path:
     """Return a new folder that is removed when this process ends."""
     folder = Path(tempfile.mkdtemp(prefix=prefix))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
-
-
-def install(python: str, packages: Sequence[str]) -> None:
-    """Install packages and compile what pip did not."""
-    subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", *packages], check=True, stderr=subprocess.DEVNULL
-    )
 
 
 class Bench:

@@ -9,7 +9,6 @@ of its own that also sees the libraries; one that does not install or run is sai
 
 from __future__ import annotations
 
-import functools
 import os
 import pty
 import select
@@ -20,7 +19,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from warm_bench import SCIENCE, TESTS, Bench, get_python, install, make_row, make_temporary
+from environments import get_python, site_of
+from warm_bench import SCIENCE, TESTS, Bench, make_row
 
 Row = dict[str, object]
 MARK = "ENTREPOT_BENCH_PEER"  # in the environment of everything that a peer starts, so that it can be ended
@@ -54,20 +54,9 @@ def run(quick: bool) -> list[Row]:
 
 def make_peer(name: str) -> str:
     """Return the interpreter of a venv that has a peer, and sees the libraries."""
-    venv = get_peer_venv(name)
-    (site,) = Path(venv, "lib").glob("python*/site-packages")
-    (libraries,) = Path(get_python()).parents[1].glob("lib/python*/site-packages")
-    (site / "libraries.pth").write_text(f"{libraries}\n")
-    return str(venv / "bin" / "python")
-
-
-@functools.cache
-def get_peer_venv(name: str) -> Path:
-    """Return the venv of a peer, made now."""
-    venv = make_temporary("entrepot-bench-peer-")
-    subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-    install(str(venv / "bin" / "python"), [name])
-    return venv
+    python = get_python((name,))
+    (site_of(python) / "libraries.pth").write_text(f"{site_of(get_python())}\n")
+    return python
 
 
 def measure_preloaded(bench: Bench, python: str, times: int) -> list[float]:

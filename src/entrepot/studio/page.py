@@ -160,7 +160,8 @@ class StudioPage:
                     [], with_input=True, new_value_mode="add", on_change=self._choose_entry
                 )
                 self.entry.props(
-                    'dense borderless options-dense hide-dropdown-icon aria-label="What Run runs" placeholder="main.py"'
+                    'dense borderless options-dense hide-dropdown-icon input-debounce=0 '
+                    'aria-label="What Run runs" placeholder="main.py"'
                 ).classes("entry")
                 self.arguments = ui.input(
                     value=session.arguments, placeholder="arguments", on_change=self._set_arguments
