@@ -274,6 +274,24 @@ def test_a_refused_save_is_told_and_the_program_goes_on(draw: Callable[..., Path
 
 
 @pytest.mark.slow
+def test_half_a_save_is_not_taken(draw: Callable[..., Path]):
+    """A file is emptied before it is written, and the disk may be slow: only what was closed counts."""
+    root = draw({"lib.py": LIB, "main.py": LOOP})
+    with Watched(root) as watched:
+        assert watched.read_line() == "one\n"
+        for word in ("two", "three"):
+            with open(root / "lib.py", "w", encoding="utf-8") as file:
+                time.sleep(0.15)
+                file.write(LIB.replace("one", word)[:20])
+                file.flush()
+                time.sleep(0.15)
+                file.write(LIB.replace("one", word)[20:])
+            assert watched.read_line() == f"{word}\n"
+        (root / "lib.py").write_text(LIB.replace("False", "True"))
+        assert watched.process.wait(20) == 0
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "after"), [("y", "fresh"), ("n", "kept")])
 def test_on_a_terminal_it_asks_whether_to_restart(draw: Callable[..., Path], answer: str, after: str):
     """With `--on-refusal ask`: yes starts the program again, no goes on with the old one."""

@@ -92,7 +92,7 @@ class Terminal:
                 self.wait_for(text, 0.5)
                 return
             except AssertionError:
-                os.killpg(os.tcgetpgrp(self.slave), signal.SIGWINCH)
+                os.killpg(os.tcgetpgrp(self.master), signal.SIGWINCH)
         self.wait_for(text, 0)
 
     def has_shown(self, text: bytes) -> bool:

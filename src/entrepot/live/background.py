@@ -1,12 +1,14 @@
 """A thread that waits for saves and has them applied.
 
 Saves are told by inotify; where that is not to be had, the files are looked at every quarter of a second. Editors write in
-several steps, and several files may be saved together: an update waits until nothing has happened for a moment.
+several steps, and several files may be saved together: an update waits until nothing has happened for a moment and every
+source that was written to is closed.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from entrepot.live import session
@@ -15,7 +17,18 @@ from entrepot.live.report import Report
 
 INTERVAL_S = 0.25
 QUIET_S = 0.02
-LONGEST_S = 0.2  # a program that writes into its own folder all the time does not put an update off for ever
+LONGEST_S = 0.2  # a program that writes into its own folder all the time does not put an update off for ever,
+WRITING_S = 1.0  # nor does one that leaves a source open
+
+
+def _wait_until_saved(watch: Watch) -> None:
+    """Wait until a save that has begun is there as a whole."""
+    started = time.monotonic()
+    while (waited_s := time.monotonic() - started) < (WRITING_S if watch.writing else LONGEST_S):
+        if not watch.wait(QUIET_S) and not watch.writing:
+            return
+    if waited_s >= WRITING_S:
+        watch.writing.clear()
 
 
 def refresh_on_change(
@@ -45,12 +58,10 @@ def refresh_on_change(
     def wait_for_saves(watch: Watch) -> None:
         try:
             while not stop.is_set():
-                if watch.add(folders()):
-                    apply()  # something may have been saved there before
-                if watch.wait(INTERVAL_S):
-                    for _ in range(int(LONGEST_S / QUIET_S)):
-                        if not watch.wait(QUIET_S):
-                            break
+                is_new = watch.add(folders())
+                # In a new folder something may have been saved before it was watched.
+                if watch.wait(0 if is_new else INTERVAL_S) or is_new:
+                    _wait_until_saved(watch)
                     apply()
         finally:
             watch.close()

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import os
 import select
-from collections.abc import Iterable
+import struct
+from collections.abc import Iterable, Iterator
 
 # From <sys/inotify.h>.
 _MODIFY, _CLOSE_WRITE, _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x2, 0x8, 0x40, 0x80, 0x100, 0x200
 _WANTED = _MODIFY | _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE
+_HEAD = struct.Struct("iIII")  # struct inotify_event: watch, mask, cookie, length of the name
 
 
 class Watch:
-    """The watched folders of one process; close it when done."""
+    """The watched folders of one process; close it when done.
+
+    writing: sources that have been written to and not been closed yet (watch, name). What stands in them is half a save:
+        an editor, or `open(path, "w")`, empties a file first.
+    """
 
     def __init__(self) -> None:
         import ctypes
@@ -30,6 +36,7 @@ class Watch:
         if self._descriptor < 0:
             raise OSError(self._get_errno(), os.strerror(self._get_errno()))
         self._folders: set[str] = set()
+        self.writing: set[tuple[int, bytes]] = set()
 
     def add(self, folders: Iterable[str]) -> bool:
         """Watch these folders too; whether any is new. Those that are gone are left out. Raises OSError when there are too many."""
@@ -47,8 +54,12 @@ class Watch:
         if not select.select([self._descriptor], [], [], timeout_s)[0]:
             return False
         try:
-            while os.read(self._descriptor, 1 << 16):
-                pass
+            while data := os.read(self._descriptor, 1 << 16):
+                for watch, mask, name in _parse(data):
+                    if mask & (_MODIFY | _CREATE) and name.endswith(b".py"):
+                        self.writing.add((watch, name))
+                    elif mask & (_CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _DELETE):
+                        self.writing.discard((watch, name))
         except BlockingIOError:
             pass
         return True
@@ -56,3 +67,13 @@ class Watch:
     def close(self) -> None:
         """Watch no longer."""
         os.close(self._descriptor)
+
+
+def _parse(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield watch, mask and name of each event."""
+    at = 0
+    while at < len(data):
+        watch, mask, _, length = _HEAD.unpack_from(data, at)
+        at += _HEAD.size
+        yield watch, mask, data[at : at + length].rstrip(b"\0")
+        at += length

@@ -160,7 +160,7 @@ class StudioPage:
                     [], with_input=True, new_value_mode="add", on_change=self._choose_entry
                 )
                 self.entry.props(
-                    'dense borderless options-dense hide-dropdown-icon input-debounce=0 '
+                    "dense borderless options-dense hide-dropdown-icon input-debounce=0 "
                     'aria-label="What Run runs" placeholder="main.py"'
                 ).classes("entry")
                 self.arguments = ui.input(
