@@ -14,7 +14,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--run-slow", action="store_true", help="run the tests marked slow too")
 
 
+# Fixtures and files of the tests that act on a screen.
+SCREEN_FIXTURES = {"browser", "shell"}
+SCREEN_FILES = {"test_run_terminal.py", "test_progress.py"}
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.name in SCREEN_FILES or SCREEN_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.screen)
     if config.getoption("--run-slow"):
         return
     skip = pytest.mark.skip(reason="slow: --run-slow runs it")
