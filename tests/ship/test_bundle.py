@@ -526,13 +526,14 @@ def test_the_same_program_gives_the_same_bytes(make_bundle, tmp_path):
     )
 
 
-def test_bytecode_for_other_versions(make_bundle, need):
+def test_bytecode_for_other_versions(make_bundle):
     """Each version named has its bytecode; one that is not there is told; both run."""
     from entrepot.ship.bytecode import find_interpreter
 
     other = "3.12" if sys.version_info[:2] != (3, 12) else "3.11"
     python = find_interpreter(other)
-    need(python, f"Python {other}")
+    if not python:
+        pytest.skip(f"Python {other} is not on this machine")
     own = f"{sys.version_info[0]}.{sys.version_info[1]}"
     bundle = make_bundle(SHOP, "main.py", "--python", own, other, "3.99")
 

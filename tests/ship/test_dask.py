@@ -386,13 +386,14 @@ if __name__ == "__main__":
     assert read_told(cluster.run_client(script)) == [["2"], ["NotTakenError", True], ["2"]]
 
 
-def test_a_worker_with_another_python_gets_the_source(cluster, draw, need, tmp_path):
+def test_a_worker_with_another_python_gets_the_source(cluster, draw, tmp_path):
     """Bytecode of the client's Python does not reach a worker that has another; its modules and edits do."""
     from entrepot.ship.bytecode import find_interpreter
 
     other = "3.12" if sys.version_info[:2] != (3, 12) else "3.11"
     python = find_interpreter(other)
-    need(python, f"Python {other}")
+    if not python:
+        pytest.skip(f"Python {other} is not on this machine")
     made = tmp_path / "other"
     subprocess.run([python, "-m", "venv", made], check=True)
     pip = [
