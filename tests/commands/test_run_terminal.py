@@ -217,8 +217,8 @@ def test_interrupt_reaches_the_program_and_its_children_once(start, way):
     terminal.press(b"\x03")
     terminal.wait_for(b"interrupts 1 True")
     terminal.wait_for(b"again? ")
-    terminal.press(b"\x03")
-    terminal.wait_for(b"in input")
+    # One that comes between the prompt and the read only counts with the next key, in any terminal.
+    terminal.press_until(b"\x03", b"in input")
     assert terminal.process.wait(WAIT_S) == 0
 
 

@@ -73,7 +73,7 @@ def test_a_restart_shows_what_was_there(arcade, home, browser, number):
         browser.wait_for_terminal("after taking the whale")
         browser.fill(".arguments input", "one two")
         browser.fill(".entry input", "count.py")
-        browser.press("Enter")
+        browser.click("count.py", ".q-menu")
         browser.wait(lambda: browser.js("document.querySelector('.entry input').value") == "count.py")
         browser.settle(1.0)
         browser.click("Run", ".runbar")
