@@ -97,11 +97,16 @@ def find_change(path: str, what: str, before: int) -> int:
 def _find_words(path: str, words: tuple[str, ...], before: int) -> int:
     try:
         with open(path, "rb") as file:
-            lines = file.read().split(b"\n")[: before or None]
+            data = file.read()
     except OSError:
         return 0
-    pattern = re.compile(rb"^[^#\"']*\b(?:%s)\b" % b"|".join(re.escape(word.encode()) for word in words))
-    return max((number for number, line in enumerate(lines, 1) if pattern.match(line)), default=0)
+    line = 0
+    for found in re.finditer(rb"\b(?:%s)\b" % b"|".join(re.escape(word.encode()) for word in words), data):
+        number = data.count(b"\n", 0, found.start()) + 1
+        is_code = not re.search(rb"[#\"']", data[data.rfind(b"\n", 0, found.start()) + 1 : found.start()])
+        if is_code and (not before or number <= before):
+            line = number
+    return line
 
 
 def list_bound_names(path: str) -> list[str]:
