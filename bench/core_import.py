@@ -9,15 +9,15 @@ while only our finders and hooks are installed.
 
 from __future__ import annotations
 
-import resource
 import statistics
 import subprocess
 import sys
 
-from environments import get_python, make_variables
+from environments import get_python, make_variables, measure_cpu_s
 
 SCIENCE = "import pandas, sklearn, sklearn.linear_model, matplotlib.pyplot"
 WEB = "import django, django.db.models, django.http, sqlalchemy.orm, boto3, sympy"
+FIXED = {"PYTHONHASHSEED": "0"}
 INSTALL = "import entrepot; entrepot.System().installed().__enter__()"
 # Bars are on medians.
 BAR_IMPORT, BAR_WARM = 1.0, 1.05
@@ -52,22 +52,12 @@ def measure_program(python: str, what: str, code: str, pairs: int) -> dict:
     programs = {"peer": code, "entrepot": f"{INSTALL}\n{code}"}
     for program in programs.values():
         # Writes whatever bytecode is missing, and brings the files into memory.
-        measure_cpu(python, program)
+        measure_cpu_s([python, "-c", program], env=FIXED)
     times: dict[str, list[float]] = {"peer": [], "entrepot": []}
     for pair in range(pairs):
         for kind in sorted(programs, reverse=bool(pair % 2)):
-            times[kind].append(measure_cpu(python, programs[kind]))
+            times[kind].append(measure_cpu_s([python, "-c", programs[kind]], env=FIXED))
     return make_row(f"import {what}", times, 1000, "ms", BAR_IMPORT)
-
-
-def measure_cpu(python: str, code: str) -> float:
-    """Return the CPU seconds of a fresh process that runs some code."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(
-        [python, "-c", code], check=True, env=make_variables(PYTHONHASHSEED="0"), stdout=subprocess.DEVNULL
-    )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def measure_warm(python: str, times: int, pairs: int) -> dict:
@@ -80,7 +70,7 @@ def measure_warm(python: str, times: int, pairs: int) -> dict:
             done = subprocess.run(
                 [python, "-c", programs[kind]],
                 check=True,
-                env=make_variables(PYTHONHASHSEED="0"),
+                env=make_variables(**FIXED),
                 stdout=subprocess.PIPE,
                 text=True,
             )

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import resource
 import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -68,3 +69,26 @@ def make_variables(**more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "ENTREPOT"))}
     threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
     return {**kept, **threads, "PYTHONPATH": str(SRC), **more}
+
+
+def measure_cpu_s(
+    command: Sequence[str], *, env: Mapping[str, str] | None = None, files: tuple[int, ...] = ()
+) -> float:
+    """Run a command in `make_variables` and some more, and return the CPU seconds that it and its children took.
+
+    Raises:
+        RuntimeError: it failed; with what it said last.
+    """
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        command,
+        check=False,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=make_variables(**(env or {})),
+        pass_fds=files,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        raise RuntimeError(f"{command[0]}: {done.stderr.decode(errors='replace')[-2000:]}")
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime

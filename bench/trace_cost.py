@@ -7,37 +7,18 @@ as a user runs it, with making and writing what was asked for. OPENBLAS_NUM_THRE
 
 from __future__ import annotations
 
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 
-from environments import SRC, get_python, make_variables
+from environments import SRC, get_python, measure_cpu_s
 
 PROGRAMS = {
     "pandas, scikit-learn, matplotlib": "import pandas, sklearn.linear_model, matplotlib.pyplot",
     "django, sqlalchemy, boto3, sympy": "import django.db.models, sqlalchemy.orm, boto3, sympy",
 }
 BAR = 1.25
-
-
-def measure_cpu_s(
-    command: list[str], *, env: dict[str, str] | None = None, files: tuple[int, ...] = ()
-) -> float:
-    """Run a command and return the CPU seconds that it and its children took."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(
-        command,
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=make_variables(**(env or {})),
-        pass_fds=files,
-    )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
 def measure_program_s(python: str, code: str) -> float:
@@ -57,7 +38,12 @@ def run(quick: bool) -> list[dict[str, object]]:
     with tempfile.TemporaryDirectory() as folder:
         for program, code in PROGRAMS.items():
             rows += [
-                make_row(way, program, pairs)
+                # What is written in full has no bar: its size is the record's.
+                make_row(
+                    f"{way}, importing {program}, against plain python",
+                    pairs,
+                    None if "--format" in way else BAR,
+                )
                 for way, pairs in measure_ways(python, code, f"{folder}/out", 3 if quick else 5).items()
             ]
     return rows
@@ -88,16 +74,16 @@ def measure_ways(python: str, code: str, out: str, number: int) -> dict[str, lis
     return times
 
 
-def make_row(way: str, program: str, pairs: list[tuple[float, float]]) -> dict[str, object]:
-    """Return one row of the table. What is written in full has no bar: its size is the record's."""
+def make_row(what: str, pairs: list[tuple[float, float]], bar: float | None) -> dict[str, object]:
+    """Return one row of the table: seconds of watched runs, each beside a plain one."""
     ratios = sorted(watched / base for watched, base in pairs)
     return {
-        "what": f"{way}, importing {program}, against plain python",
+        "what": what,
         "entrepot": f"{statistics.median(watched for watched, _ in pairs):.2f} s",
         "peer": f"{statistics.median(base for _, base in pairs):.2f} s",
         "ratio": statistics.median(ratios),
         "spread": f"{ratios[0]:.2f}-{ratios[-1]:.2f}, {len(pairs)} pairs",
-        "bar": None if "--format" in way else BAR,
+        "bar": bar,
     }
 
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import os
 import shlex
-import statistics
 import sys
 import tempfile
 from pathlib import Path
 
-from environments import LIBRARIES, SRC, get_python
-from trace_cost import PROGRAMS, measure_cpu_s
+from environments import LIBRARIES, SRC, get_python, measure_cpu_s
+from trace_cost import PROGRAMS, make_row
 
 PEERS = ["tuna", "importtime-waterfall", "pyinstrument"]
 # What each shows: times of modules, whether a module is asked for again from the cache, the line that asks, where it was
@@ -59,7 +58,11 @@ def run(quick: bool) -> list[dict[str, object]]:
                 base = measure_cpu_s(plain, env=env)
                 for way, command in ways.items():
                     times[way].append((measure_cpu_s(command, env=env), base))
-            rows += [make_row(way, program, pairs) for way, pairs in times.items()]
+            rows += [
+                make_row(f"{way}, importing {program}", pairs, None)
+                | dict(zip(QUESTIONS, SHOWS[way], strict=True))
+                for way, pairs in times.items()
+            ]
     return rows
 
 
@@ -92,20 +95,6 @@ def make_ways(python: str, folder: str) -> dict[str, list[str]]:
             "-c",
             "import program",
         ],
-    }
-
-
-def make_row(way: str, program: str, pairs: list[tuple[float, float]]) -> dict[str, object]:
-    """Return one row: the cost, and what is shown for it."""
-    ratios = sorted(watched / base for watched, base in pairs)
-    return {
-        "what": f"{way}, importing {program}",
-        "entrepot": f"{statistics.median(watched for watched, _ in pairs):.2f} s",
-        "peer": f"{statistics.median(base for _, base in pairs):.2f} s",
-        "ratio": statistics.median(ratios),
-        "spread": f"{ratios[0]:.2f}-{ratios[-1]:.2f}, {len(pairs)} pairs",
-        "bar": None,
-        **dict(zip(QUESTIONS, SHOWS[way], strict=True)),
     }
 
 

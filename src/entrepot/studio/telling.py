@@ -7,13 +7,15 @@ not the program's own are told in one step each. The words are those of the lang
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from itertools import islice
 from os.path import basename, dirname, isabs, relpath
 
 from entrepot.studio.steps import PREFIX, Change, Definition, Step, Steps
 from entrepot.trace.explain import explain
 from entrepot.trace.records import Effect, Module, Record, Statement
+from entrepot.trace.sources import list_renamed
 
 MOST_STEPS = 20_000
 
@@ -38,6 +40,8 @@ class _Teller:
         self.main = main or next((s.file for s in record.statements if s.importer == PREFIX), "")
         self.is_own = is_own
         self.read = read
+        self.trees: dict[str, list[ast.stmt]] = {}
+        self.renamed: dict[str, dict[int, dict[str, str]]] = {}  # by file, then line
         self.by_statement: dict[int, list[Module]] = {}
         for module in record.modules:
             self.by_statement.setdefault(module.statement, []).append(module)
@@ -59,11 +63,16 @@ class _Teller:
         return told
 
     def read_definitions(self, file: str) -> list[Definition]:
-        try:
-            tree = ast.parse(self.read(file))
-        except (OSError, ValueError, SyntaxError):
-            return []
-        return sorted(find_definitions(tree.body), key=lambda found: found.line)
+        return sorted(find_definitions(self.parse(file)), key=lambda found: found.line)
+
+    def parse(self, file: str) -> list[ast.stmt]:
+        """Return a file's statements, none where it cannot be read or is no Python."""
+        if file not in self.trees:
+            try:
+                self.trees[file] = ast.parse(self.read(file)).body
+            except (OSError, ValueError, SyntaxError):
+                self.trees[file] = []
+        return self.trees[file]
 
     def steps(self) -> Iterator[Step]:
         record = self.record
@@ -218,9 +227,11 @@ class _Teller:
             return
         if statement.form in ("import_module", "reload", "__import__"):
             return
-        written = self.line_of(statement.file, statement.line)
         base = self.base(statement)
-        names = self.list_star(base) if statement.names == ("*",) else find_bound(statement, base, written)
+        if statement.file not in self.renamed:
+            self.renamed[statement.file] = list_renamed(self.parse(statement.file))
+        renamed = self.renamed[statement.file].get(statement.line, {})
+        names = self.list_star(base) if statement.names == ("*",) else find_bound(statement, base, renamed)
         back = (
             ""
             if statement.is_cached
@@ -250,13 +261,10 @@ class _Teller:
             return ()
         names = (*module.functions, *module.classes, *module.variables, *module.imported)
         public = [name for name in names if not name.startswith("_")]
-        try:
-            tree = ast.parse(self.read(module.origin))
-            for node in tree.body:
-                if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+        for node in self.parse(module.origin):
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+                with suppress(ValueError, TypeError):  # it is not written out
                     public = [str(name) for name in ast.literal_eval(node.value)]
-        except (OSError, ValueError, SyntaxError, TypeError):
-            pass
         return tuple((name, "imported", base) for name in public)
 
     def effect(self, effect: Effect) -> Iterator[Step]:
@@ -311,18 +319,13 @@ class _Teller:
             return ""
 
 
-def find_bound(statement: Statement, base: str, written: str) -> tuple[tuple[str, str, str], ...]:
+def find_bound(
+    statement: Statement, base: str, renamed: Mapping[str, str]
+) -> tuple[tuple[str, str, str], ...]:
     """Return what an import statement binds: name, kind, and the module that it leads to.
 
-    base: the module that it names; written: its line, which says what follows `as`: the record does not.
+    base: the module that it names; renamed: what follows `as` in the source, which the record does not say.
     """
-    renamed: dict[str, str] = {}
-    try:
-        (node,) = ast.parse(written.rstrip("\\(, ") if written.endswith("(") else written).body[:1]
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            renamed = {alias.name: alias.asname for alias in node.names if alias.asname}
-    except (SyntaxError, ValueError):
-        pass
     if statement.names:
         return tuple(
             (renamed.get(name, name), "module", f"{base}.{name}")

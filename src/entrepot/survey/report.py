@@ -24,6 +24,9 @@ def count_characters(findings: list[Finding]) -> list[Finding]:
     lines: dict[str, list[str]] = {}
     counted = []
     for finding in findings:
+        if finding.column == 1:
+            counted.append(finding)  # most stand at the beginning of a line: no file need be read for them
+            continue
         if finding.path not in lines:
             lines[finding.path] = _read_odd_lines(finding.path)
         text = lines[finding.path]

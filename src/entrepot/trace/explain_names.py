@@ -12,10 +12,10 @@ from entrepot.trace.records import Failure, Module, Record
 from entrepot.trace.sources import (
     find_bindings,
     find_definition,
-    find_renamed,
     is_function,
     list_bound_names,
     list_files_beside,
+    list_renamed,
     name_briefly,
     parse_file,
 )
@@ -121,7 +121,7 @@ def _explain_by_own_import(record: Record, wanted: str, here: str) -> str | None
         if statement.importer != here or statement.asked != wanted or statement.error:
             continue
         where = f"{name_briefly(statement.file)} line {statement.line}"
-        renamed = find_renamed(parse_file(statement.file), statement.line).get(wanted)
+        renamed = list_renamed(parse_file(statement.file)).get(statement.line, {}).get(wanted)
         if not statement.names and renamed:
             return f"{where} imports {wanted} as {renamed}, so its name is {renamed} here"
         if statement.names:

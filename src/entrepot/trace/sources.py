@@ -114,15 +114,14 @@ def list_bound_names(path: str) -> list[str]:
     return list(dict.fromkeys(name for name, _ in _bindings(parse_file(path))))
 
 
-def find_renamed(body: list[ast.stmt], line: int) -> dict[str, str]:
-    """Return what the import statements at a line write before `as`, and the name behind it."""
-    return {
-        alias.name: alias.asname
-        for node in ast.walk(ast.Module(body, []))
-        if isinstance(node, (ast.Import, ast.ImportFrom)) and node.lineno == line
-        for alias in node.names
-        if alias.asname
-    }
+def list_renamed(body: list[ast.stmt]) -> dict[int, dict[str, str]]:
+    """Return, by the lines of import statements, what they write before `as` and the name behind it."""
+    found: dict[int, dict[str, str]] = {}
+    for node in ast.walk(ast.Module(body, [])):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            renamed = {alias.name: alias.asname for alias in node.names if alias.asname}
+            found.setdefault(node.lineno, {}).update(renamed)
+    return found
 
 
 def list_files_beside(path: str) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from os.path import basename, dirname, isabs, relpath
 
 from entrepot.trace.records import Effect, Module, Record, Statement
-from entrepot.trace.sources import find_renamed, parse_file
+from entrepot.trace.sources import list_renamed, parse_file
 
 _VERBS = {
     "output": "writes {what!r}",
@@ -64,6 +64,7 @@ class _Story:
             self.modules.setdefault(module.statement, []).append(module)
         self.main = find_main(record)
         self.sources: dict[str, list[ast.stmt]] = {}
+        self.renamed: dict[str, dict[int, dict[str, str]]] = {}  # by file, then line
 
     def lines(self) -> Iterator[str]:
         record = self.record
@@ -220,7 +221,7 @@ class _Story:
         module = self.resolve(statement)
         if statement.names == ("*",):
             return f" Its public names become names of {importer} too."
-        renamed = find_renamed(self.read_source(statement.file), statement.line)
+        renamed = self.find_renamed(statement)
         if statement.names:
             bound = [name for name in statement.names if name not in renamed]
             names = _join([repr(name) for name in bound])
@@ -241,6 +242,12 @@ class _Story:
         return f" {importer} reaches it through its name {top!r}."
 
     # ---- places
+
+    def find_renamed(self, statement: Statement) -> dict[str, str]:
+        file = statement.file
+        if file not in self.renamed:
+            self.renamed[file] = list_renamed(self.read_source(file))
+        return self.renamed[file].get(statement.line, {})
 
     def read_source(self, file: str) -> list[ast.stmt]:
         if file not in self.sources:
