@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from both_ways import Outcome, make_environment
-from dask_cluster import Cluster
+from dask_cluster import Cluster, make_bare_environment
 
 pytest.importorskip("distributed")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
@@ -34,7 +34,6 @@ def edit(name, text):
 def on_all(client, function, *arguments):
     return sorted(set(map(json.dumps, client.run(function, *arguments).values())))
 """
-SOURCE = Path(__file__).resolve().parents[2] / "src"
 CALC = "RATE = 2\ndef times(x):\n    return x * RATE\n"
 
 
@@ -60,10 +59,16 @@ def read_told(outcome: Outcome) -> list[object]:
     return [json.loads(line) for line in outcome.out.decode().splitlines()]
 
 
+@pytest.fixture(scope="session")
+def bare_python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A Python with distributed and without entrepot."""
+    return make_bare_environment(tmp_path_factory.mktemp("bare") / "venv")
+
+
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """Commands in folders of their own, on this host."""
-    made = Cluster(tmp_path)
+def cluster(tmp_path: Path, bare_python: str) -> Iterator[Cluster]:
+    """Commands in folders of their own, on this host, where entrepot is not installed."""
+    made = Cluster(tmp_path, bare_python)
     yield made
     made.close()
 
@@ -238,6 +243,46 @@ if __name__ == "__main__":
             tell([len(client.run(answer)), *on_all(client, answer)])
             tell(modules.status().ok)
 """
+
+
+def test_entrepot_is_not_carried_where_it_is_installed(cluster, draw):
+    """A worker that has entrepot uses it; one whose entrepot is too old for ours takes that of the client; one that has
+    imported such a one already says so, and so does the scheduler."""
+    script = draw({
+        "client.py": HEAD + """
+def where():
+    import calc, entrepot.ship.dask_plugins as plugins
+    return [calc.RATE, type(plugins.__loader__).__name__, plugins.__file__.startswith("(sent)")]
+if __name__ == "__main__":
+    with Client(sys.argv[1]) as client:
+        client.wait_for_workers(2)
+        client.register_plugin(Modules("main.py"))
+        tell(sorted(client.run(where).values()))
+        def pretend():
+            import entrepot.ship.dask_plugins
+            entrepot.ship.dask_plugins.PROTOCOL = 0
+        client.run(pretend, workers=list(client.scheduler_info()["workers"])[:1])
+        try:
+            client.register_plugin(Modules("main.py"))
+        except Exception as error:
+            tell([str(error).count("it did not answer"), str(error).count("another version of entrepot")])
+        client.run_on_scheduler(pretend)
+        try:
+            client.register_plugin(Modules("main.py"))
+        except Exception as error:
+            tell("another version of entrepot, (sent)" in str(error))
+""",
+        "main.py": "import calc\n", "calc.py": CALC,
+        "old/entrepot/__init__.py": "", "old/entrepot/ship/__init__.py": "",
+        "old/entrepot/ship/dask_plugins.py": "import entrepot.errors\n", "old/entrepot/errors.py": "PROTOCOL = 0\n",
+    }, "client") / "client.py"  # fmt: skip
+    cluster.start_scheduler()
+    cluster.start_worker("has", python=sys.executable)
+    cluster.start_worker("old", env={"PYTHONPATH": str(script.parent / "old")})
+    told = read_told(cluster.run_client(script))
+
+    assert told[0] == [[2, "Carried", True], [2, "SourceFileLoader", False]]
+    assert told[1:] == [[0, 1], True]
 
 
 def test_a_worker_that_is_killed_runs_the_newest_when_it_is_back(cluster, draw):
@@ -434,7 +479,7 @@ if __name__ == "__main__":
     }, "client") / "client.py"  # fmt: skip
     cluster.start_scheduler()
     cluster.start_worker("same")
-    cluster.start_worker("other", python=str(made / "bin" / "python"), env={"PYTHONPATH": str(SOURCE)})
+    cluster.start_worker("other", python=str(made / "bin" / "python"))
     told = read_told(cluster.run_client(script))
 
     assert told[0] == 2
@@ -486,13 +531,13 @@ def hosts(need: Callable[[object, str], None]) -> Iterator[list[tuple[str, str]]
             subprocess.run(["ip", "netns", "del", name], capture_output=True)
 
 
-def test_other_hosts(hosts, tmp_path, draw):
+def test_other_hosts(hosts, bare_python, tmp_path, draw):
     """Scheduler, workers and client that share no network but a wire, no folder, and no home."""
     script = (
         draw({"client.py": HEAD + CLIENT, "main.py": "import calc\n", "calc.py": CALC}, "client")
         / "client.py"
     )
-    cluster = Cluster(tmp_path, hosts)
+    cluster = Cluster(tmp_path, bare_python, hosts)
     try:
         cluster.start_scheduler()
         cluster.start_worker("one", host=1)

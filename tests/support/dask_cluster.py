@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
+import venv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,9 +31,14 @@ asyncio.run(main())
 
 @dataclass
 class Cluster:
-    """Processes in folders below `folder`. hosts: network namespaces as (name, address), the scheduler's first."""
+    """Processes in folders below `folder`.
+
+    python: what scheduler and workers run on; the client has the tests'. hosts: network namespaces as (name, address),
+    the scheduler's first.
+    """
 
     folder: Path
+    python: str = sys.executable
     hosts: Sequence[tuple[str, str]] = ()
     address: str = ""
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -54,7 +61,7 @@ class Cluster:
         raise TimeoutError(f"{file}\n{self.read_log('scheduler')}")
 
     def start_worker(
-        self, name: str, *, host: int = 0, python: str = sys.executable, nanny: bool = False, count: int = 1,
+        self, name: str, *, host: int = 0, python: str | None = None, nanny: bool = False, count: int = 1,
         env: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
         """Start a worker command (with `count` workers in processes of their own)."""
@@ -83,14 +90,14 @@ class Cluster:
         name: str,
         module: list[str],
         host: int,
-        python: str = sys.executable,
+        python: str | None = None,
         env: Mapping[str, str] | None = None,
     ) -> None:
         where = self.folder / name
         where.mkdir(mode=0o700, exist_ok=True)
         with open(where / "log", "wb") as log:
             self.processes[name] = subprocess.Popen(
-                [*self._on_host(host), python, *module],
+                [*self._on_host(host), python or self.python, *module],
                 cwd=where, env=self._make_environment(name, env), stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
 
@@ -140,3 +147,13 @@ class Cluster:
                 os.killpg(process.pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
+
+
+def make_bare_environment(folder: Path) -> str:
+    """Make a virtual environment with all that the tests' own has but entrepot; return its Python."""
+    venv.create(folder, symlinks=True)
+    (site,) = folder.glob("lib/python3*/site-packages")
+    for item in Path(sysconfig.get_path("purelib")).iterdir():
+        if "entrepot" not in item.name and item.suffix != ".pth":
+            (site / item.name).symlink_to(item)
+    return str(folder / "bin" / "python")
