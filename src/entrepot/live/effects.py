@@ -125,6 +125,9 @@ class Effects:
 
     def withdraw(self, stage: Stage, unit: Unit) -> None:
         """Take back what a statement did, because it is gone or will run again."""
+        if not stage.record.journal and "atexit" not in unit.text and "signal" not in unit.text:
+            withdraw_calls(self._update, stage, unit)
+            return
         mark = unit.mark
         # A container that the statement itself made goes as it is, whole.
         made = {

@@ -160,10 +160,9 @@ class Facts:
         if fact.name == MODULE:
             found = self.index.loads(tail) | self.index.imports(tail)
         else:
-            found = self.index.loads(fact.name) | self.index.imports(fact.name) | self.index.stars()
             # Who neither names nor holds the module has the name from somebody else, who will say so.
             known = self._holders(fact.module) | {fact.module}
-            found = (found & known) | self.index.naming(found - known, tail)
+            found = (known & self.index.users(fact.name)) | self.index.users_naming(fact.name, tail)
             # `getattr(module, name)`, `vars(module)`: by a module that holds it, or a package that it is in.
             parts = fact.module.split(".")
             for length in range(1, len(parts) + 1):

@@ -28,13 +28,11 @@ from entrepot.live.codes import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from entrepot.live.tracker import Tracker
 
 _WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
-# How a star import can be written; what only looks like one does no harm.
-_STARS = (b"import *", b"import*", b"import  *", b"import\t*", b"import \\", b"import\\")
 Use = tuple[str, str]  # a module, and the name of a definition at its top level ("": of none)
 
 
@@ -46,7 +44,7 @@ class Uses:
     def __init__(self, events: Iterable[Event]) -> None:
         self.loads: set[str] = set()
         self.imports: set[str] = set()
-        self.definitions: list[tuple[str, set[str]]] = []
+        self.definitions: list[tuple[str, Collection[str]]] = []
         self.has_star = False
         self.is_relative = False  # `from . import name`, which does not say the package's name
         pending: list[CodeType] = []
@@ -103,18 +101,12 @@ class Uses:
             if runs_at_once(code):
                 for chain in eager_chains(code):
                     self.loads.update(chain)
-        names: set[str] = set(code.co_names)
-        for inner in walk_codes(code) if any(type(value) is CodeType for value in code.co_consts) else ():
-            names.update(inner.co_names)
-        self.definitions.append((definition, _parts(names)))
-
-
-def _parts(names: set[str]) -> set[str]:
-    """Names as they stand; those of `import a.b` by their parts."""
-    dotted = [name for name in names if "." in name]
-    if dotted:
-        names = names.difference(dotted).union(*(name.split(".") for name in dotted))
-    return names
+        names: Collection[str] = code.co_names
+        if any(type(value) is CodeType for value in code.co_consts):
+            names = {*names, *(name for inner in walk_codes(code) for name in inner.co_names)}
+        if "." in " ".join(names):  # `import a.b` in a function
+            names = {part for name in names for part in name.split(".")}
+        self.definitions.append((definition, names))
 
 
 _NO_MODULES: frozenset[str] = frozenset()
@@ -155,6 +147,7 @@ class Index:
         self._codes: dict[str, CodeType] = {}  # read in this update
         self._namers: dict[str, set[str]] = {}  # name -> who uses it, of the modules in `_named_in`
         self._named_in: set[str] = set()
+        self._users: dict[str, set[str]] = {}  # answers of `users` in this update
         self._renewed: set[str] = set()  # modules whose new source is not among the kept ones yet
         self._text = b""
         self._starts: list[int] = []
@@ -177,6 +170,7 @@ class Index:
         self._codes.clear()
         self._namers.clear()
         self._named_in.clear()
+        self._users.clear()
         self._renewed.clear()
         self._text, self._starts, self._places = b"", [], []
 
@@ -184,6 +178,7 @@ class Index:
         """A module has a new version: what it uses comes to what the old one used."""
         uses = self._uses[module] = Uses(read_events(code))
         self._named_in.discard(module)
+        self._users.clear()
         self._renewed.add(module)
         self._enter(module, uses)
 
@@ -215,14 +210,22 @@ class Index:
         """Whether one module's top level loads a name."""
         return name in self._uses_of(module).loads
 
-    def naming(self, modules: set[str], name: str) -> set[str]:
-        """Those of these modules whose top level loads or imports a name, or leaves out in an import where from."""
-        for module in modules - self._named_in:
-            uses = self._uses_of(module)
-            for used in (*uses.loads, *uses.imports, *(("",) if uses.is_relative else ())):
-                self._namers.setdefault(used, set()).add(module)
-        self._named_in |= modules
-        return modules & (self._namers.get(name, _NO_MODULES) | self._namers.get("", _NO_MODULES))
+    def users(self, name: str) -> set[str]:
+        """Modules whose top level loads or imports a name, or has a star import. Not to be changed: it is kept for the update."""
+        found = self._users.get(name)
+        if found is None:
+            found = self._users[name] = self.loads(name) | self.imports(name) | self.stars()
+            for module in found - self._named_in:
+                uses = self._uses_of(module)
+                for used in (*uses.loads, *uses.imports, *(("",) if uses.is_relative else ())):
+                    self._namers.setdefault(used, set()).add(module)
+            self._named_in |= found
+        return found
+
+    def users_naming(self, name: str, other: str) -> set[str]:
+        """Those of `users` of a name that load or import another one too, or leave out in an import where from."""
+        users = self.users(name)
+        return users & (self._namers.get(other, _NO_MODULES) | self._namers.get("", _NO_MODULES))
 
     def is_deferred(self, module: str, name: str) -> bool:
         """Whether functions of one module use a name."""
@@ -231,10 +234,9 @@ class Index:
     def stars(self) -> set[str]:
         """Modules with a star import."""
         if self._stars is None:
-            self._stars = set()
-            self._read()
-            for module in self._find_modules(_STARS):
-                self._note_star(module, self._uses_of(module))
+            self._stars = self._tracker.stars & self._tracker.records.keys()
+            for module, uses in self._uses.items():  # newer versions
+                self._note_star(module, uses)
         return self._stars
 
     def _ask(self, name: str) -> Answer:
@@ -297,21 +299,17 @@ class Index:
         self._read()
         if not name.isascii():
             return list(self._tracker.records)
-        return self._find_modules((name.encode(),), whole=True)
+        return self._find_modules(name.encode())
 
-    def _find_modules(self, wanted: tuple[bytes, ...], *, whole: bool = False) -> list[str]:
-        """Modules whose source has one of these texts, as a whole word if asked."""
+    def _find_modules(self, word: bytes) -> list[str]:
         text, found = self._text, []
-        for part in wanted:
-            position, size = 0, len(part)
-            while (position := text.find(part, position)) >= 0:
-                after = position + size
-                if whole and (
-                    (position and text[position - 1] in _WORD) or (after < len(text) and text[after] in _WORD)
-                ):
-                    position = after
-                    continue
-                module, position = self._module_at(position)
-                if module:
-                    found.append(module)
+        position, size = 0, len(word)
+        while (position := text.find(word, position)) >= 0:
+            after = position + size
+            if (position and text[position - 1] in _WORD) or (after < len(text) and text[after] in _WORD):
+                position = after
+                continue
+            module, position = self._module_at(position)
+            if module:
+                found.append(module)
         return found

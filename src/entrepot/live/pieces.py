@@ -1,8 +1,9 @@
 """A source that is compiled already, cut into its top-level statements without a syntax tree of the whole.
 
 A line that begins in the first column begins a statement, unless brackets or strings are open. Definitions are taken by their
-first line and must be what the compiled code has there; everything else, and what has triple quotes or uneven brackets, is
-parsed by itself. Whatever remains in doubt is left to the parser: a wrong cut is never returned.
+first line and must be what the compiled code has there. They reach to the next definition, or to the next such line if they
+have neither triple quotes nor uneven brackets; everything else is parsed by itself. Whatever remains in doubt is left to the
+parser: a wrong cut is never returned.
 
 Pure: lines and code in, pieces out.
 """
@@ -14,8 +15,8 @@ from types import CodeType
 
 _NO_START = frozenset(" \t\n#)]}")
 _GO_ON = ("else", "elif", "except", "finally")
-_PAIRS = (("(", ")"), ("[", "]"), ("{", "}"))
 _MANY = 8  # statements parsed by themselves: with more, the parser is faster with the whole
+_HEADS = ("def ", "class ", "async ", "@")
 _DEFINITIONS = {"def": "def", "class": "class"}
 
 
@@ -36,13 +37,17 @@ class Piece:
 
 def cut(lines: list[str], code: CodeType) -> list[Piece] | None:
     """Return the statements of a module in order, or None where only the parser can tell."""
-    starts = []
-    for number, line in enumerate(lines):
-        if line[0] not in _NO_START:
-            starts.append(number)
-        if line.endswith("\\\n"):
-            return None
-    made = {inner.co_firstlineno: inner.co_name for inner in code.co_consts if type(inner) is CodeType}
+    starts = [number for number, line in enumerate(lines) if line[0] not in _NO_START]
+    if "\\\n" in "".join(lines):
+        return None
+    made = {
+        inner.co_firstlineno - 1: inner.co_name
+        for inner in code.co_consts
+        if type(inner) is CodeType and inner.co_name[0] != "<"
+    }
+    # A definition begins here, even if the lines before it look as if a string were open.
+    certain = {number for number in starts if number in made and lines[number].startswith(_HEADS)}
+    certain.add(len(lines))
     starts.append(len(lines))
     found: list[Piece] = []
     index = parsed = 0
@@ -52,8 +57,11 @@ def cut(lines: list[str], code: CodeType) -> list[Piece] | None:
         while lines[starts[head]][0] == "@" and head < len(starts) - 2:
             head += 1
         after = head + 1
-        text = "".join(lines[first : starts[after]])
-        piece = _definition(lines, first, starts[head], starts[after], text, made)
+        piece = None
+        if first in certain:
+            end = starts[after]
+            if end in certain or _is_closed("".join(lines[first:end])):
+                piece = _definition(lines, first, starts[head], end, made[first])
         if piece is not None:
             found.append(piece)
             index = after
@@ -66,16 +74,24 @@ def cut(lines: list[str], code: CodeType) -> list[Piece] | None:
     return found
 
 
-def _definition(
-    lines: list[str], first: int, head: int, end: int, text: str, made: dict[int, str]
-) -> Piece | None:
+def _is_closed(text: str) -> bool:
+    """Whether no bracket or string can be open at the end of some lines."""
+    count = text.count
+    return (
+        count("(") == count(")")
+        and count("[") == count("]")
+        and count("{") == count("}")
+        and '"""' not in text
+        and "'''" not in text
+    )
+
+
+def _definition(lines: list[str], first: int, head: int, end: int, made: str) -> Piece | None:
     word, _, rest = lines[head].partition(" ")
     if word == "async":
         word, _, rest = rest.partition(" ")
     name = rest.partition("(")[0].partition(":")[0].strip()
-    if word not in _DEFINITIONS or not name.isidentifier() or made.get(first + 1) != name:
-        return None
-    if '"""' in text or "'''" in text or any(text.count(a) != text.count(b) for a, b in _PAIRS):
+    if word not in _DEFINITIONS or name != made:
         return None
     while end > head + 1 and (not (line := lines[end - 1].strip()) or line[0] == "#"):
         end -= 1

@@ -16,7 +16,6 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
 from entrepot.errors import SetupError
-from entrepot.live.codes import effects_of
 from entrepot.live.containers import Containers
 from entrepot.live.index import Index
 from entrepot.live.record import Record
@@ -90,7 +89,7 @@ class Session:
         record = Record(name, path, module)
         try:
             self.tracker.read_source(record)
-            record.effects = effects_of(compile(self.tracker.source_of(record), path, "exec", 0, True))
+            self.tracker.note_code(record, compile(self.tracker.source_of(record), path, "exec", 0, True))
         except (OSError, SyntaxError, ValueError):
             return
         self.tracker.records[name] = record

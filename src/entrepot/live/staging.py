@@ -27,8 +27,11 @@ _MISSING = object()
 class Stage:
     """One module during one update."""
 
-    def __init__(self, record: Record, parsed: Parsed, difference: Difference, *, is_edited: bool) -> None:
+    def __init__(
+        self, record: Record, parsed: Parsed, difference: Difference, views: Views, *, is_edited: bool
+    ) -> None:
         self.record = record
+        self.views = views
         self.parsed = parsed
         self.difference = difference
         self.is_edited = is_edited
@@ -74,57 +77,81 @@ class Stage:
         """Let the updating thread see the copy through the module object."""
         module = self.record.module
         kind = type(module)
-        owner, staged, real = threading.get_ident(), self.staged, self.record.namespace
-
-        class Staged(kind):  # type: ignore[misc, valid-type]
-            def __getattribute__(self, name: str) -> Any:
-                if threading.get_ident() == owner:
-                    if name == "__dict__":
-                        return staged
-                    if name in staged:
-                        return staged[name]
-                    if name in real:
-                        fallback = staged.get("__getattr__")
-                        if fallback is not None:
-                            return fallback(name)
-                        raise AttributeError(
-                            f"module {staged.get('__name__')!r} has no attribute {name!r}",
-                            name=name,
-                            obj=self,
-                        )
-                # Not super(): the class may be the real one again before this thread goes on.
-                return kind.__getattribute__(self, name)
-
-            def __setattr__(self, name: str, value: Any) -> None:
-                if threading.get_ident() == owner and name != "__class__":
-                    staged[name] = value
-                else:
-                    kind.__setattr__(self, name, value)
-
-            def __delattr__(self, name: str) -> None:
-                if threading.get_ident() == owner:
-                    if name not in staged:
-                        raise AttributeError(name)
-                    del staged[name]
-                else:
-                    kind.__delattr__(self, name)
-
-        Staged.__name__, Staged.__qualname__, Staged.__module__ = (
-            kind.__name__,
-            kind.__qualname__,
-            kind.__module__,
-        )
         try:
-            module.__class__ = Staged
+            module.__class__ = self.views.class_for(kind)
         except TypeError:
             return  # an object of its own making in sys.modules
+        self.views.stages[id(module)] = self
         self.view = kind
 
     def hide(self) -> None:
         """Give the module object its class back."""
         if self.view is not None:
             ModuleType.__setattr__(self.record.module, "__class__", self.view)
+            self.views.stages.pop(id(self.record.module), None)
             self.view = None
+
+
+class Views:
+    """The classes that modules have during one update, one for each class that they have otherwise."""
+
+    def __init__(self) -> None:
+        self.stages: dict[int, Stage] = {}  # ids of module objects -> whose copy is seen
+        self._classes: dict[type, type] = {}
+
+    def class_for(self, kind: type) -> type:
+        """Return the class that shows this thread the copy, and others the module."""
+        made = self._classes.get(kind)
+        if made is None:
+            made = self._classes[kind] = _make_view(kind, self.stages)
+        return made
+
+
+def _make_view(kind: Any, stages: dict[int, Stage]) -> type:
+    owner = threading.get_ident()
+
+    class Staged(kind):  # type: ignore[misc]
+        def __getattribute__(self, name: str) -> Any:
+            if threading.get_ident() == owner and (stage := stages.get(id(self))) is not None:
+                staged = stage.staged
+                if name == "__dict__":
+                    return staged
+                if name in staged:
+                    return staged[name]
+                if name in stage.record.namespace:
+                    fallback = staged.get("__getattr__")
+                    if fallback is not None:
+                        return fallback(name)
+                    raise AttributeError(
+                        f"module {staged.get('__name__')!r} has no attribute {name!r}",
+                        name=name,
+                        obj=self,
+                    )
+            # Not super(): the class may be the real one again before this thread goes on.
+            return kind.__getattribute__(self, name)
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            stage = stages.get(id(self)) if threading.get_ident() == owner else None
+            if stage is not None and name != "__class__":
+                stage.staged[name] = value
+            else:
+                kind.__setattr__(self, name, value)
+
+        def __delattr__(self, name: str) -> None:
+            stage = stages.get(id(self)) if threading.get_ident() == owner else None
+            if stage is None:
+                kind.__delattr__(self, name)
+            elif name in stage.staged:
+                del stage.staged[name]
+            else:
+                raise AttributeError(name)
+
+    Staged.__name__, Staged.__qualname__, Staged.__module__ = (
+        kind.__name__,
+        kind.__qualname__,
+        kind.__module__,
+    )
+    return Staged
 
 
 class Held(io.TextIOBase):

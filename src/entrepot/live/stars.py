@@ -23,6 +23,8 @@ class Stars:
     def binds_of(self, record: Record, unit: Unit) -> frozenset[str]:
         """What a statement binds, with what its star imports bring."""
         found = unit.binds
+        if not unit.imports:
+            return found
         for wanted in unit.imports:
             name = absolute(record, wanted) if wanted.names == ("*",) else None
             if name in self._update.records:

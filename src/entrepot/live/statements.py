@@ -27,6 +27,8 @@ from entrepot.live.pieces import Piece, cut
 
 # What names a statement in the journal: its text, the first name it binds, and which of those alike it is.
 Mark = tuple[str, str, int]
+_NO_NAMES: frozenset[str] = frozenset()  # the same one for all: Python makes a new one each time
+_NO_CHAINS: frozenset[Chain] = frozenset()
 _NAMESPACES = ("globals", "vars", "locals", "dir")
 _GOERS = {"list", "dict", "sorted", "set", "tuple", "filter", "map", "enumerate", "frozenset", "len", "iter"}
 _LISTS_FOLDER = {
@@ -58,17 +60,18 @@ class Unit:
         self.filename = filename
         self.flags = flags
         self.name = ""
-        self.binds: frozenset[str] = frozenset()
+        self.binds = _NO_NAMES
         self.imports: tuple[Import, ...] = ()
-        self.eager: frozenset[Chain] = frozenset()
+        self.eager = _NO_CHAINS
         self.codes: tuple[CodeType, ...] = ()
         self.has_effects = False
         self.is_decorated = False
         self.is_kept = False
+        self.is_inert = False  # reads nothing and acts on nothing when it runs, like most definitions
         self.lists_folder = False
         self.lists_names = False  # goes through all names of its module
         self.mends_import = False  # a `try` around an import
-        self.names_late: frozenset[str] = frozenset()  # read here, bound only further down
+        self.names_late = _NO_NAMES  # read here, bound only further down
         self.mark: Mark = ("", "", 0)  # its name in the journal
 
     @cached_property
@@ -174,13 +177,13 @@ def parse_source(
     module `is_main` does `if __name__ == "__main__":` stand apart: elsewhere its `else` is a statement like any other.
 
     Raises SyntaxError (or ValueError for null bytes) as compile() does."""
-    lines = _decode(source).splitlines(keepends=True)
-    pieces = cut(lines, code) if code is not None else None
+    lines = _split(_decode(source))
+    if code is None:
+        code = compile(source, filename, "exec", 0, True)  # from the text: a tree would lose `# coding`
+    pieces = cut(lines, code)
     if pieces is None:
         tree: ast.Module = compile(source, filename, "exec", ast.PyCF_ONLY_AST, True)  # type: ignore[assignment]
         pieces = [Piece(_first_line(node), node.end_lineno or node.lineno, node) for node in tree.body]
-    if code is None:
-        code = compile(source, filename, "exec", 0, True)  # from the text: a tree would lose `# coding`
     flags = 0
     units: list[Unit] = []
     for piece in pieces:
@@ -221,6 +224,13 @@ def _decode(source: bytes) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").replace("\x0c", " ")
 
 
+def _split(text: str) -> list[str]:
+    """Split at the ends of lines that the compiler counts; str.splitlines() knows others, which may stand in strings."""
+    lines = [line + "\n" for line in text.split("\n")]
+    lines[-1] = lines[-1][:-1]
+    return lines if lines[-1] else lines[:-1]
+
+
 def _kind_of(node: ast.stmt, is_first: bool) -> str:
     match node:
         case ast.FunctionDef() | ast.AsyncFunctionDef():
@@ -250,45 +260,75 @@ def _asks_for_main(test: ast.expr) -> bool:
     return False
 
 
+class _Doings:
+    """What the module's code does on the lines of one unit."""
+
+    __slots__ = ("codes", "has_effects", "imports", "loads", "stores")
+
+    def __init__(self) -> None:
+        self.stores: list[str] = []
+        self.loads: list[Chain] = []
+        self.imports: list[Import] = []
+        self.codes: list[CodeType] = []
+        self.has_effects = False
+
+
 def _fill_facts(units: list[Unit], events: Iterable[Event]) -> None:
     """Share out what the module's code does among the units, by line."""
-    by_line: dict[int, Unit] = {}
-    facts: dict[int, dict[str, list[object]]] = {}
-    for unit in units:
-        facts[id(unit)] = {"store": [], "load": [], "import": [], "code": [], "effect": []}
-        for line in range(unit.first, unit.last + 1):
-            by_line[line] = unit
-    for event in events:
-        if event.line in by_line:
-            facts[id(by_line[event.line])][event.what].append(event.data)
+    by_unit = [_Doings() for _ in units]
+    _share_out(units, by_unit, events)
     bound: dict[str, int] = {}
-    for index, unit in enumerate(units):
-        fact = facts[id(unit)]
-        unit.binds = frozenset(map(str, fact["store"])) - {"__annotations__"}
-        unit.imports = tuple(fact["import"])  # type: ignore[arg-type]
-        unit.codes = tuple(fact["code"])  # type: ignore[arg-type]
-        unit.has_effects = bool(fact["effect"])
-        eager: set[Chain] = set(fact["load"])  # type: ignore[arg-type]
+    alike: dict[tuple[str, str], int] = {}
+    for index, (unit, doings) in enumerate(zip(units, by_unit, strict=True)):
+        unit.binds = frozenset(doings.stores)
+        if "__annotations__" in unit.binds:
+            unit.binds -= {"__annotations__"}
+        unit.imports = tuple(doings.imports)
+        unit.codes = tuple(doings.codes)
+        unit.has_effects = doings.has_effects
+        eager = set(doings.loads)
         for inner in unit.codes:
-            if runs_at_once(inner):
+            at_once = runs_at_once(inner)
+            if at_once:
                 eager |= eager_chains(inner)
                 unit.imports += tuple(e.data for e in read_events(inner) if e.what == "import")  # type: ignore[misc]
             if unit.kind == "assign":  # a lambda here may be called at once
-                for called in inner_codes(inner) if runs_at_once(inner) else (inner,):
+                for called in inner_codes(inner) if at_once else (inner,):
                     eager |= eager_chains(called)
-        unit.eager = frozenset(eager)
         unit.is_kept = unit.kind in ("assign", "other") and _says_keep(unit.text)
-        unit.lists_names = any(chain[0] in _NAMESPACES for chain in eager) and _lists_names(unit)
-        unit.lists_folder = any(part in _LISTS_FOLDER for chain in eager for part in chain)
+        if eager:  # most definitions read nothing
+            unit.eager = frozenset(eager)
+            unit.lists_names = any(chain[0] in _NAMESPACES for chain in eager) and _lists_names(unit)
+            unit.lists_folder = any(part in _LISTS_FOLDER for chain in eager for part in chain)
+        unit.is_inert = not (eager or unit.imports or unit.has_effects)
         for name in unit.binds:
             bound.setdefault(name, index)
-    alike: dict[tuple[str, str], int] = {}
-    for index, unit in enumerate(units):
         says = (unit.text, min(unit.binds, default=""))
         alike[says] = alike.get(says, 0) + 1
         unit.mark = (*says, alike[says])
-        if "NameError" not in unit.text and "globals" not in unit.text:
+    for index, unit in enumerate(units):
+        if unit.eager and "NameError" not in unit.text and "globals" not in unit.text:
             unit.names_late = frozenset(c[0] for c in unit.eager if bound.get(c[0], -1) > index)
+
+
+def _share_out(units: list[Unit], by_unit: list[_Doings], events: Iterable[Event]) -> None:
+    nobody = _Doings()
+    by_line = [nobody] * (units[-1].last + 1 if units else 0)
+    for unit, doings in zip(units, by_unit, strict=True):
+        by_line[unit.first : unit.last + 1] = [doings] * (unit.last + 1 - unit.first)
+    end = len(by_line)
+    for line, what, data in events:
+        doings = by_line[line] if line < end else nobody
+        if what == "load":
+            doings.loads.append(data)
+        elif what == "store":
+            doings.stores.append(data)
+        elif what == "code":
+            doings.codes.append(data)
+        elif what == "effect":
+            doings.has_effects = True
+        else:
+            doings.imports.append(data)
 
 
 def _lists_names(unit: Unit) -> bool:

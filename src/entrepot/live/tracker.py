@@ -49,6 +49,7 @@ class Tracker:
         self.listings: dict[str, frozenset[str]] = {}
         self.extensions: dict[str, bytes] = {}
         self.modules_seen = 0
+        self.stars: set[str] = set()  # modules that ran a star import
         self.is_whole = True  # every registration at import is in the journal
 
     def watch(self, paths: Sequence[str]) -> bool:
@@ -132,9 +133,15 @@ class Tracker:
         data = marshal.dumps(code)
         record.code_start, record.code_size = self.attic.put(data), len(data)
 
+    def note_code(self, record: Record, code: CodeType) -> None:
+        """Note what running a module's code may do that its source must be searched for otherwise."""
+        record.effects = effects_of(code)
+        if ("*",) in code.co_consts:
+            self.stars.add(record.name)
+
     def run(self, record: Record, code: CodeType, namespace: dict[str, Any]) -> None:
         """Run a module's code, having noted what there is before where it may put something into the program's containers."""
-        record.effects = effects_of(code)
+        self.note_code(record, code)
         if record.effects:
             try:
                 self.containers.settle(self.stack)

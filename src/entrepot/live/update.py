@@ -35,7 +35,7 @@ from entrepot.live.outside import Outside
 from entrepot.live.record import Record
 from entrepot.live.report import Problem, Refused, Report
 from entrepot.live.running import Running
-from entrepot.live.staging import HeldOutput, Stage
+from entrepot.live.staging import HeldOutput, Stage, Views
 from entrepot.live.stars import Stars
 from entrepot.live.statements import Parsed, Unit, parse_source
 from entrepot.live.undo import UndoLog
@@ -62,6 +62,7 @@ class Update:
         self.report = report
         self.undo = UndoLog()
         self.stages: dict[str, Stage] = {}
+        self.views = Views()
         self.facts = Facts(self.records, session.index)
         self.merger = Merger(self.undo)
         self.effects = Effects(self)
@@ -74,6 +75,7 @@ class Update:
         self.pending: dict[str, Change] = {}
         self.parsed: dict[str, Parsed] = {}
         self.order: list[tuple[int, str]] = []
+        self.ordered: set[str] = set()  # the names in it
         self.current: tuple[Stage, Unit | None] | None = None
         # Functions to change at the commit, or when staged code needs them.
         self.waiting: list[tuple[Callable[[Any, Any, UndoLog], object], Any, Any]] = []
@@ -129,9 +131,9 @@ class Update:
         return record.finished or (1 << 30)
 
     def push(self, name: str) -> None:
-        entry = (self._rank(name), name)
-        if entry not in self.order:
-            heapq.heappush(self.order, entry)
+        if name not in self.ordered:
+            self.ordered.add(name)
+            heapq.heappush(self.order, (self._rank(name), name))
 
     def _spread(self) -> None:
         """Go through modules in import order until no fact is new to any that it concerns."""
@@ -152,6 +154,7 @@ class Update:
             if not self.order:
                 return
             _, name = heapq.heappop(self.order)
+            self.ordered.discard(name)
             runs = self.runs
             self._stage(name)
             passes[name] = passes.get(name, 0) + (self.runs > runs)
@@ -198,11 +201,15 @@ class Update:
         old = self.parsed_of(record)
         change = self.pending.pop(name, None)
         if change is None:
-            stage = Stage(record, old, plan_nothing(old), is_edited=False)
+            stage = Stage(record, old, plan_nothing(old), self.views, is_edited=False)
         else:
             new = self.parsed[name]
             stage = Stage(
-                record, new, plan_steps(old, new, partial(self.stars.binds_of, record)), is_edited=True
+                record,
+                new,
+                plan_steps(old, new, partial(self.stars.binds_of, record)),
+                self.views,
+                is_edited=True,
             )
             stage.path = change.path
             stage.late = find_late(new)
@@ -233,6 +240,8 @@ class Update:
         try:
             since = stage.seen
             for step in stage.difference.steps:
+                if step.action == SAME and step.unit.is_inert and (name, step.unit.first) not in self.forced:
+                    continue
                 self.current = (stage, step.unit)
                 self._consider(stage, step, since)
             stage.seen = len(self.facts.queue)
