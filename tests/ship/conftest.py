@@ -7,13 +7,14 @@ import os
 import subprocess
 import sys
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from both_ways import Outcome, run
+from both_ways import Outcome, make_environment, run
+from dask_cluster import HEAD, PROGRAM, Cluster, make_bare_environment, read_told
 from entrepot import cli
 
 Draw = Callable[..., Path]
@@ -146,3 +147,42 @@ def build_compiled(site: Path, folder: Path) -> None:
     info = site / "quick-3.1.dist-info" / "RECORD"
     with open(info, "a") as file:
         file.write(f"quick/{module.name},,\nquick.libs/libdeep-1.so,,\n")
+
+
+@pytest.fixture
+def draw_client(draw: Callable[..., Path]) -> Callable[..., Path]:
+    """`draw_client(script, files)` writes a client's script, after HEAD, beside its program; returns the script."""
+
+    def write(script: str, files: dict[str, str] = PROGRAM, folder: str = "client") -> Path:
+        return draw({**files, "client.py": HEAD + script}, folder) / "client.py"
+
+    return write
+
+
+@pytest.fixture
+def run_local(draw_client: Callable[..., Path], tmp_path: Path) -> Callable[..., list[object]]:
+    """Run a client's script with a cluster of its own; returns what it told."""
+
+    def run(files: dict[str, str], script: str, timeout_s: float = 90) -> list[object]:
+        folder = draw_client(script, files).parent
+        env = make_environment({"ENTREPOT_MODULES": str(tmp_path / "store"), "TMPDIR": str(tmp_path)})
+        done = subprocess.run(
+            [sys.executable, "client.py"], cwd=folder, env=env, capture_output=True, timeout=timeout_s
+        )
+        return read_told(Outcome(done.returncode, done.stdout, done.stderr))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def bare_python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A Python with distributed and without entrepot."""
+    return make_bare_environment(tmp_path_factory.mktemp("bare") / "venv")
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, bare_python: str) -> Iterator[Cluster]:
+    """Commands in folders of their own, on this host, where entrepot is not installed."""
+    made = Cluster(tmp_path, bare_python)
+    yield made
+    made.close()

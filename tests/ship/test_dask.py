@@ -2,82 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from both_ways import Outcome, make_environment
-from dask_cluster import Cluster, make_bare_environment
+from dask_cluster import CALC, PROGRAM, Cluster, read_told
 
 pytest.importorskip("distributed")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
-
-# What each client's script begins with. `on_all(f)` asks every worker, `edit` writes a module.
-HEAD = """
-import json, os, sys, textwrap, time, warnings
-from distributed import Client, LocalCluster, get_worker
-from entrepot.ship.dask import Modules
-
-def tell(value):
-    print(json.dumps(value), flush=True)
-
-def edit(name, text):
-    with open(name, "w") as file:
-        file.write(textwrap.dedent(text))
-
-def on_all(client, function, *arguments):
-    return sorted(set(map(json.dumps, client.run(function, *arguments).values())))
-"""
-CALC = "RATE = 2\ndef times(x):\n    return x * RATE\n"
-
-
-@pytest.fixture
-def run_local(draw: Callable[..., Path], tmp_path: Path) -> Callable[..., list[object]]:
-    """Run a client's script with a cluster of its own; returns what it told."""
-
-    def run(files: dict[str, str], script: str, timeout_s: float = 90) -> list[object]:
-        folder = draw({**files, "client.py": HEAD}, "client")
-        with open(folder / "client.py", "a") as file:
-            file.write(script)
-        env = make_environment({"ENTREPOT_MODULES": str(tmp_path / "store"), "TMPDIR": str(tmp_path)})
-        done = subprocess.run(
-            [sys.executable, "client.py"], cwd=folder, env=env, capture_output=True, timeout=timeout_s
-        )
-        return read_told(Outcome(done.returncode, done.stdout, done.stderr))
-
-    return run
-
-
-def read_told(outcome: Outcome) -> list[object]:
-    assert outcome.status == 0, outcome.text
-    return [json.loads(line) for line in outcome.out.decode().splitlines()]
-
-
-@pytest.fixture(scope="session")
-def bare_python(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A Python with distributed and without entrepot."""
-    return make_bare_environment(tmp_path_factory.mktemp("bare") / "venv")
-
-
-@pytest.fixture
-def cluster(tmp_path: Path, bare_python: str) -> Iterator[Cluster]:
-    """Commands in folders of their own, on this host, where entrepot is not installed."""
-    made = Cluster(tmp_path, bare_python)
-    yield made
-    made.close()
 
 
 def test_processes_of_a_local_cluster_follow_edits(run_local):
     """Workers import the client's modules, run its edits after `refresh`, and refuse a broken one whole."""
     script = """
 if __name__ == "__main__":
-    with LocalCluster(n_workers=2, processes=True, dashboard_address=None) as cluster, Client(cluster) as client:
+    with local(2) as client:
         import calc
         modules = Modules("main.py")
         client.register_plugin(modules)
@@ -94,7 +37,7 @@ if __name__ == "__main__":
         tell(modules.refresh().ok)
         tell(client.gather(client.map(calc.times, [1, 2], pure=False)))
 """
-    told = run_local({"main.py": "import calc\n", "calc.py": CALC}, script)
+    told = run_local(PROGRAM, script)
 
     assert told == [
         [2, 4], [True, ["same", "updated", "updated"]], [4, 7], [False, 2, True], [4, 7], True, [4, 8],
@@ -105,7 +48,7 @@ def test_a_worker_in_the_clients_process_follows_too(run_local):
     """With threads for workers the client's own modules follow its files."""
     script = """
 if __name__ == "__main__":
-    with LocalCluster(n_workers=2, processes=False, dashboard_address=None) as cluster, Client(cluster) as client:
+    with local(2, processes=False) as client:
         import calc
         modules = Modules("main.py")
         client.register_plugin(modules)
@@ -114,7 +57,7 @@ if __name__ == "__main__":
         tell(modules.refresh().ok)
         tell(client.gather(client.map(calc.times, [1, 2], pure=False)))
 """
-    assert run_local({"main.py": "import calc\n", "calc.py": CALC}, script) == [[2, 4], True, [4, 7]]
+    assert run_local(PROGRAM, script) == [[2, 4], True, [4, 7]]
 
 
 def test_modules_of_the_script_that_starts_the_cluster(run_local):
@@ -122,7 +65,7 @@ def test_modules_of_the_script_that_starts_the_cluster(run_local):
     script = """
 import calc
 if __name__ == "__main__":
-    with LocalCluster(n_workers=1, processes=True, dashboard_address=None) as cluster, Client(cluster) as client:
+    with local(1) as client:
         modules = Modules("main.py")
         client.register_plugin(modules)
         tell(client.submit(lambda: (sys.modules["calc"] is calc, calc.times(2))).result())
@@ -130,7 +73,7 @@ if __name__ == "__main__":
         tell([modules.refresh().ok, client.submit(calc.times, 2, pure=False).result()])
         tell([str(clash) for clash in modules.status().clashes])
 """
-    told = run_local({"main.py": "import calc\n", "calc.py": CALC}, script)
+    told = run_local(PROGRAM, script)
     assert told == [[True, 4], [True, 10], []]
 
 
@@ -144,7 +87,7 @@ def has(name):
     import importlib.util
     return importlib.util.find_spec(name) is not None
 if __name__ == "__main__":
-    with LocalCluster(n_workers=1, processes=True, dashboard_address=None) as cluster, Client(cluster) as client:
+    with local(1) as client:
         os.rename("shop", "../shop")
         sys.path.append("..")
         modules = Modules("main.py", paths=[".."])
@@ -191,7 +134,7 @@ if __name__ == "__main__":
     lines = [f"from many.part_{number} import VALUE as v{number}\\n" for number in range(1000)]
     edit("many/__init__.py", "".join(lines) + "def total():\\n    return sum(globals()[f'v{n}'] for n in range(1000))\\n")
     edit("main.py", "import many\\n")
-    with LocalCluster(n_workers=2, processes=True, dashboard_address=None) as cluster, Client(cluster) as client:
+    with local(2) as client:
         modules = Modules("main.py")
         client.register_plugin(modules)
         whole = sum(map(len, modules.sender.blobs.values()))
@@ -209,12 +152,9 @@ if __name__ == "__main__":
     assert told == [["499500"], [True, True, True], ["500500"], [True, 0]]
 
 
-def test_commands_in_other_folders(cluster, draw):
+def test_commands_in_other_folders(cluster, draw_client):
     """A scheduler and workers started elsewhere import the client's modules; so does one that comes later."""
-    script = (
-        draw({"client.py": HEAD + CLIENT, "main.py": "import calc\n", "calc.py": CALC}, "client")
-        / "client.py"
-    )
+    script = draw_client(CLIENT)
     cluster.start_scheduler()
     cluster.start_worker("one")
     cluster.start_worker("two", nanny=True)
@@ -230,8 +170,7 @@ def answer(worker_arguments=None):
     import calc
     return [calc.times(3) if calc.RATE == 2 else calc.times(2)]
 if __name__ == "__main__":
-    with Client(sys.argv[1]) as client:
-        client.wait_for_workers(int(sys.argv[2]))
+    with connect(int(sys.argv[2])) as client:
         modules = Modules("main.py")
         if "look" not in sys.argv:
             client.register_plugin(modules)
@@ -245,17 +184,15 @@ if __name__ == "__main__":
 """
 
 
-def test_entrepot_is_not_carried_where_it_is_installed(cluster, draw):
+def test_entrepot_is_not_carried_where_it_is_installed(cluster, draw_client):
     """A worker that has entrepot uses it; one whose entrepot is too old for ours takes that of the client; one that has
     imported such a one already says so, and so does the scheduler."""
-    script = draw({
-        "client.py": HEAD + """
+    script = draw_client("""
 def where():
     import calc, entrepot.ship.dask_plugins as plugins
     return [calc.RATE, type(plugins.__loader__).__name__, plugins.__file__.startswith("(sent)")]
 if __name__ == "__main__":
-    with Client(sys.argv[1]) as client:
-        client.wait_for_workers(2)
+    with connect(2) as client:
         client.register_plugin(Modules("main.py"))
         tell(sorted(client.run(where).values()))
         def pretend():
@@ -271,11 +208,11 @@ if __name__ == "__main__":
             client.register_plugin(Modules("main.py"))
         except Exception as error:
             tell("another version of entrepot, (sent)" in str(error))
-""",
+""", {
         "main.py": "import calc\n", "calc.py": CALC,
         "old/entrepot/__init__.py": "", "old/entrepot/ship/__init__.py": "",
         "old/entrepot/ship/dask_plugins.py": "import entrepot.errors\n", "old/entrepot/errors.py": "PROTOCOL = 0\n",
-    }, "client") / "client.py"  # fmt: skip
+    })  # fmt: skip
     cluster.start_scheduler()
     cluster.start_worker("has", python=sys.executable)
     cluster.start_worker("old", env={"PYTHONPATH": str(script.parent / "old")})
@@ -285,17 +222,11 @@ if __name__ == "__main__":
     assert told[1:] == [[0, 1], True]
 
 
-def test_a_worker_that_is_killed_runs_the_newest_when_it_is_back(cluster, draw):
+def test_a_worker_that_is_killed_runs_the_newest_when_it_is_back(cluster, draw_client):
     """A worker process that dies is started again by its nanny, with what is current then; so is one after restart()."""
-    script = draw({
-        "client.py": HEAD + """
-import signal
-def answer():
-    import calc
-    return calc.RATE
+    script = draw_client("""
 if __name__ == "__main__":
-    with Client(sys.argv[1]) as client:
-        client.wait_for_workers(2)
+    with connect(2) as client:
         modules = Modules("main.py")
         client.register_plugin(modules)
         tell(on_all(client, answer))
@@ -313,33 +244,29 @@ if __name__ == "__main__":
         client.restart()
         tell(on_all(client, answer))
         tell(len(modules.status().running))
-""",
-        "main.py": "import calc\n", "calc.py": CALC,
-    }, "client") / "client.py"  # fmt: skip
+""")
     cluster.start_scheduler()
     cluster.start_worker("both", count=2)
 
     assert read_told(cluster.run_client(script)) == [["2"], ["6"], True, ["7"], 3]
 
 
-def test_name_clashes_are_reported(cluster, draw):
+def test_name_clashes_are_reported(cluster, draw_client):
     """A module with the name of an installed one comes first and is told; one that was imported before is told as used."""
-    script = draw({
-        "client.py": HEAD + """
+    script = draw_client("""
 def look():
     import tornado, colorsys, calc
     return [colorsys.__doc__, calc.RATE]
 if __name__ == "__main__":
-    with Client(sys.argv[1]) as client:
-        client.wait_for_workers(1)
+    with connect(1) as client:
         modules = Modules("main.py")
         client.register_plugin(modules)
         report = modules.status()
         tell(sorted([clash.name, clash.is_used] for clash in report.clashes))
         tell(on_all(client, look))
-""",
+""", {
         "main.py": "import calc, colorsys, locket\n", "calc.py": CALC, "colorsys.py": '"mine"\n', "locket.py": '"mine"\n',
-    }, "client") / "client.py"  # fmt: skip
+    })  # fmt: skip
     cluster.start_scheduler()
     cluster.start_worker("one")
 
@@ -348,25 +275,18 @@ if __name__ == "__main__":
     assert told == [[["colorsys", False], ["locket", True]], ['["mine", 2]']]
 
 
-def test_32_workers(cluster, draw):
+def test_32_workers(cluster, draw_client):
     """Thirty-two workers, eight in each of four processes, take the modules, and an edit."""
-    script = draw({
-        "client.py": HEAD + """
-def answer():
-    import calc
-    return calc.RATE
+    script = draw_client("""
 if __name__ == "__main__":
-    with Client(sys.argv[1]) as client:
-        client.wait_for_workers(32)
+    with connect(32) as client:
         modules = Modules("main.py")
         client.register_plugin(modules)
         tell([len(client.run(answer)), on_all(client, answer)])
         edit("calc.py", "RATE = 6\\n")
         report = modules.refresh()
         tell([report.ok, len(report.running), on_all(client, answer)])
-""",
-        "main.py": "import calc\n", "calc.py": CALC,
-    }, "client") / "client.py"  # fmt: skip
+""")
     cluster.start_scheduler()
     for name in ("a", "b", "c", "d"):
         cluster.start_crowd(name, 8)
@@ -374,10 +294,9 @@ if __name__ == "__main__":
     assert read_told(cluster.run_client(script)) == [[32, ["2"]], [True, 33, ["6"]]]
 
 
-def test_registering_again_is_an_edit(cluster, draw):
+def test_registering_again_is_an_edit(cluster, draw_client):
     """A new client with edited files brings running workers up to date; two programs live side by side."""
-    script = draw({
-        "client.py": HEAD + """
+    script = draw_client("""
 def answer():
     import calc
     return calc.times(1)
@@ -385,8 +304,7 @@ def other():
     import second
     return second.value
 if __name__ == "__main__":
-    with Client(sys.argv[1]) as client:
-        client.wait_for_workers(1)
+    with connect(1) as client:
         if "again" in sys.argv:
             edit("calc.py", "RATE = 6\\ndef times(x):\\n    return x * RATE\\n")
         client.register_plugin(Modules("main.py"))
@@ -394,9 +312,9 @@ if __name__ == "__main__":
             client.register_plugin(Modules("second.py"))
             tell(on_all(client, other))
         tell(on_all(client, answer))
-""",
+""", {
         "main.py": "import calc\n", "calc.py": CALC, "second.py": "value = 'second'\n",
-    }, "client") / "client.py"  # fmt: skip
+    })  # fmt: skip
     cluster.start_scheduler()
     cluster.start_worker("one")
 
@@ -404,16 +322,11 @@ if __name__ == "__main__":
     assert read_told(cluster.run_client(script, "again")) == [['"second"'], ["6"]]
 
 
-def test_registering_what_a_worker_cannot_take_raises(cluster, draw):
+def test_registering_what_a_worker_cannot_take_raises(cluster, draw_client):
     """Where a running worker refuses what is registered, `register_plugin` says which one and why."""
-    script = draw({
-        "client.py": HEAD + """
-def answer():
-    import calc
-    return calc.RATE
+    script = draw_client("""
 if __name__ == "__main__":
-    with Client(sys.argv[1]) as client:
-        client.wait_for_workers(1)
+    with connect(1) as client:
         client.register_plugin(Modules("main.py"))
         tell(on_all(client, answer))
         edit("calc.py", "RATE = (\\n")
@@ -422,16 +335,14 @@ if __name__ == "__main__":
         except Exception as error:
             tell([type(error).__name__, "calc.py:1: SyntaxError" in str(error)])
         tell(on_all(client, answer))
-""",
-        "main.py": "import calc\n", "calc.py": CALC,
-    }, "client") / "client.py"  # fmt: skip
+""")
     cluster.start_scheduler()
     cluster.start_worker("one")
 
     assert read_told(cluster.run_client(script)) == [["2"], ["NotTakenError", True], ["2"]]
 
 
-def test_a_worker_with_another_python_gets_the_source(cluster, draw, tmp_path):
+def test_a_worker_with_another_python_gets_the_source(cluster, draw_client, tmp_path):
     """Bytecode of the client's Python does not reach a worker that has another; its modules and edits do."""
     from entrepot.ship.bytecode import find_interpreter
 
@@ -451,11 +362,9 @@ def test_a_worker_with_another_python_gets_the_source(cluster, draw, tmp_path):
         "distributed",
     ]
     subprocess.run(pip, check=True, capture_output=True)
-    script = draw({
-        "client.py": HEAD + """
+    script = draw_client("""
 if __name__ == "__main__":
-    with Client(sys.argv[1]) as client:
-        client.wait_for_workers(2)
+    with connect(2) as client:
         import calc
         modules = Modules("main.py")
         client.register_plugin(modules)
@@ -466,7 +375,7 @@ if __name__ == "__main__":
         edit("calc.py", "RATE = 6\\n" + open("calc.py").read().partition("\\n")[2])
         tell(modules.refresh().ok)
         tell([client.submit(calc.look, workers=[worker], pure=False).result()[0] for worker in sorted(workers)])
-""",
+""", {
         "main.py": "import calc\n",
         "calc.py": """
             RATE = 2
@@ -476,7 +385,7 @@ if __name__ == "__main__":
                 tag = os.path.basename(__spec__.cached).split(".")[1] == sys.implementation.cache_tag
                 return [RATE, tag, sys.version_info[:2] == CLIENT]
         """.replace("CLIENT", repr(sys.version_info[:2])),
-    }, "client") / "client.py"  # fmt: skip
+    })  # fmt: skip
     cluster.start_scheduler()
     cluster.start_worker("same")
     cluster.start_worker("other", python=str(made / "bin" / "python"))
@@ -531,12 +440,9 @@ def hosts(need: Callable[[object, str], None]) -> Iterator[list[tuple[str, str]]
             subprocess.run(["ip", "netns", "del", name], capture_output=True)
 
 
-def test_other_hosts(hosts, bare_python, tmp_path, draw):
+def test_other_hosts(hosts, bare_python, tmp_path, draw_client):
     """Scheduler, workers and client that share no network but a wire, no folder, and no home."""
-    script = (
-        draw({"client.py": HEAD + CLIENT, "main.py": "import calc\n", "calc.py": CALC}, "client")
-        / "client.py"
-    )
+    script = draw_client(CLIENT)
     cluster = Cluster(tmp_path, bare_python, hosts)
     try:
         cluster.start_scheduler()

@@ -56,6 +56,41 @@ def test_edits_of_the_same_size_in_the_same_second_are_followed(tmp_path):
     assert lines[3] == "['mod.py']"
 
 
+NO_ROOM = """
+import os, resource, sys
+from entrepot.ship import kept, placed
+from entrepot.ship.manifest import Manifest, hash_blob
+
+def take(**texts):
+    blobs = {hash_blob(text.encode()): text.encode() for text in texts.values()}
+    return here.take(Manifest({f"app/{name}.py": hash_blob(text.encode()) for name, text in texts.items()}, ("app",)), blobs)
+
+here = placed.Placed(placed.make_folder(None))
+assert not take(mod="value = 1").problems
+import mod
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))  # no file may be larger
+told = take(mod="value = 2", large="#" * 5000)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print(told.state, here.folder in str(told.problems), "too large" in str(told.problems), mod.value, open(mod.__file__).read())
+print(sorted(os.listdir(os.path.dirname(mod.__file__))), [name for name in os.listdir(sys.argv[1]) if "part" in name])
+print(take(mod="value = 3", large="#" * 5000).state, mod.value)
+"""
+
+
+def test_a_state_that_has_no_room_changes_nothing(tmp_path):
+    """Where a file cannot be written all stay what they were, no piece of it is left, and the next state is taken."""
+    store = tmp_path / "store"
+    env = make_environment(
+        {"ENTREPOT_MODULES": str(store), "TMPDIR": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    )
+    command = [sys.executable, "-c", NO_ROOM, str(store)]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=50)
+
+    assert done.stdout.splitlines() == ["failed True True 1 value = 1", "['mod.py'] []", "updated 3"], (
+        done.stderr
+    )
+
+
 def test_code_is_of_one_look_of_a_source_only(tmp_path: Path):
     """A source that was written again has no code."""
     codes = Codes()

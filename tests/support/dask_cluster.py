@@ -10,7 +10,7 @@ import sys
 import sysconfig
 import time
 import venv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +28,40 @@ async def main():
 asyncio.run(main())
 """
 
+# What each client's script begins with. `on_all(client, f)` asks every worker, `edit` writes a module.
+HEAD = """
+import contextlib, json, os, random, signal, sys, textwrap, time, warnings
+from distributed import Client, LocalCluster
+from entrepot.ship.dask import Modules
+
+def tell(value):
+    print(json.dumps(value), flush=True)
+
+def edit(name, text):
+    with open(name, "w") as file:
+        file.write(textwrap.dedent(text))
+
+def on_all(client, function, *arguments):
+    return sorted(set(map(json.dumps, client.run(function, *arguments).values())))
+
+def answer():
+    import calc
+    return calc.RATE
+
+@contextlib.contextmanager
+def connect(count):
+    with Client(sys.argv[1]) as client:
+        client.wait_for_workers(count)
+        yield client
+
+@contextlib.contextmanager
+def local(count, processes=True):
+    with LocalCluster(n_workers=count, processes=processes, dashboard_address=None) as cluster, Client(cluster) as client:
+        yield client
+"""
+CALC = "RATE = 2\ndef times(x):\n    return x * RATE\n"
+PROGRAM = {"main.py": "import calc\n", "calc.py": CALC}
+
 
 @dataclass
 class Cluster:
@@ -43,11 +77,11 @@ class Cluster:
     address: str = ""
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def start_scheduler(self) -> str:
+    def start_scheduler(self, port: str = "0") -> str:
         """Start it and return its address."""
-        file = self.folder / "scheduler.json"
+        file = self.folder / f"scheduler-{port}.json"
         host = self.hosts[0][1] if self.hosts else "127.0.0.1"
-        arguments = ["--host", host, "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
+        arguments = ["--host", host, "--port", port, "--no-dashboard", "--scheduler-file", str(file)]
         self._start("scheduler", ["-m", "distributed.cli.dask_scheduler", *arguments], 0)
         self.address = json.loads(self._wait_for(file))["address"]
         return self.address
@@ -113,15 +147,15 @@ class Cluster:
 
     def run_client(self, script: Path, *arguments: str, host: int = 0, timeout_s: float = 90) -> Outcome:
         """Run a client's script, which gets the scheduler's address as its first argument."""
-        command = [*self._on_host(host), sys.executable, script.name, self.address, *arguments]
-        done = subprocess.run(
-            command,
-            cwd=script.parent,
-            env=self._make_environment("client"),
-            capture_output=True,
-            timeout=timeout_s,
-        )
-        return Outcome(done.returncode, done.stdout, done.stderr)
+        with self.start_client(script, *arguments, host=host) as client:
+            return client.finish(timeout_s)
+
+    def start_client(self, script: Path, *arguments: str, host: int = 0) -> RunningClient:
+        """Start a client's script, to do something to the cluster meanwhile."""
+        return RunningClient(subprocess.Popen(
+            [*self._on_host(host), sys.executable, script.name, self.address, *arguments],
+            cwd=script.parent, env=self._make_environment("client"), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        ))  # fmt: skip
 
     def kill(self, name: str) -> None:
         """End a process as a lost machine does."""
@@ -149,6 +183,33 @@ class Cluster:
                 pass
 
 
+@dataclass
+class RunningClient:
+    """A client's script that runs; it is killed where its block is left."""
+
+    process: subprocess.Popen[bytes]
+
+    def __enter__(self) -> RunningClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate(timeout=20)
+
+    def wait_until(self, is_so: Callable[[], bool], timeout_s: float = 60) -> None:
+        """Wait for what the script brings about."""
+        end = time.monotonic() + timeout_s
+        while not is_so():
+            assert self.process.poll() is None, self.finish().text
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+    def finish(self, timeout_s: float = 90) -> Outcome:
+        """Wait for its end."""
+        out, err = self.process.communicate(timeout=timeout_s)
+        return Outcome(self.process.returncode, out, err)
+
+
 def make_bare_environment(folder: Path) -> str:
     """Make a virtual environment with all that the tests' own has but entrepot; return its Python."""
     venv.create(folder, symlinks=True)
@@ -157,3 +218,9 @@ def make_bare_environment(folder: Path) -> str:
         if "entrepot" not in item.name and item.suffix != ".pth":
             (site / item.name).symlink_to(item)
     return str(folder / "bin" / "python")
+
+
+def read_told(outcome: Outcome) -> list[object]:
+    """Return what a client's script told."""
+    assert outcome.status == 0, outcome.text
+    return [json.loads(line) for line in outcome.out.decode().splitlines()]

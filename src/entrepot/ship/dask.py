@@ -16,6 +16,7 @@ the WorkerPlugin. Nothing needs to be done by nannies: the processes that they s
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,7 +25,7 @@ from entrepot.ship import carried
 from entrepot.ship.collect import collect
 from entrepot.ship.manifest import KEY, Manifest, Sender, list_blobs, pack_blobs
 from entrepot.ship.reach import find_entry
-from entrepot.ship.reports import Refreshed, Running
+from entrepot.ship.reports import NotTakenError, Refreshed, Running
 from entrepot.ship.same_files import Files
 
 
@@ -41,7 +42,14 @@ try:
 except ImportError as error:
     raise NoDaskError() from error
 
-from entrepot.ship.dask_plugins import PROCESS, PROTOCOL, NameClashWarning, Sent, name_message  # noqa: E402
+from entrepot.ship.dask_plugins import (  # noqa: E402
+    BOUND_S,
+    PROCESS,
+    PROTOCOL,
+    NameClashWarning,
+    Sent,
+    name_message,
+)
 
 __all__ = ["Modules", "NameClashWarning", "NoDaskError"]
 
@@ -53,7 +61,7 @@ class Modules(SchedulerPlugin):
         entry: a script, or a folder with a `__main__.py`; its modules are those that it reaches. None with `module`.
         module: instead, what `python -m MODULE` runs.
         add: modules to send though no text names them. data: patterns of files to send, beside the entry point.
-        paths: further folders of own modules. name: one for each program on a cluster (default: the entry's).
+        paths: further folders of own modules. name: one for each program on a cluster (default: the entry's file name).
 
     Raises:
         NoEntryError: there is no such script or module.
@@ -100,16 +108,22 @@ class Modules(SchedulerPlugin):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The scheduler gets the blobs, and nothing of the client's machine.
-        packed = pack_blobs(list_blobs(self.manifest, self.sender.blobs, KEY))
         own = carried.pack()
         change = self.manifest.pack_change(None)
-        return Sent("make_shelf", PROTOCOL, own, self.name, change, packed, PROCESS, self.roots).__reduce__()
+        packed = self._pack_all()
+        origin = f"{socket.gethostname()}:{self.entry.path}"
+        sent = Sent("make_shelf", PROTOCOL, own, self.name, origin, change, packed, PROCESS, self.roots)
+        return sent.__reduce__()
 
-    def refresh(self, client: Any = None) -> Any:
+    def _pack_all(self) -> bytes:
+        return pack_blobs(list_blobs(self.manifest, self.sender.blobs, KEY))
+
+    def refresh(self, client: Any = None, *, timeout_s: float = BOUND_S) -> Any:
         """Send what has changed since, have every process follow it, and return a `Refreshed`.
 
         Each worker takes an edit whole or not at all. client: the one to use, if not the current one; with an
-        asynchronous client this returns a coroutine.
+        asynchronous client this returns a coroutine. timeout_s: a worker that has not answered by then is told as
+        failed. A scheduler that was started anew is sent all.
 
         Raises:
             NoEntryError: the entry point is gone. OSError: a file cannot be read.
@@ -117,29 +131,45 @@ class Modules(SchedulerPlugin):
         client = client or get_client()
         before = self.manifest
         self._read()
-        return client.sync(self._publish, client, before)
+        return client.sync(self._publish, client, before, timeout_s)
 
-    def status(self, client: Any = None) -> Any:
+    def status(self, client: Any = None, *, timeout_s: float = BOUND_S) -> Any:
         """Return a `Refreshed` that says which process runs which version, with name clashes; nothing is changed."""
         client = client or get_client()
-        return client.sync(self._ask_status, client)
+        return client.sync(self._ask_status, client, timeout_s)
 
-    async def _publish(self, client: Any, before: Manifest) -> Refreshed:
+    async def _publish(self, client: Any, before: Manifest, timeout_s: float) -> Refreshed:
         change = self.manifest.pack_change(before)
-        missing = await self._call(client, action="offer", change=change)
-        if missing is None:  # another client has published since
+        answer = await self._call(client, action="offer", change=change)
+        if answer is None:
+            return await self._register_again(client, timeout_s)
+        if not answer["begins_here"]:  # another client has published since
             change = self.manifest.pack_change(None)
-            missing = await self._call(client, action="offer", change=change)
+            answer = await self._call(client, action="offer", change=change)
+        missing = answer["missing"]
         wanted = Manifest({digest: digest for digest in missing}, ())
         packed = pack_blobs(list_blobs(wanted, self.sender.blobs, KEY)) if missing else b""
-        answer = await self._call(client, action="publish", change=change, packed=packed)
+        answer = await self._call(client, action="publish", change=change, packed=packed, timeout_s=timeout_s)
         return _read_answer(self.manifest.version, answer, len(packed))
 
-    async def _ask_status(self, client: Any) -> Refreshed:
-        answer = await self._call(client, action="status")
-        return _read_answer(self.manifest.version, answer, 0)
+    async def _register_again(self, client: Any, timeout_s: float) -> Refreshed:
+        """Send all to a scheduler that has been started anew."""
+        try:
+            await client.register_plugin(self)
+        except NotTakenError as error:
+            if "scheduler" in error.problems:
+                raise
+        return await self._ask_status(client, timeout_s, len(self._pack_all()))
+
+    async def _ask_status(self, client: Any, timeout_s: float, sent_bytes: int = 0) -> Refreshed:
+        answer = await self._call(client, action="status", timeout_s=timeout_s)
+        if answer is None:
+            text = "it does not have these modules; client.register_plugin sends them, and so does refresh()"
+            answer = {"scheduler": Running("scheduler", "", "failed", problems=(text,)).to_plain()}
+        return _read_answer(self.manifest.version, answer, sent_bytes)
 
     async def _call(self, client: Any, **message: Any) -> Any:
+        """Return what our plugin on the scheduler answers; None where there is none."""
         return await getattr(client.scheduler, name_message(self.name))(**message)
 
 

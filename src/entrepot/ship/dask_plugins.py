@@ -28,6 +28,8 @@ PROTOCOL = 1
 logger = logging.getLogger("distributed.entrepot")
 # Tells whether a worker lives in the client's own process.
 PROCESS = uuid.uuid4().hex
+# What a worker has not done by then is told as not done.
+BOUND_S = 120.0
 # A worker that is just registering does not know our messages yet.
 _PATIENCE_S = 20.0
 
@@ -58,6 +60,11 @@ class _Category:
         return (eval, (f"getattr({module}, 'NameClashWarning', UserWarning)",))
 
 
+def make_warning(text: str) -> dict[str, bytes]:
+    """Return a NameClashWarning as clients take it (see `distributed.worker.warn`)."""
+    return {"message": dumps(text), "category": dumps(_Category())}
+
+
 def name_message(name: str) -> str:
     """Return what scheduler and workers call the messages about one program's modules."""
     return f"entrepot_modules:{name}"
@@ -69,10 +76,11 @@ class Shelf(SchedulerPlugin):
     idempotent = False
 
     def __init__(
-        self, own: bytes, name: str, change: bytes, packed: bytes, process: str, roots: list[str]
+        self, own: bytes, name: str, origin: str, change: bytes, packed: bytes, process: str, roots: list[str]
     ) -> None:
         self.own = own  # entrepot's modules, for workers that do not have it
         self.name = name
+        self.origin = origin
         manifest = unpack_change(change, None)
         assert manifest is not None
         self.manifest = manifest
@@ -87,18 +95,21 @@ class Shelf(SchedulerPlugin):
     async def start(self, scheduler: Any) -> None:
         """Take the modules into the scheduler's process and have every worker take them. Raises NotTakenError."""
         self.scheduler = scheduler
+        self._tell_of_another(scheduler.plugins.get(self.name))
         scheduler.handlers[name_message(self.name)] = self.handle
         own = await self._take_here()
         digest = hashlib.sha256(self.own).hexdigest()
         arguments = (self.name, self.process, self.roots)
         plugin = dumps(Sent("Arriving", PROTOCOL, name_message(self.name), digest, *arguments))
-        answers = await scheduler.register_worker_plugin(
-            None, plugin=plugin, name=self.name, idempotent=False
+        registering = asyncio.create_task(
+            scheduler.register_worker_plugin(None, plugin=plugin, name=self.name, idempotent=False)
         )
+        await asyncio.wait([registering], timeout=BOUND_S)
+        answers = registering.result() if registering.done() else {}
         self.failed = {
             worker: answer["exception_text"] for worker, answer in answers.items() if answer["status"] != "OK"
         }
-        running = await self._ask_all(action="status")
+        running = await self._ask_all(BOUND_S if answers else _PATIENCE_S, action="status")
         problems = {
             worker: plain["problems"] or [f"it runs version {plain['version'] or '(none)'}"]
             for worker, plain in {"scheduler": own.to_plain(), **running}.items()
@@ -106,6 +117,15 @@ class Shelf(SchedulerPlugin):
         }
         if problems:
             raise NotTakenError(problems=problems)
+
+    def _tell_of_another(self, before: Any) -> None:
+        """Warn where the same name stood for what may be another program."""
+        if before is None or self.origin == before.origin or self.manifest == before.manifest:
+            return
+        self.scheduler.log_event("warn", make_warning(
+            f"{self.name} stands for the modules of {self.origin} now, no longer for those of {before.origin}; "
+            "if these are two programs, give each a name of its own: Modules(..., name='...')"
+        ))  # fmt: skip
 
     async def close(self) -> None:
         """The scheduler closes: nothing is found through us any more."""
@@ -135,12 +155,12 @@ class Shelf(SchedulerPlugin):
         }
         return await answers[action](**message)
 
-    async def offer(self, change: bytes) -> list[str] | None:
-        """Return which files a client must send for a change; None where it begins with another state than ours."""
+    async def offer(self, change: bytes) -> dict[str, Any]:
+        """Return whether a change begins with our state, and which files a client must send for it."""
         manifest = unpack_change(change, self.manifest)
-        if manifest is None:
-            return None
-        return sorted({digest for digest in manifest.files.values() if digest not in self.blobs})
+        files = manifest.files.values() if manifest else ()
+        missing = sorted({digest for digest in files if digest not in self.blobs})
+        return {"begins_here": manifest is not None, "missing": missing}
 
     async def get_manifest(self) -> bytes:
         """Return the state that every process should run."""
@@ -158,55 +178,68 @@ class Shelf(SchedulerPlugin):
             self.last_packed = (asked, pack_blobs(list_blobs(wanted, self.blobs, key)))
         return self.last_packed[1]
 
-    async def publish(self, change: bytes, packed: bytes) -> dict[str, dict[str, Any]]:
+    async def publish(self, change: bytes, packed: bytes, timeout_s: float) -> dict[str, dict[str, Any]]:
         """Make a state the one that every process should run, and return what each runs then."""
         async with self.turn:  # of two clients that publish at once one is the later, everywhere
             manifest = unpack_change(change, self.manifest)
             if manifest is None:
                 raise ValueError("another client has published meanwhile; refresh again")
-            return await self._publish(manifest, unpack_blobs(packed) if packed else {})
+            return await self._publish(manifest, unpack_blobs(packed) if packed else {}, timeout_s)
 
-    async def _publish(self, manifest: Manifest, blobs: dict[str, bytes]) -> dict[str, dict[str, Any]]:
+    async def _publish(
+        self, manifest: Manifest, blobs: dict[str, bytes], timeout_s: float
+    ) -> dict[str, dict[str, Any]]:
         before = self.manifest
         self.blobs.update(blobs)
         self.manifest = manifest
         own = await self._take_here()
-        answers = await self._ask_all(action="take", change=manifest.pack_change(before))
+        answers = await self._ask_all(timeout_s, action="take", change=manifest.pack_change(before))
         # A worker that is just being placed may still ask for the state before.
         used = {digest for one in (before, manifest) for digest in one.files.values()}
         self.blobs = {name: data for name, data in self.blobs.items() if name.partition(".")[0] in used}
         return {"scheduler": own.to_plain(), **answers}
 
-    async def status(self) -> dict[str, dict[str, Any]]:
+    async def status(self, timeout_s: float) -> dict[str, dict[str, Any]]:
         """Return what each process runs."""
         is_own = self.process == PROCESS
         own = Running("scheduler", self.manifest.version, "same") if is_own else self._place().look()
-        return {"scheduler": own.to_plain(), **await self._ask_all(action="status")}
+        return {"scheduler": own.to_plain(), **await self._ask_all(timeout_s, action="status")}
 
-    async def _ask_all(self, **message: Any) -> dict[str, dict[str, Any]]:
-        """Ask every worker, those that are just starting again until they know how to answer."""
+    async def _ask_all(self, timeout_s: float, **message: Any) -> dict[str, dict[str, Any]]:
+        """Return what every worker answers. One that does not answer in time is told as failed."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + timeout_s
+        message["op"] = name_message(self.name)
+        asked: dict[str, asyncio.Task[dict[str, Any]]] = {}
+        waiting: set[Any] = set()
+        while not waiting:
+            new = [worker for worker in self.scheduler.workers if worker not in asked]
+            if not new:
+                break
+            asked.update({worker: asyncio.create_task(self._ask_worker(worker, message)) for worker in new})
+            _, waiting = await asyncio.wait(asked.values(), timeout=max(0.0, end - loop.time()))
+        for task in waiting:
+            task.cancel()  # and is not waited for: closing a connection may take as long
+        late = _tell_failed(f"it did not answer within {timeout_s:g} s; it may still take what was sent")
+        answers = {worker: late if task in waiting else task.result() for worker, task in asked.items()}
+        return {worker: answers[worker] for worker in sorted(answers) if worker in self.scheduler.workers}
+
+    async def _ask_worker(self, worker: str, message: dict[str, Any]) -> dict[str, Any]:
+        """Ask one worker, and again while it is just starting and does not know our messages."""
         loop = asyncio.get_running_loop()
         end = loop.time() + _PATIENCE_S
-        answers: dict[str, dict[str, Any]] = {}
-        message["op"] = name_message(self.name)
         while True:
-            waiting = [worker for worker in self.scheduler.workers if worker not in answers]
-            found = await self.scheduler.broadcast(msg=message, workers=waiting, on_error="return")
-            failed = {}
-            for worker, answer in found.items():
-                if isinstance(answer, dict) and "version" in answer:
-                    answers[worker] = answer
-                else:
-                    failed[worker] = answer
-            failed = {worker: answer for worker, answer in failed.items() if worker in self.scheduler.workers}
-            if failed.keys() <= self.failed.keys() or loop.time() > end:
-                break
+            found = await self.scheduler.broadcast(msg=message, workers=[worker], on_error="return")
+            answer = found[worker]
+            if isinstance(answer, dict) and "version" in answer:
+                return answer
+            if worker in self.failed or worker not in self.scheduler.workers or loop.time() > end:
+                return _tell_failed(self.failed.get(worker) or f"it did not answer: {answer}")
             await asyncio.sleep(0.1)
-        for worker, answer in failed.items():
-            problem = self.failed.get(worker) or f"it did not answer: {answer}"
-            told = Running(worker, "", "failed", problems=(problem,))
-            answers[worker] = told.to_plain()
-        return {worker: answers[worker] for worker in sorted(answers)}
+
+
+def _tell_failed(problem: str) -> dict[str, Any]:
+    return Running("", "", "failed", problems=(problem,)).to_plain()
 
 
 class WorkerModules(WorkerPlugin):
@@ -241,10 +274,9 @@ class WorkerModules(WorkerPlugin):
         return get_placed(self.name, is_senders_process=is_own, parent=self.worker.local_directory)
 
     def _warn(self, text: str) -> None:
-        """Tell the clients too (as `distributed.worker.warn` does from tasks)."""
+        """Tell the clients too."""
         logger.warning("%s", text)
-        told = {"message": dumps(text), "category": dumps(_Category())}
-        self.worker.log_event("warn", told)
+        self.worker.log_event("warn", make_warning(text))
 
     async def handle(self, action: str, change: bytes = b"") -> dict[str, Any]:
         """Answer the scheduler."""

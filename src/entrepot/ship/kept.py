@@ -9,6 +9,7 @@ Everything is compared with its hash when it is read. Bytecode has none of its o
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -131,6 +132,11 @@ def write_new(path: str, data: bytes) -> os.stat_result:
 def write_whole(path: str, data: bytes) -> os.stat_result:
     """Write a file under another name, then rename it; return its status. Raises OSError."""
     beside = f"{path}.{os.getpid()}.{threading.get_ident()}.part"
-    write_new(beside, data)
-    os.replace(beside, path)
+    try:
+        write_new(beside, data)
+        os.replace(beside, path)
+    except OSError:  # a full disk should not be fuller for it
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
+        raise
     return os.stat(path)

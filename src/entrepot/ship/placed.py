@@ -96,7 +96,7 @@ class Placed:
         try:
             before = self._write(manifest, blobs)
         except OSError as error:
-            return self.describe("failed", problems=(str(error),))
+            return self.describe("failed", problems=(f"in {self.folder}: {error}",))
         if self.manifest is None:
             self.manifest = manifest
             self._begin()
@@ -258,6 +258,7 @@ class Placed:
             return self.describe("refused", problems=[self._shorten(str(error)) for error in report.errors])
         self.manifest = manifest
         self.come_back()
+        self.clashes = tuple(find_clashes(self._list_tops(), self.folder))
         return self.describe("updated", changed=report.modules)
 
     def _is_loaded(self, path: str) -> bool:
@@ -299,15 +300,23 @@ def find_clashes(tops: dict[str, str], folder: str) -> list[Clash]:
         if module is not None:
             there = getattr(module, "__file__", None) or "the interpreter"
             if not there.startswith(folder + os.sep) and not _is_same(path, there):
-                found.append(Clash(name, there, True))
+                found.append(Clash(name, there, True, find_program(there)))
             continue
         if name in sys.builtin_module_names:
             found.append(Clash(name, "the interpreter", True))
             continue
         spec = PathFinder.find_spec(name, others)
         if spec is not None and spec.origin and not _is_same(path, spec.origin):
-            found.append(Clash(name, spec.origin, False))
+            found.append(Clash(name, spec.origin, False, find_program(spec.origin)))
     return found
+
+
+def find_program(path: str) -> str:
+    """Return the name of the program in whose folder a file is; "" if in none."""
+    names = [
+        name for name, placed in _placed.items() if placed.folder and path.startswith(placed.folder + os.sep)
+    ]
+    return names[0] if names else ""
 
 
 def _is_same(path: str, other: str) -> bool:

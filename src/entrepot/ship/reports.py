@@ -13,14 +13,20 @@ class Clash:
     """A module of the program that has the name of another one where it was sent.
 
     name: the top-level module. path: the other one's file. is_used: whether the other one is used, because it had been
-    imported before; otherwise the program's comes first.
+    imported before; otherwise the program's comes first. program: the name of the other one's program, where that was
+    sent too.
     """
 
     name: str
     path: str
     is_used: bool
+    program: str = ""
 
     def __str__(self) -> str:
+        if self.program and self.is_used:
+            return f"{self.name} of {self.program} was imported before, and stays that; rename one, or restart the worker"
+        if self.program:
+            return f"{self.name} is also a module of {self.program}; yours comes first"
         if self.is_used:
             return f"{self.name} was already imported from {self.path}, and stays that; rename yours, or restart the worker"
         return f"{self.name} is also installed in {self.path}; yours comes first"
@@ -60,7 +66,7 @@ class Running:
             "state": self.state,
             "changed": list(self.changed),
             "problems": list(self.problems),
-            "clashes": [[clash.name, clash.path, clash.is_used] for clash in self.clashes],
+            "clashes": [[clash.name, clash.path, clash.is_used, clash.program] for clash in self.clashes],
             "received_bytes": self.received_bytes,
             "python": self.python,
         }
