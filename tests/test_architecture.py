@@ -79,6 +79,15 @@ def test_each_resident_file_brings_only_core_and_its_own_folder():
         assert unexpected == set(), f"{name} brings {sorted(unexpected)}"
 
 
+def test_reading_a_program_waits_for_no_modules_that_it_does_not_need():
+    """Whoever asks for a small program's graph pays for every import: dataclasses brings inspect and forty more."""
+    assert not bring_in("entrepot.program.model", "entrepot.program.scan") & {
+        "dataclasses",
+        "inspect",
+        "tokenize",
+    }
+
+
 def test_public_names_are_these():
     """What `entrepot` offers is a list that somebody decided on."""
     assert set(entrepot.__all__) == PUBLIC

@@ -182,6 +182,9 @@ def compare(data: bytes) -> bool:
         "with suppress(E):\n    import a\nwith b as c:\n    import d\n",
         "def f():\n    from a import b\n    b.import_module('c')\n\nimportlib.import_module('d')\nimport e\n",
         "def f():\n    import_module(\n        'a.b', )\n    lambda: __import__(y)\n\nclass C:\n    import_module('d')\n",
+        "def f():\n    return importlib.import_module(name, package=__name__)\n\nx = g(__import__(f'{a}.b'))\n",
+        "import a\nx = import_module('b')\n\ny = import_module('.c', __package__)\nz = a.import_module(y).d\n",
+        "def f():\n    '''__import__(x)'''\n    # import_module(y)\n    a['b'] = import_module('c.' + z)\n",
     ],
 )
 def test_what_the_scan_finds_without_a_tree_is_what_the_tree_says(text):
@@ -197,6 +200,10 @@ def test_what_the_scan_finds_without_a_tree_is_what_the_tree_says(text):
         "@f(import_module('a'))\ndef g():\n    pass\n",
         "def import_module(x):\n    pass\nimport_module('a')\n",
         "x = [\nimport_module('a'),\n]\ny = lambda: [\nimport_module('b'),\n]\n",
+        "import a\ny = lambda: f(\nx = import_module('b')\n)\n",
+        "try:\n    pass\nexcept import_module(a).b:\n    c = import_module(name=d)\n",
+        "x = f'{import_module(y)}' + '''\n__import__(z)'''\n",
+        "x = \\\nimport_module(y)\nimport_module(u'a')\nimport_module(b'a' b'b')\n",
     ],
 )
 def test_where_a_tree_is_needed_the_scan_declines_or_agrees(text):

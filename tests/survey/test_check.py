@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import textwrap
-from dataclasses import replace
 
 import pytest
 
@@ -292,7 +291,7 @@ def test_a_copy_that_was_installed_from_here_hides_nothing(draw, monkeypatch):
         / "env"
     )
     program = Program.read(root / "src", is_kept=False)
-    monkeypatch.setattr(program, "search_path", replace(program.search_path, site=(str(site),)))
+    monkeypatch.setattr(program, "search_path", program.search_path._replace(site=(str(site),)))
     found = [finding.module for finding in find_all(program, is_kept=False)[0] if finding.code == "EP303"]
     assert found == ["q"]
 

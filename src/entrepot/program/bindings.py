@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from entrepot.program.conditions import (
     ALWAYS,
@@ -29,8 +29,7 @@ from entrepot.program.conditions import (
 from entrepot.program.statements import is_suppress
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(NamedTuple):
     """One place that binds a name at a module's top level.
 
     kind: "function", "class", "variable" or "import". line from 1, column in UTF-8 bytes from 0,
@@ -50,19 +49,23 @@ class Binding:
     is_as: bool = False
 
 
-@dataclass(slots=True)
 class Bindings:
-    """The names of one module's top level. `all_names` is None where there is no `__all__`."""
+    """The names of one module's top level.
 
-    names: dict[str, list[Binding]] = field(default_factory=dict)
-    # (level, module, line, column, when) of each `from module import *`.
-    stars: list[tuple[int, str, int, int, str]] = field(default_factory=list)
-    all_names: list[str] | None = None
-    all_line: int = 0
-    # (level, module) whose `__all__` is added to ours.
-    all_from: list[tuple[int, str]] = field(default_factory=list)
-    is_all_known: bool = True
-    is_dynamic: bool = False
+    stars: (level, module, line, column, when) of each `from module import *`. all_names: None where there is
+    no `__all__`. all_from: (level, module) whose `__all__` is added to ours.
+    """
+
+    __slots__ = ("all_from", "all_line", "all_names", "is_all_known", "is_dynamic", "names", "stars")
+
+    def __init__(self) -> None:
+        self.names: dict[str, list[Binding]] = {}
+        self.stars: list[tuple[int, str, int, int, str]] = []
+        self.all_names: list[str] | None = None
+        self.all_line = 0
+        self.all_from: list[tuple[int, str]] = []
+        self.is_all_known = True
+        self.is_dynamic = False
 
     def binds(self, name: str) -> bool:
         """Does the module's own text bind the name (for a run, and without star imports)?"""

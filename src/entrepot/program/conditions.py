@@ -23,7 +23,6 @@ from __future__ import annotations
 import ast
 import os
 import sys
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -43,8 +42,7 @@ AT_RUN = frozenset({EAGER, GUARDED, CONDITIONAL, LAZY, MAIN})
 _PRIORITY = {TYPING: 6, NEVER: 5, LAZY: 4, MAIN: 3, GUARDED: 2, CONDITIONAL: 1, EAGER: 0}
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """The interpreter for which tests are judged: version (major, minor), `sys.platform`, `os.name`."""
 
     version: tuple[int, int] = sys.version_info[:2]

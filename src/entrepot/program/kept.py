@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from entrepot.program import store
@@ -27,24 +26,25 @@ MOST_EDITS = 300
 _YOUNG_NS = 2_000_000_000
 
 
-@dataclass
 class Kept:
     """What was read of a tree the last time. files: as `File`s or the tuples that they were.
 
     doubts: name -> hash of the files that were too young to tell an edit by their times.
+    edited: the modules that were edited since the scans were written: name -> scan.
     """
 
-    key: str
-    stamp: bytes
-    names: list[str]
-    files: dict[str, tuple[Any, ...]]
-    doubts: dict[str, bytes]
-    arrows: list[tuple[RawArrow, ...]]
-    problems: dict[str, Places]
-    unfollowed: dict[str, Places]
-    consulted: set[str]
-    # The modules that were edited since the scans were written: name -> scan.
-    edited: dict[str, tuple[Any, ...]]
+    def __init__(self, key: str, graph: dict[str, Any]) -> None:
+        """Take over what was read from the store. Raises KeyError where it is not all there."""
+        self.key = key
+        self.stamp: bytes = graph["stamp"]
+        self.names: list[str] = graph["names"]
+        self.files: dict[str, tuple[Any, ...]] = graph["files"]
+        self.doubts: dict[str, bytes] = graph["doubts"]
+        self.arrows: list[tuple[RawArrow, ...]] = graph["arrows"]
+        self.problems: dict[str, Places] = graph["problems"]
+        self.unfollowed: dict[str, Places] = graph["unfollowed"]
+        self.consulted: set[str] = set(graph["consulted"])
+        self.edited: dict[str, tuple[Any, ...]] = {}
 
     def fetch_scans(self) -> dict[str, Scan] | None:
         """Return the statements of all modules; None where they are not there any more."""
@@ -62,10 +62,7 @@ def read_kept(key: str) -> Kept | None:
     """Return what was kept under a key; None where there is nothing of use."""
     graph: Any = store.read(key, "graph")
     try:
-        kept = Kept(
-            key, graph["stamp"], graph["names"], graph["files"], graph["doubts"], graph["arrows"],
-            graph["problems"], graph["unfollowed"], set(graph["consulted"]), {},
-        )  # fmt: skip
+        kept = Kept(key, graph)
         edits: Any = store.read(key, "edits")
         if edits is not None and edits["stamp"] == kept.stamp:
             kept.files.update(edits["files"])

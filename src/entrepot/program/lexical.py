@@ -26,7 +26,7 @@ from entrepot.program.statements import Names, Statement
 _CANDIDATE = re.compile(rb"[ \t\f]*+(?:lazy[ \t]++)?(?:import\b|from\b)")
 # (After a backslash it may: one that does not only costs time.)
 _INLINE = re.compile(rb"[;:][ \t\f]*+(?:import\b|from\b|lazy\b|\\)")
-_INDENTED = re.compile(rb"\n[ \t\f]++(?:lazy[ \t]++)?(?:import\b|from\b[^\n]*?(?:import\b|\\))")
+_BLANKS = b" \t\f"
 _LONE_CR = re.compile(rb"\r(?!\n)")
 
 _SPACE = rb"(?:[ \t]|\\\r?\n|(?!))"
@@ -62,8 +62,6 @@ _parsed: dict[bytes, tuple[str, int, str, Names] | None] = {}
 # program's import lines stand in many of its files.
 _lines: dict[bytes, tuple[str, int, str, Names, str] | tuple[()]] = {b"": (), b"\r": ()}
 _MOST_REMEMBERED = 100_000
-# Below so many bytes one pattern is faster than looking for words.
-_SHORT = 8000
 
 
 def find_last_candidate(data: bytes) -> int:
@@ -80,23 +78,26 @@ def find_last_candidate(data: bytes) -> int:
     return -1
 
 
-def _may_be_inline(data: bytes, end: int) -> bool:
-    """May an import stand further inside a line, up to `end`? True where in doubt: that costs only time."""
-    if end < _SHORT:
-        return _INLINE.search(data, 0, end) is not None
+def _find_kinds(data: bytes, end: int) -> tuple[bool, bool]:
+    """Return whether imports up to `end` may be indented, and whether one may stand further inside a line.
+
+    True where in doubt: that costs only time.
+    """
     find, rfind = data.find, data.rfind
+    is_indented = is_inside = False
     at = find(b"import", 0, end + 8)
     while at >= 0:
         start = rfind(b"\n", 0, at) + 1
-        before = data[start:at]
-        if (
-            b":" in before
-            or b";" in before
-            or data[max(start - 3, 0) : start].rstrip(b"\r\n").endswith(b"\\")
-        ):
-            return True
+        if start < at:
+            if data[start - 2 : start - 1] == b"\\" or data[start - 3 : start - 1] == b"\\\r":
+                return True, True
+            if data[start] in _BLANKS:
+                is_indented = is_indented or _CANDIDATE.match(data, start) is not None
+            is_inside = is_inside or _INLINE.search(data, start, at + 7) is not None
+            if is_indented and is_inside:
+                break
         at = find(b"import", at + 6, end + 8)
-    return False
+    return is_indented, is_inside
 
 
 def scan_lexically(data: bytes, target: Target) -> list[Statement] | None:
@@ -110,11 +111,10 @@ def scan_lexically(data: bytes, target: Target) -> list[Statement] | None:
     # A line break in front, so that the first line begins like the others; lines then count from it.
     data = b"\n" + data
     last += 1
-    has_blocks = _INDENTED.search(data, 0, last + 256) is not None
     end = data.find(b"\n", last)
     if end < 0:
         end = len(data)
-    careful = _may_be_inline(data, end)
+    has_blocks, careful = _find_kinds(data, end)
     skip = get_skip(has_blocks=has_blocks, careful=careful).match
     blocks = Blocks(target)
     statements: list[Statement] = []

@@ -18,30 +18,31 @@ comes from the store).
 
 from __future__ import annotations
 
-import ast
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from entrepot.errors import ProgramError
-from entrepot.program.bindings import Binding, Bindings
 from entrepot.program.collection import paused_collection
 from entrepot.program.conditions import AT_RUN, Target
-from entrepot.program.entry import read_entry
 from entrepot.program.finder import Finder, Location
-from entrepot.program.newer import Parsed, parse_tree
-from entrepot.program.origins import find_origin
 from entrepot.program.raw import Raw, read_module
 from entrepot.program.reader import read_tree
-from entrepot.program.references import Reference
 from entrepot.program.resolve import Resolver
 from entrepot.program.searchpath import SearchPath, find_roots, find_search_path
 from entrepot.program.source import Source, parse_source
 from entrepot.program.statements import Statement
-from entrepot.program.usage import Usage
-from entrepot.program.work import Work, find_work
+
+if TYPE_CHECKING:
+    import ast
+
+    # What only some questions need is loaded when they are asked: most only ask who imports whom.
+    from entrepot.program.bindings import Binding, Bindings
+    from entrepot.program.newer import Parsed
+    from entrepot.program.references import Reference
+    from entrepot.program.usage import Usage
+    from entrepot.program.work import Work
 
 # A tree takes thirty times the memory of its text.
 MOST_TREES = 16
@@ -100,8 +101,7 @@ class Problem(NamedTuple):
     message: str
 
 
-@dataclass(frozen=True)
-class Module:
+class Module(NamedTuple):
     """One module of a program.
 
     kind: "source", "extension", "bytecode" or "namespace". path: its file, "" for a namespace package.
@@ -129,6 +129,8 @@ class Module:
     @property
     def parsed(self) -> Parsed:
         """Its tree, kept while few others were asked for. Raises SourceError, SyntaxError."""
+        from entrepot.program.newer import parse_tree
+
         trees = self.program.trees
         if self.name not in trees:
             while len(trees) >= MOST_TREES:
@@ -150,6 +152,8 @@ class Module:
 
     def work(self) -> list[Work]:
         """Return what it does while it is imported, beyond defining. Raises SourceError, SyntaxError."""
+        from entrepot.program.work import find_work
+
         return find_work(self.tree(), self.bindings())
 
     def definitions(self) -> list[Binding]:
@@ -216,6 +220,8 @@ class Program:
         search_path = find_search_path([folder], folder, python)
         target = target or Target(search_path.version)
         finder = Finder(search_path)
+        from entrepot.program.entry import read_entry
+
         raw = read_entry(path, finder, target, is_strict=is_strict)
         program = cls(folder, "__main__", raw, search_path, target, is_kept=is_kept)
         program.finder = finder
@@ -293,6 +299,8 @@ class Program:
 
     def find_origin(self, name: str) -> str:
         """Return the absolute name under which something is defined, through re-exports."""
+        from entrepot.program.origins import find_origin
+
         return find_origin(self, name)
 
     def find_references(self, name: str) -> list[Reference]:
@@ -305,6 +313,8 @@ class Program:
     @cached_property
     def usage(self) -> Usage:
         """The references of all modules, read when asked for."""
+        from entrepot.program.usage import Usage
+
         return Usage(self, is_kept=self.is_kept)
 
     def find_outside(self, name: str) -> Location | None:

@@ -11,7 +11,7 @@ from entrepot.program.bindings import Bindings, read_bindings
 from entrepot.program.conditions import Target
 from entrepot.program.newer import parse_tree
 from entrepot.program.outline import read_outline
-from entrepot.program.source import BOM, SourceError, has_cookie, parse_source, read_bytes
+from entrepot.program.source import BOM, SourceError, has_cookie, parse_source, read_bytes, read_regular
 from entrepot.program.statements import Scan
 from entrepot.program.tree import File, Tree
 
@@ -62,7 +62,7 @@ class Raw:
             return b""
         if name not in self._data:
             try:
-                self._data[name] = read_bytes(file.path)
+                self._data[name] = read_regular(file.path, file.size_bytes)
             except SourceError:
                 self._data[name] = b""
         return self._data[name]

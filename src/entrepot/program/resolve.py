@@ -133,7 +133,7 @@ class Resolver:
         self.consulted.add(package)
         decided = (False, False)
         data = self.modules.read_bytes(package)
-        if _mentions(data, name) or _STAR.search(data):
+        if _may_bind(data, name):
             bindings = self.modules.read_outline(package)
             decided = self._decide(package, name, bindings, before_line)
         if before_line is None:
@@ -162,12 +162,19 @@ class Resolver:
             source = get_absolute(package, True, level, module)
             if source is None or source == package:
                 continue
-            brought = self.list_star_names(source)
-            if brought is None:
-                continue
-            if name in brought:
+            if self._may_bring(source, name) and name in (self.list_star_names(source) or ()):
                 return True, False
         return False, bindings.is_dynamic
+
+    def _may_bring(self, module: str, name: str) -> bool:
+        """May `from module import *` bring a name? True where that takes a closer look."""
+        if module in self._stars or not self.modules.has(module):
+            return True
+        data = self.modules.read_bytes(module)
+        if _may_bind(data, name) or data.count(b"__all__") > 1:
+            return True
+        self.consulted.add(module)
+        return False
 
     def list_star_names(self, module: str, _above: frozenset[str] = frozenset()) -> frozenset[str] | None:
         """Return the names that `from module import *` brings, as far as the text shows; None if unknown."""
@@ -204,12 +211,24 @@ class Resolver:
 _STAR = re.compile(rb"import[ \t]*\(?\*")
 
 
+_WORD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
+
+
+def _may_bind(data: bytes, name: str) -> bool:
+    """May a module's text bind a name? False only where it holds neither the word nor a star import."""
+    return _mentions(data, name) or _STAR.search(data) is not None
+
+
 def _mentions(data: bytes, name: str) -> bool:
-    """Does a text hold a word? (`in` first: it is much faster than a pattern.)"""
+    """Does a text hold a word? (A pattern for each would take longer to compile.)"""
     word = name.encode()
-    if word not in data:
-        return not name.isascii()
-    return re.search(rb"(?<![A-Za-z0-9_])" + re.escape(word) + rb"(?![A-Za-z0-9_])", data) is not None
+    at = data.find(word)
+    while at >= 0:
+        end = at + len(word)
+        if (at == 0 or data[at - 1] not in _WORD) and (end == len(data) or data[end] not in _WORD):
+            return True
+        at = data.find(word, end)
+    return not name.isascii()  # another spelling may be the same name (NFKC)
 
 
 def get_absolute(importer: str, is_package: bool, level: int, module: str) -> str | None:

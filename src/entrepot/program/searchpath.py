@@ -18,11 +18,12 @@ import re
 import site
 import sys
 import sysconfig
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class SearchPath:
+class SearchPath(NamedTuple):
     """own, stdlib and site are folders or zip files, in the order searched.
 
     mappings: top-level name -> path, from editable installs. version: (major, minor).
@@ -31,7 +32,7 @@ class SearchPath:
     own: tuple[str, ...]
     stdlib: tuple[str, ...] = ()
     site: tuple[str, ...] = ()
-    mappings: dict[str, str] = field(default_factory=dict)
+    mappings: Mapping[str, str] = MappingProxyType({})
     version: tuple[int, int] = sys.version_info[:2]
 
     @property

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import marshal
 import os
-import threading
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from entrepot.program.raw import Places, Raw, RawArrow
 from entrepot.program.resolve import Resolver
-from entrepot.program.source import SourceError, read_bytes
+from entrepot.program.source import SourceError, read_regular
 from entrepot.program.statements import Names, Scan, Statement
 from entrepot.program.tree import File
 
@@ -55,8 +55,10 @@ def share_out(
     work: gets an iterator of pieces of the files, gives a list of values that marshal knows. It is done
     here alone where a second process is not worth it, or not safe.
     """
-    if processes < 2 or len(files) < _WORTH_FILES or threading.active_count() > 1 or not hasattr(os, "fork"):
+    if processes < 2 or len(files) < _WORTH_FILES or _has_threads() or not hasattr(os, "fork"):
         return work([files])
+    from entrepot.program import scan  # noqa: F401 (once for all)
+
     pieces = cut_pieces(files, min(250, processes * _PIECES))
     taking, giving = os.pipe()
     os.write(giving, bytes(range(len(pieces))))
@@ -77,6 +79,12 @@ def share_out(
         found += values
     lost = [piece for number, piece in enumerate(pieces) if number not in done]
     return found + work(lost) if lost else found
+
+
+def _has_threads() -> bool:
+    """Does another thread run here, so that a fork is not safe?"""
+    threading = sys.modules.get("threading")  # where nobody has loaded it, nobody has started one
+    return threading is not None and threading.active_count() > 1
 
 
 def _take(pieces: list[list[File]], taking: int, done: list[int]) -> Iterator[list[File]]:
@@ -148,7 +156,8 @@ def scan_files(files: list[File], raw: Raw, *, is_strict: bool) -> dict[str, Sca
     found = {}
     for file in files:
         try:
-            found[file.name] = scan_bytes(read_bytes(file.path), file.path, raw.target, is_strict=is_strict)
+            data = read_regular(file.path, file.size_bytes)
+            found[file.name] = scan_bytes(data, file.path, raw.target, is_strict=is_strict)
         except SourceError as error:
             found[file.name] = Scan((), ((error.line, 0, error.reason),))
     return found

@@ -18,18 +18,24 @@ _SPACE = rb"[ \t\f]*+"
 _CONTINUED = rb"\\\r?\n(?!" + _SPACE + IMPORT_WORD + b")"
 
 # Each column has a pattern of its own, which takes a while to compile: functions deeper than this are rare.
-DEEPEST_FUNCTION = 8
+DEEPEST_FUNCTION = 4
 # Words without which a test is never known from its text.
-_TELLING = rb"(?:version_info|platform|TYPE_CHECKING|__name__|\bos\.name|implementation|maxsize)"
+_TELLING = rb"(?:version_info|platform|TYPE_CHECKING|__name__|os\.name|implementation|maxsize)\b"
 # How an operand begins that may be known: a constant, an empty tuple.
 _KNOWN = rb"[\s(\\]*(?:[\"'0-9.+~)-]|[A-Za-z]{1,2}[\"']|(?:True|False|None)\b)"
 _BEFORE = rb"(?:\b(?:and|or)\b|(?<!\bis )\bnot\b)"
-_IS_KNOWN = re.compile(rb"(?:\A|" + _BEFORE + b")" + _KNOWN + b"|" + _TELLING)
-# A test with no such operand and no such word, and a header that surely ends with its line.
+_IS_KNOWN = re.compile(rb"(?:\A|" + _BEFORE + b")" + _KNOWN + rb"|\b" + _TELLING)
+# A test with no such operand and no such word, and a header that surely ends with its line: one word after the other.
 _OPAQUE_LINE = (
-    rb"(?!" + _KNOWN + rb")(?![^\n]*" + _BEFORE + _KNOWN + rb")(?![^\n]*(?:" + _TELLING + rb"|\blambda\b))"
-    rb"[^\n\[{]*+(?<=:)\r?\n"
-)  # fmt: skip
+    rb"(?!"
+    + _KNOWN
+    + rb")(?:(?!"
+    + _BEFORE
+    + _KNOWN
+    + rb"|"
+    + _TELLING
+    + rb"|lambda\b)\w++|[^\n\w\[{]++|(?!))*+(?<=:)\r?\n"
+)
 
 
 def is_opaque(test: bytes) -> bool:
@@ -69,14 +75,15 @@ def get_skip_in_function(column: int, *, careful: bool) -> re.Pattern[bytes]:
     """The pattern for the inside of a function whose `def` is indented by so many spaces.
 
     Everything there runs later, whatever blocks it is in, unless a test says never. So it stops at
-    imports, at headers that stand no deeper than the `def`, and at tests that may tell something.
+    imports, at headers that stand no deeper than the `def`, and at tests that may tell something. Not at
+    another `def` beside the first: its inside runs later, too.
     """
-    end = b" {0,%d}+" % column + _HEADER_WORD
+    beside = rb"(?!(?<=\n {%d})(?:async[ \t]++)?def\b)" % column
+    end = b" {0,%d}+" % column + beside + _HEADER_WORD
     tabbed = rb" *+[\t\f]" + _SPACE + _HEADER_WORD
-    test = _SPACE + rb"(?:el)?if\b(?!" + _OPAQUE_LINE + b")"
-    return _make_skip(
-        b"(?:" + _SPACE + IMPORT_WORD + b"|" + end + b"|" + tabbed + b"|" + test + b")", careful
-    )
+    test = rb"(?:el)?if\b(?!" + _OPAQUE_LINE + b")"
+    stops = _SPACE + b"(?:" + IMPORT_WORD + b"|" + test + b")|" + end + b"|" + tabbed
+    return _make_skip(b"(?:" + stops + b")", careful)
 
 
 @lru_cache(1)

@@ -18,7 +18,6 @@ import codecs
 import os
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import cached_property
 
 from entrepot.errors import ProgramError
@@ -53,7 +52,6 @@ class SourceError(ProgramError):
         return f"{self.path}:{self.line}: {self.reason}"
 
 
-@dataclass(frozen=True)
 class Source:
     """The text of one file. Make one with `read_source` or `parse_source`.
 
@@ -62,11 +60,12 @@ class Source:
     has_bom: whether the file begins with a UTF-8 byte order mark.
     """
 
-    path: str
-    data: bytes
-    text: str
-    encoding: str
-    has_bom: bool
+    def __init__(self, path: str, data: bytes, text: str, encoding: str, has_bom: bool) -> None:
+        self.path = path
+        self.data = data
+        self.text = text
+        self.encoding = encoding
+        self.has_bom = has_bom
 
     @cached_property
     def newline(self) -> str:
@@ -126,6 +125,25 @@ def read_source(path: str | os.PathLike[str]) -> Source:
     """Read a file. Raises SourceError (a directory, no permission, not decodable, too large)."""
     path = os.fspath(path)
     return parse_source(read_bytes(path), path)
+
+
+def read_regular(path: str, size_bytes: int) -> bytes:
+    """Return the bytes of a file that was regular and so large a moment ago. Raises SourceError.
+
+    Asks the system less often than `read_bytes`, which takes over where the file is not what it was.
+    """
+    if size_bytes <= LARGEST_BYTES:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            try:
+                data = os.read(descriptor, size_bytes + 1)
+            finally:
+                os.close(descriptor)
+            if len(data) == size_bytes:
+                return data
+        except (OSError, ValueError):
+            pass
+    return read_bytes(path)
 
 
 def read_bytes(path: str) -> bytes:

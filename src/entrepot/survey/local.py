@@ -86,11 +86,7 @@ def read_facts(source: Source, target: Target, is_init: bool) -> Facts:
     ]
     _find_uses(mentions, bindings, facts)
     facts.raw_names = {
-        name: [
-            (b.name, b.kind, b.line, b.column, b.end_line, b.level, b.module, b.fetched, b.when, b.is_as)
-            for b in several
-        ]
-        for name, several in bindings.names.items()
+        name: [tuple(binding) for binding in several] for name, several in bindings.names.items()
     }
     facts.all_from = list(bindings.all_from)
     facts.early = list_early_uses(tree, bindings)
@@ -99,15 +95,15 @@ def read_facts(source: Source, target: Target, is_init: bool) -> Facts:
 
 def unpack_bindings(facts: Facts) -> Bindings:
     """Make the bindings again that `read_facts` packed."""
-    return Bindings(
-        {name: [Binding(*row) for row in rows] for name, rows in facts.raw_names.items()},
-        [(star[0], star[1], star[2], star[3], star[4]) for star in facts.stars],
-        facts.all_names,
-        facts.all_line,
-        [(level, module) for level, module in facts.all_from],
-        facts.all_known or bool(facts.all_from),
-        facts.is_dynamic,
-    )
+    bindings = Bindings()
+    bindings.names = {name: [Binding(*row) for row in rows] for name, rows in facts.raw_names.items()}
+    bindings.stars = [(star[0], star[1], star[2], star[3], star[4]) for star in facts.stars]
+    bindings.all_names = facts.all_names
+    bindings.all_line = facts.all_line
+    bindings.all_from = [(level, module) for level, module in facts.all_from]
+    bindings.is_all_known = facts.all_known or bool(facts.all_from)
+    bindings.is_dynamic = facts.is_dynamic
+    return bindings
 
 
 def list_early_uses(tree: ast.Module, bindings: Bindings) -> list[Any]:
