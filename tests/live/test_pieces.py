@@ -53,6 +53,7 @@ def test_pieces_are_the_parsers_statements():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)
 def test_pieces_of_every_module_of_the_library_are_the_parsers_statements():
     """A wrong cut is never returned."""
     assert _check(sorted(LIBRARY.glob("*.py")) + sorted(LIBRARY.glob("[a-z]*/*.py"))) > 100

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
+from entrepot.commands.run import find_native
 from entrepot.errors import EntrepotError
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ SUMMARY = "run a program and apply each save to it while it runs"
 USAGE = "usage: entrepot watch [--on-refusal restart|keep|ask] [--reports FILE] SCRIPT | -m MODULE [ARGS...]"
 HELP = f"""{USAGE}
 
-Run a program in this interpreter and apply each save to it while it runs, whole or not at all.
+Run a program in this interpreter and apply each save to it while it runs, whole or not at all. Modules of libraries come
+from the warm store, as with `entrepot run`; the program's own are initialised in each run.
 
   --on-refusal keep      go on with the old program and wait for the next save (default)
   --on-refusal restart   start the program again
@@ -49,13 +51,13 @@ def main_argv(argv: Sequence[str]) -> int:
     if not rest or (rest[0] == "-m" and len(rest) < 2):
         print(USAGE, file=sys.stderr)
         return 2
-    return _run(rest, refusal, reports, ["-m", "entrepot", "watch", *argv])
+    return _run(rest, refusal, reports, argv)
 
 
-def _run(rest: list[str], refusal: str, reports: str, again: list[str]) -> int:
+def _run(rest: list[str], refusal: str, reports: str, argv: Sequence[str]) -> int:
     from entrepot.live import background, session
 
-    start = Start(again)
+    start = Start(argv)
     is_module = rest[0] == "-m"
     target = rest[1] if is_module else os.path.abspath(rest[0])
     folder = os.getcwd() if is_module else os.path.dirname(target)
@@ -106,10 +108,16 @@ def _run(rest: list[str], refusal: str, reports: str, again: list[str]) -> int:
 
 
 class Start:
-    """How this process was started, so that it can be started again."""
+    """How this process was started, so that it can be started again: by the native command if that was it."""
 
-    def __init__(self, arguments: list[str]) -> None:
-        self.arguments = [sys.executable, *arguments]
+    def __init__(self, arguments: Sequence[str]) -> None:
+        native = find_native() if sys.orig_argv[1:4] == ["-P", "-m", "entrepot.commands.watched"] else None
+        if native is not None:
+            # Called by this path: beside it the client finds the interpreter that has entrepot.
+            called = os.path.join(os.path.dirname(sys.executable), "entrepot")
+            self.program, self.arguments = native, [called, "watch", *arguments]
+        else:
+            self.program, self.arguments = sys.executable, [sys.executable, *sys.orig_argv[1:]]
         self.folder = os.getcwd()
         self.environment = dict(os.environ)
         self.descriptors = _open_descriptors()
@@ -123,7 +131,7 @@ class Start:
             with contextlib.suppress(OSError):
                 os.set_inheritable(descriptor, False)
         os.chdir(self.folder)
-        os.execve(sys.executable, self.arguments, self.environment)
+        os.execve(self.program, self.arguments, self.environment)
 
 
 def _open_descriptors() -> set[int]:

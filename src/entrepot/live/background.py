@@ -85,12 +85,16 @@ def refresh_on_change(
             watch = Watch()
             watch.add(folders())
         except OSError:
+            if watch is not None:
+                watch.close()
             watch = None
     thread = threading.Thread(target=run, name="entrepot.live", daemon=True)
     thread.start()
 
     def end() -> None:
         stop.set()
+        if watch is not None:
+            watch.wake()
         if thread is not threading.current_thread():
             thread.join(2)
 

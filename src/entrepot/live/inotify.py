@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 import struct
+import threading
 from collections.abc import Iterable, Iterator
 
 # From <sys/inotify.h>.
@@ -35,6 +36,8 @@ class Watch:
             raise OSError("this system has no inotify") from None
         if self._descriptor < 0:
             raise OSError(self._get_errno(), os.strerror(self._get_errno()))
+        self._wakes = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._closing = threading.Lock()  # a descriptor that was closed may be somebody else's
         self._folders: set[str] = set()
         self.writing: set[tuple[int, bytes]] = set()
 
@@ -50,8 +53,11 @@ class Watch:
         return len(self._folders) > before
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait until something happens in a folder; False when nothing did for so long."""
-        if not select.select([self._descriptor], [], [], timeout_s)[0]:
+        """Wait until something happens in a folder; False when nothing did for so long, or somebody said `wake`."""
+        ready = select.select([self._descriptor, self._wakes], [], [], timeout_s)[0]
+        if self._wakes in ready:
+            os.eventfd_read(self._wakes)
+        if self._descriptor not in ready:
             return False
         try:
             while data := os.read(self._descriptor, 1 << 16):
@@ -64,9 +70,18 @@ class Watch:
             pass
         return True
 
+    def wake(self) -> None:
+        """End a wait, now or the next one. For another thread."""
+        with self._closing:
+            if self._wakes >= 0:
+                os.eventfd_write(self._wakes, 1)
+
     def close(self) -> None:
         """Watch no longer."""
-        os.close(self._descriptor)
+        with self._closing:
+            os.close(self._descriptor)
+            os.close(self._wakes)
+            self._wakes = -1
 
 
 def _parse(data: bytes) -> Iterator[tuple[int, int, bytes]]:

@@ -70,6 +70,10 @@ class Tracker:
         rest = next(path[len(root) :] for root in self.roots if path.startswith(root))
         return "site-packages" + os.sep not in rest and "dist-packages" + os.sep not in rest
 
+    def leaves_alone(self, path: str) -> bool:
+        """Whether PathFinder's answer for a module with this file stays as it is (asked for modules that wait in a warm run)."""
+        return not self.concerns(path)
+
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:

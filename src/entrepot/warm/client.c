@@ -58,6 +58,8 @@ static void say(const char *format, ...) {
 
 /* ---- our own options, and python's */
 
+#define WATCHED "entrepot.commands.watched" /* what runs for `entrepot watch` */
+
 struct Run {
     int cold, why, prepare, is_plain; /* why: 1 as text, 2 as JSON; is_plain: no image can serve this kind of run */
     const char *python, *argv0;
@@ -129,6 +131,27 @@ static int parse(struct Run *run, int argc, char **argv) {
     run->argv = argv + at - 1; /* one place in front for argv[0] */
     run->argc = argc - at + 1;
     return 0;
+}
+
+/* `entrepot watch ...` is a program of ours, which runs the one that is watched. */
+static int parse_watch(struct Run *run, int argc, char **argv) {
+    static char *head[] = {NULL, (char *)"-P", (char *)"-m", (char *)WATCHED};
+    const int count = sizeof head / sizeof *head;
+    run->argv = calloc((size_t)(argc + count), sizeof *run->argv);
+    if (!run->argv) return -1;
+    memcpy(run->argv, head, sizeof head);
+    memcpy(run->argv + count, argv + 2, (size_t)(argc - 2) * sizeof *argv);
+    run->argc = argc - 2 + count;
+    return 0;
+}
+
+/* The program that is watched, or "": each has an image of its own. */
+static const char *find_watched(const struct Run *run) {
+    int at = run->entry_at + 1;
+    if (strcmp(run->kind, "module") || strcmp(run->entry, WATCHED)) return "";
+    while (at < run->argc && !strncmp(run->argv[at], "--", 2)) at += strchr(run->argv[at], '=') ? 1 : 2;
+    if (at < run->argc && !strcmp(run->argv[at], "-m")) at++;
+    return at < run->argc ? run->argv[at] : "";
 }
 
 /* ---- the interpreter */
@@ -237,6 +260,8 @@ static const char *make_key(const struct Run *run, int which, char *text, size_t
         at = add_text(at, end, run->argv[index]);
     if (!base) {
         at = add_text(at, end, run->entry);
+        const char *watched = find_watched(run);
+        if (*watched) at = add_text(at, end, watched);
         if (run->entry[0] != '/' || strcmp(run->kind, "file")) at = add_text(at, end, getcwd(folder, sizeof folder) ? folder : "?");
     }
     if (at >= end - 2) return NULL;
@@ -714,7 +739,8 @@ static void set_warm(const struct Run *run, const char *image) {
 int main(int argc, char **argv) {
     struct Run run = {0};
     const char *called = argc ? argv[0] : "entrepot";
-    if (argc < 2 || strcmp(argv[1], "run") || parse(&run, argc, argv)) {
+    int is_watch = argc > 1 && !strcmp(argv[1], "watch") && !parse_watch(&run, argc, argv);
+    if (!is_watch && (argc < 2 || strcmp(argv[1], "run") || parse(&run, argc, argv))) {
         const char *python = find_sibling(called);
         char **plain = calloc((size_t)argc + 5, sizeof *plain);
         if (!python || !plain) {
@@ -730,7 +756,8 @@ int main(int argc, char **argv) {
         return become(python, plain);
     }
     is_loud = getenv("ENTREPOT_LOG") && strcmp(getenv("ENTREPOT_LOG"), "0");
-    find_python(&run, called);
+    if (is_watch) run.argv0 = run.python = find_sibling(called); /* entrepot is in the program's interpreter */
+    else find_python(&run, called);
     if (!run.python) {
         fprintf(stderr, "entrepot: no python was found on PATH or beside %s\n  to choose one:  entrepot run --python PATH ...\n", called);
         return 1;

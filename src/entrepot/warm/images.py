@@ -20,6 +20,7 @@ import os
 import time
 from dataclasses import dataclass
 
+_WATCHED = "-P -m entrepot.commands.watched"  # what runs for `entrepot watch`
 ORPHAN_S = 600.0  # files of a keeper that was killed
 
 
@@ -79,7 +80,7 @@ def read_image(store: str, name: str) -> Image | None:
     except OSError:
         used, count = made, 0
     kind = key[2] if len(key) > 2 else "?"
-    program = "(any program)" if kind == "base" else " ".join(key[3:])
+    program = "(any program)" if kind == "base" else " ".join(key[3:]).replace(_WATCHED, "watch", 1)
     return Image(name, program, kind, key[0] if key else "?", image, size, made, used, count)
 
 

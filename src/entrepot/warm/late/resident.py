@@ -474,6 +474,11 @@ class Stash:
             parent = sys.modules.get(above) or getattr(self.waiting.get(above), "module", None)
             path = getattr(parent, "__path__", None) if above else None
             for finder in extra:
+                leaves = getattr(
+                    finder, "leaves_alone", None
+                )  # that of entrepot.live, which finds what PathFinder does
+                if leaves is not None and leaves(self.waiting[name].file):
+                    continue
                 if finder.find_spec(name, path) is not None:
                     return "a finder that the program added finds it"
         for name in group if is_moved else ():
