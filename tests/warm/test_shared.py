@@ -63,6 +63,21 @@ def test_the_run_after_an_edit_starts_from_them_too(place):
     assert run_as_python(place).startswith("base")
 
 
+def test_a_package_that_imports_from_a_folder_of_its_own_without_init(tmp_path):
+    """The folder's `__path__` asks for the package, which is not in sys.modules before it has been initialised."""
+    yard = tmp_path / "lib" / "site-packages" / "yard"
+    (yard / "dock").mkdir(parents=True)
+    (yard / "__init__.py").write_text("from yard.dock.crane import lift\n")
+    (yard / "dock" / "crane.py").write_text("lift = 1\n")
+    with Stored(tmp_path, PYTHONPATH=str(yard.parent)) as place:
+        place.share("import yard\nprint(yard.lift)")
+        place.write(
+            main="import sys, yard\nprint(yard.lift, list(yard.dock.__path__) == [yard.__path__[0] + '/dock'])\n"
+        )
+
+        assert run_as_python(place).startswith("base")
+
+
 FAKES = {
     "decimal": "Decimal_ = 1\n",
     "shop": "price = 22\n",

@@ -301,6 +301,7 @@ class Stash:
         for member in group:
             self._hand_over(self.waiting[member])
         for member in group:
+            self._give_finders(member)
             self._redo(self.waiting[member])
         self.taken += group
         return True
@@ -472,7 +473,7 @@ class Stash:
         for name in group if extra else ():
             above = name.rpartition(".")[0]
             parent = sys.modules.get(above) or getattr(self.waiting.get(above), "module", None)
-            path = getattr(parent, "__path__", None) if above else None
+            path = _list_path(parent) if above else None
             for finder in extra:
                 leaves = getattr(
                     finder, "leaves_alone", None
@@ -506,13 +507,15 @@ class Stash:
         sys.modules[late.name] = late.module  # type: ignore[assignment]
         if self.renew is not None:
             self.renew(late.name, late.module)
-        above = late.name.rpartition(".")[0]
-        parent = sys.modules.get(above) or getattr(self.waiting.get(above), "module", None)
-        for path in getattr(parent, "__dict__", {}).get("__path__", ()) if self._finders else ():
-            if path in self._finders:
-                sys.path_importer_cache.setdefault(path, self._finders.pop(path))  # type: ignore[call-overload]
         if late.binds is not None:
             setattr(late.binds, late.name.rpartition(".")[2], late.module)
+
+    def _give_finders(self, name: str) -> None:
+        """Give the interpreter the finders that have led to this module, which it has no need to make anew."""
+        above = name.rpartition(".")[0]
+        for path in _list_path(sys.modules.get(above)) if above and self._finders else ():
+            if path in self._finders:
+                sys.path_importer_cache.setdefault(path, self._finders.pop(path))  # type: ignore[call-overload]
 
     def _redo(self, late: Late) -> None:
         """Do to the process's lists and environment what the module did when it was initialised."""
@@ -665,6 +668,12 @@ def _list_portions(spec: object) -> "list[str] | None":
     """The folders of a package, those of a namespace package included."""
     places = getattr(spec, "submodule_search_locations", None)
     return None if places is None else list(places)
+
+
+def _list_path(package: object) -> list[str]:
+    """The folders of a package's `__path__`. A namespace package's own asks for its parent, which may not be there yet."""
+    path = getattr(package, "__dict__", {}).get("__path__", ())
+    return list(getattr(path, "_path", path))
 
 
 def _is_monitored() -> bool:
