@@ -21,6 +21,7 @@ RUN = Surroundings(
     affinity=(0, 1),
     host="quay",
     day="2026-11-21",
+    rights="1000 1000 0000000000000000 1 x86_64 4",
 )
 RECORD = Record(
     files=(),
@@ -32,6 +33,7 @@ RECORD = Record(
     affinity=(0, 1),
     host="quay",
     day="2026-11-21",
+    rights="1000 1000 0000000000000000 1 x86_64 4",
     env_set=(),
     modules=("shop",),
     reasons={},
@@ -77,6 +79,11 @@ def test_nothing_has_changed():
         (replace(RUN, argv=("main.py", "-v")), "argv", "argv was ('main.py',), is ('main.py', '-v')"),
         (replace(RUN, host="pier"), "host", "host was quay, is pier"),
         (replace(RUN, day="2026-11-22"), "day", "day was 2026-11-21, is 2026-11-22"),
+        (
+            replace(RUN, rights="1000 1000 0000000000000000 1 i686 4"),
+            "rights",
+            "rights was 1000 1000 0000000000000000 1 x86_64 4, is 1000 1000 0000000000000000 1 i686 4",
+        ),
         (
             replace(RUN, limits={7: (10, 4096)}),
             "limits",

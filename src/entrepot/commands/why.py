@@ -9,6 +9,7 @@ import time
 
 from entrepot.commands.run import find_native
 from entrepot.errors import ProgramError
+from entrepot.warm.rights import read_rights
 from entrepot.warm.client import NO_NATIVE
 from entrepot.warm.fingerprint import Surroundings
 from entrepot.warm.lookup import Entry, find_entries, find_store, guess_entries
@@ -102,4 +103,5 @@ def find_surroundings(arguments: tuple[str, ...]) -> Surroundings:
         affinity=tuple(sorted(os.sched_getaffinity(0))),
         host=os.uname().nodename,
         day=time.strftime("%Y-%m-%d"),
+        rights=read_rights(),
     )

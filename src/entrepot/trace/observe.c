@@ -32,6 +32,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -45,11 +46,13 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/times.h>
 #include <sys/utsname.h>
 #include <termios.h>
 #include <time.h>
@@ -300,7 +303,9 @@ static int is_quiet(const char *path) {
 /* Python keeps bytecode beside what it imports; the plain run does the same. */
 static int is_bytecode(const char *path) { return path && strstr(path, ".pyc") != NULL; }
 
-static void saw_open(int dir, const char *path, int flags) {
+static int is_of_the_system(const char *path) { return !strncmp(path, "/proc/", 6) || !strncmp(path, "/sys/", 5); }
+
+static void saw_open(int dir, const char *path, int flags, void *caller) {
     if (!path || inside) return;
     if ((flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC | O_APPEND))) {
         if (is_bytecode(path) || is_quiet(path)) return;
@@ -308,6 +313,7 @@ static void saw_open(int dir, const char *path, int flags) {
         else effect("writes a file", path);
     }
     if (!on()) return;
+    if (is_of_the_system(path)) note_caller('j', path, caller);
     if (!strcmp(path, "/dev/urandom") || !strcmp(path, "/dev/random")) note('r', "urandom", "");
     saw_at(flags & O_DIRECTORY ? 'l' : 'o', dir, path);
 }
@@ -320,7 +326,7 @@ static void saw_open(int dir, const char *path, int flags) {
         va_start(args, flags);                                                                           \
         mode_t mode = (flags & (O_CREAT | O_TMPFILE)) ? va_arg(args, mode_t) : 0;                        \
         va_end(args);                                                                                    \
-        saw_open(AT_FDCWD, path, flags);                                                                 \
+        saw_open(AT_FDCWD, path, flags, __builtin_return_address(0));                                                                 \
         return REAL(name)(path, flags, mode);                                                            \
     }
 OPEN(open)
@@ -332,7 +338,7 @@ OPEN(open64)
         va_start(args, flags);                                                                           \
         mode_t mode = (flags & (O_CREAT | O_TMPFILE)) ? va_arg(args, mode_t) : 0;                        \
         va_end(args);                                                                                    \
-        saw_open(dir, path, flags);                                                                      \
+        saw_open(dir, path, flags, __builtin_return_address(0));                                                                      \
         return REAL(name)(dir, path, flags, mode);                                                       \
     }
 OPENAT(openat)
@@ -341,7 +347,7 @@ OPENAT(openat64)
     int name(const char *, int);                                                                         \
     KEEP(name);                                                                                          \
     PUBLIC int name(const char *path, int flags) {                                                       \
-        saw_open(AT_FDCWD, path, flags);                                                                 \
+        saw_open(AT_FDCWD, path, flags, __builtin_return_address(0));                                                                 \
         return REAL(name)(path, flags);                                                                  \
     }
 OPEN2(__open_2)
@@ -349,7 +355,7 @@ OPEN2(__open64_2)
 #define FOPEN(name)                                                                                      \
     KEEP(name);                                                                                          \
     PUBLIC FILE *name(const char *restrict path, const char *restrict mode) {                            \
-        saw_open(AT_FDCWD, path, strpbrk(mode, "wa+") ? O_RDWR | O_CREAT : O_RDONLY);                    \
+        saw_open(AT_FDCWD, path, strpbrk(mode, "wa+") ? O_RDWR | O_CREAT : O_RDONLY, __builtin_return_address(0));                    \
         return REAL(name)(path, mode);                                                                   \
     }
 FOPEN(fopen)
@@ -418,6 +424,49 @@ FSTAT(fstat64, struct stat64)
     }
 STATVFS(statvfs, struct statvfs)
 STATVFS(statvfs64, struct statvfs64)
+#define FSTATVFS(name, type)                                                                             \
+    int name(int, type *);                                                                               \
+    KEEP(name);                                                                                          \
+    PUBLIC int name(int fd, type *st) {                                                                  \
+        if (on()) note('u', "fstatvfs", "");                                                             \
+        return REAL(name)(fd, st);                                                                       \
+    }
+FSTATVFS(fstatvfs, struct statvfs)
+FSTATVFS(fstatvfs64, struct statvfs64)
+/* What the standard streams are: waiting for input, where they stand, how they are set. */
+#define SEEK(name, type)                                                                                 \
+    type name(int, type, int);                                                                           \
+    KEEP(name);                                                                                          \
+    PUBLIC type name(int fd, type offset, int whence) {                                                  \
+        if (fd <= 2) ASKED('t', "lseek");                                                                \
+        return REAL(name)(fd, offset, whence);                                                           \
+    }
+SEEK(lseek, off_t)
+SEEK(lseek64, off64_t)
+#define CONTROL(name)                                                                                    \
+    KEEP(name);                                                                                          \
+    PUBLIC int name(int fd, int what, ...) {                                                             \
+        va_list args;                                                                                    \
+        va_start(args, what);                                                                            \
+        void *arg = va_arg(args, void *);                                                                \
+        va_end(args);                                                                                    \
+        if (fd <= 2) ASKED('t', "fcntl");                                                                \
+        return REAL(name)(fd, what, arg);                                                                \
+    }
+CONTROL(fcntl)
+CONTROL(fcntl64)
+KEEP(poll);
+PUBLIC int poll(struct pollfd *all, nfds_t count, int wait_ms) {
+    for (nfds_t index = 0; index < count; index++)
+        if (all[index].fd >= 0 && all[index].fd <= 2) ASKED('t', "poll");
+    return REAL(poll)(all, count, wait_ms);
+}
+KEEP(select);
+PUBLIC int select(int count, fd_set *restrict in, fd_set *restrict out, fd_set *restrict other, struct timeval *restrict wait) {
+    for (int fd = 0; fd < count && fd <= 2; fd++)
+        if ((in && FD_ISSET(fd, in)) || (out && FD_ISSET(fd, out)) || (other && FD_ISSET(fd, other))) ASKED('t', "select");
+    return REAL(select)(count, in, out, other, wait);
+}
 KEEP(access);
 PUBLIC int access(const char *path, int mode) {
     int answer = is_marker(path);
@@ -466,6 +515,15 @@ PUBLIC char *realpath(const char *restrict path, char *restrict out) {
     }
 XATTR(getxattr)
 XATTR(lgetxattr)
+#define XATTRS(name)                                                                                     \
+    ssize_t name(const char *, char *, size_t);                                                          \
+    KEEP(name);                                                                                          \
+    PUBLIC ssize_t name(const char *path, char *list, size_t n) {                                        \
+        saw('s', path);                                                                                  \
+        return REAL(name)(path, list, n);                                                                \
+    }
+XATTRS(listxattr)
+XATTRS(llistxattr)
 
 /* ---- surroundings, read ---- */
 static void note_variable(const char *name) {
@@ -491,6 +549,7 @@ KEEP(clock_gettime);
 PUBLIC int clock_gettime(clockid_t id, struct timespec *ts) {
     /* The interpreter itself reads the monotonic clock all the time; resident.py looks for kept values. */
     if (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE) ASKED('n', "time");
+    if (id == CLOCK_PROCESS_CPUTIME_ID || id == CLOCK_THREAD_CPUTIME_ID) ASKED('n', "processor time");
     return REAL(clock_gettime)(id, ts);
 }
 KEEP(gettimeofday);
@@ -502,6 +561,22 @@ KEEP(time);
 PUBLIC time_t time(time_t *t) {
     ASKED('n', "time");
     return REAL(time)(t);
+}
+KEEP(clock);
+PUBLIC clock_t clock(void) {
+    ASKED('n', "processor time");
+    return REAL(clock)();
+}
+KEEP(times);
+PUBLIC clock_t times(struct tms *now) {
+    ASKED('n', "processor time");
+    return REAL(times)(now);
+}
+int getrusage(__rusage_who_t, struct rusage *);
+KEEP(getrusage);
+PUBLIC int getrusage(__rusage_who_t who, struct rusage *used) {
+    ASKED('n', "what was used");
+    return REAL(getrusage)(who, used);
 }
 KEEP(getloadavg);
 PUBLIC int getloadavg(double *avg, int n) {
@@ -569,6 +644,22 @@ PUBLIC int getpriority(__priority_which_t which, id_t who) {
     ASKED('m', "nice");
     return REAL(getpriority)(which, who);
 }
+KEEP(sched_getscheduler);
+PUBLIC int sched_getscheduler(pid_t who) {
+    ASKED('m', "scheduler");
+    return REAL(sched_getscheduler)(who);
+}
+KEEP(sched_getparam);
+PUBLIC int sched_getparam(pid_t who, struct sched_param *param) {
+    ASKED('m', "scheduler");
+    return REAL(sched_getparam)(who, param);
+}
+KEEP(pthread_sigmask);
+PUBLIC int pthread_sigmask(int how, const sigset_t *restrict set, sigset_t *restrict old) {
+    /* Libraries block signals while they start a thread; that asks for nothing. */
+    if (old && (!set || (how == SIG_BLOCK && sigisemptyset(set)))) ASKED('i', "signal mask");
+    return REAL(pthread_sigmask)(how, set, old);
+}
 KEEP(gethostname);
 PUBLIC int gethostname(char *name, size_t n) {
     ASKED('h', "gethostname");
@@ -590,8 +681,28 @@ PUBLIC long sysconf(int name) { /* some of its answers are limits by another nam
     if (name == _SC_OPEN_MAX) ASKED('m', "7");
     if (name == _SC_CHILD_MAX) ASKED('m', "6");
     if (name == _SC_ARG_MAX) ASKED('m', "3");
+    if (name == _SC_AVPHYS_PAGES) ASKED('n', "free memory");
     return REAL(sysconf)(name);
 }
+
+/* Files that libc reads for itself, where no call can be seen. */
+#define LOOKS(name, result, params, args, path)                                                          \
+    result name params;                                                                                  \
+    KEEP(name);                                                                                          \
+    PUBLIC result name params {                                                                          \
+        saw('s', path);                                                                                  \
+        return REAL(name) args;                                                                          \
+    }
+struct group;
+struct servent;
+struct protoent;
+LOOKS(getgrgid_r, int, (gid_t g, struct group *to, char *b, size_t n, struct group **r), (g, to, b, n, r), "/etc/group")
+LOOKS(getgrnam_r, int, (const char *g, struct group *to, char *b, size_t n, struct group **r), (g, to, b, n, r), "/etc/group")
+LOOKS(getgrent, struct group *, (void), (), "/etc/group")
+LOOKS(getgrouplist, int, (const char *u, gid_t g, gid_t *to, int *n), (u, g, to, n), "/etc/group")
+LOOKS(getservbyname, struct servent *, (const char *s, const char *p), (s, p), "/etc/services")
+LOOKS(getservbyport, struct servent *, (int s, const char *p), (s, p), "/etc/services")
+LOOKS(getprotobyname, struct protoent *, (const char *p), (p), "/etc/protocols")
 
 /* ---- effects outside of the process ---- */
 #define ACTS(name, result, params, args, what, detail)                                                   \
@@ -702,6 +813,18 @@ int gethostbyaddr_r(const void *, socklen_t, int, struct hostent *, char *, size
 ACTS(gethostbyaddr_r, int,
      (const void *a, socklen_t l, int t, struct hostent *h, char *b, size_t s, struct hostent **r, int *e),
      (a, l, t, h, b, s, r, e), "asks the network for a name", "")
+struct if_nameindex;
+struct ifaddrs;
+#define ASKS_NETWORK(name, result, params, args)                                                          \
+    result name params;                                                                                  \
+    KEEP(name);                                                                                          \
+    PUBLIC result name params {                                                                          \
+        if (on()) effect("asks for the network's interfaces", "");                                       \
+        return REAL(name) args;                                                                          \
+    }
+ASKS_NETWORK(if_nameindex, struct if_nameindex *, (void), ())
+ASKS_NETWORK(if_nametoindex, unsigned, (const char *n), (n))
+ASKS_NETWORK(getifaddrs, int, (struct ifaddrs * *r), (r))
 struct winsize;
 int forkpty(int *, char *, const struct termios *, const struct winsize *);
 ACTS(forkpty, pid_t, (int *m, char *n, const struct termios *t, const struct winsize *w), (m, n, t, w),

@@ -169,6 +169,7 @@ class Observer:
         self._watch_searches()
         self._watch_environment()
         self._watch_arguments()
+        self._watch_signals()
         self._registers = read_registers()
         self.tell("A", "")
 
@@ -447,6 +448,20 @@ class Observer:
         for name in ("argv", "orig_argv"):
             if name in sys.__dict__:
                 self._watch_list(name)
+
+    def _watch_signals(self) -> None:
+        """What becomes of a signal is told by the interpreter itself, which has asked when it started."""
+        signals, stack, tell = sys.modules.get("_signal"), self.stack, self.tell
+        if signals is None:
+            return
+        real = signals.getsignal
+
+        def getsignal(signalnum):  # type: ignore[no-untyped-def]
+            tell("N", (stack[-1] if stack else "__main__") + "\1asks what becomes of a signal")
+            return real(signalnum)
+
+        getsignal.__doc__ = real.__doc__
+        self._put(signals, "getsignal", getsignal)
 
     def _watch_list(self, name: str) -> None:
         genuine = sys.__dict__[name]

@@ -17,7 +17,7 @@
  * A folder whose time stamps differ may still hold all that counts: `closer` says which entries do
  * (q: those whose name up to the first dot is among the names; l: all; t: those that `site` or an import
  * could take up; d: those of distributions; b: the files named in the texts, with their inode, size and times), and the texts,
- * in the order of their bytes, what they were.
+ * in the order of their bytes, what they were. x: no folder, but a file without size and time (/proc): the hash of its text.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -31,6 +31,8 @@
 #include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define MAX_TEXT ((size_t)1 << 20)
 
 enum { IDENTITY = 1, KIND = 2, MODE = 4, SIZE = 8, TIMES = 16 };
 
@@ -147,13 +149,29 @@ static int has_other_files(int dir, const struct texts *found) {
     return 0;
 }
 
+/* As hash_text in files.py. */
+static int has_other_text(const char *path, const struct texts *found) {
+    unsigned char part[4096];
+    char now[17];
+    uint64_t hash = 0xcbf29ce484222325ull;
+    ssize_t got = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    for (size_t all = 0; fd >= 0 && all < MAX_TEXT && (got = read(fd, part, sizeof part)) > 0; all += (size_t)got)
+        for (ssize_t at = 0; at < got && all + (size_t)at < MAX_TEXT; at++) hash = (hash ^ part[at]) * 0x100000001b3ull;
+    if (fd >= 0) close(fd);
+    if (fd < 0 || got < 0) strcpy(now, "-");
+    else snprintf(now, sizeof now, "%016llx", (unsigned long long)hash);
+    return found->count != 1 || strcmp(now, found->items[0]);
+}
+
 static int differs_closely(const struct entry *e) {
     const char *end = (const char *)e + e->bytes;
     struct texts names, found = {NULL, 0};
     const char *at = read_texts(e->path + e->path_bytes + 1, end, &names);
     int differ = !at || !read_texts(at, end, &found);
-    DIR *folder = differ ? NULL : opendir(e->path);
-    if (!folder) differ = 1;
+    DIR *folder = differ || e->closer == 'x' ? NULL : opendir(e->path);
+    if (e->closer == 'x') differ = differ || has_other_text(e->path, &found);
+    else if (!folder) differ = 1;
     else if (e->closer == 'b') differ = has_other_files(dirfd(folder), &found);
     else differ = has_other_entries(folder, e->closer, &names, &found);
     if (folder) closedir(folder);
@@ -224,7 +242,7 @@ static void *check_part(void *argument) {
         else if (!absent && differs(e, &st, e->mask)) {
             /* Other time stamps only: what counts in the folder may be the same. */
             if (!e->closer || differs(e, &st, e->mask & ~TIMES) || differs_closely(e)) part->found = index;
-        }
+        } else if (!absent && e->closer == 'x' && differs_closely(e)) part->found = index;
     }
     if (place.fd >= 0) close(place.fd);
     return NULL;

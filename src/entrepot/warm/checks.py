@@ -94,6 +94,7 @@ def write_checks(store: str, request: Request, key: str, image: str, files: str,
             affinity=record.affinity,
             host=record.host,
             day=record.day,
+            rights=record.rights,
         )
     )
     write_whole(os.path.join(store, f"{image.partition('.')[0]}.checks"), data)

@@ -11,6 +11,7 @@ What is compared of a file depends on what was asked of it:
     start       a directory on the path before the program begins: unchanged, else the same entries
                 that site or an import could take up
     distributions   a directory read by importlib.metadata: unchanged, else the same distributions in it
+    text        read, of the system's own (/proc, /sys): the same text, whatever its stat says
     bytecode    a `__pycache__` with bytecode that belongs to sources: unchanged, else the same files in it (Python
                 puts bytecode there by renaming, which changes the directory)
 ctime cannot be set, so an edit that keeps size and mtime is seen.
@@ -44,7 +45,7 @@ class FileInput:
     """A file or directory that initialisation depended on."""
 
     path: str  # relative: it was looked for in the current directory, and was not there
-    how: str  # content, whole, kind, permission, search, listing, distributions, bytecode, start
+    how: str  # content, whole, kind, permission, search, listing, distributions, bytecode, start, text
     follow: bool
     seen: Seen
     digest: str = ""
@@ -61,6 +62,7 @@ _MASKS = {
     "distributions": IDENTITY | KIND | TIMES,
     "start": IDENTITY | KIND | TIMES,
     "bytecode": IDENTITY | KIND | TIMES,
+    "text": KIND,
 }
 
 
@@ -73,7 +75,8 @@ def find_file_difference(item: FileInput, cwd: str = "/") -> str:
     """Say how a file is not what it was, or ''. Where only its time stamps differ, look closer."""
     now = read_seen(os.path.join(cwd, item.path), item.follow)
     if is_same(item.seen, now, _MASKS[item.how]):
-        return ""
+        is_other = item.how == "text" and bool(now.mode) and item.digest != hash_text(item.path)
+        return "has another text" if is_other else ""
     if not item.seen.mode:
         return "is there now"
     if not now.mode:
@@ -87,6 +90,8 @@ def make_digest(path: str, how: str, names: tuple[str, ...] = ()) -> str:
     """Return what a file or directory holds, as far as it was asked for; '' where only its stat counts."""
     if how == "content":
         return hash_file(path)
+    if how == "text":
+        return hash_text(path)
     if how in CLOSER:
         texts = describe_folder(path, how, names)
         return "absent" if texts is None else _digest(texts)
@@ -94,7 +99,14 @@ def make_digest(path: str, how: str, names: tuple[str, ...] = ()) -> str:
 
 
 # How to look closer at a folder whose time stamps differ, as `check.c` is told.
-CLOSER = {"search": b"q", "listing": b"l", "start": b"t", "distributions": b"d", "bytecode": b"b"}
+CLOSER = {
+    "search": b"q",
+    "listing": b"l",
+    "start": b"t",
+    "distributions": b"d",
+    "bytecode": b"b",
+    "text": b"x",
+}
 
 
 def describe_folder(path: str, how: str, names: tuple[str, ...]) -> list[str] | None:
@@ -170,6 +182,21 @@ def hash_file(path: str) -> str:
         return ""
 
 
+def hash_text(path: str) -> str:
+    """Return the hash of a text that the system makes as it is read, as `check.c` has it; '-' if it cannot be read."""
+    value = 0xCBF29CE484222325
+    try:
+        with open(path, "rb") as file:
+            for byte in file.read(_MAX_TEXT):
+                value = ((value ^ byte) * 0x100000001B3) & (2**64 - 1)
+    except OSError:
+        return "-"
+    return f"{value:016x}"
+
+
+_MAX_TEXT = 1 << 20
+
+
 def is_external(path: str) -> bool:
     """Whether a file belongs to an installed distribution or to the standard library."""
     return "/site-packages/" in path or "/dist-packages/" in path or _STANDARD_FOLDER.search(path) is not None
@@ -228,6 +255,8 @@ def _pack(item: FileInput) -> bytes:
 def _pack_closer(item: FileInput) -> tuple[bytes, bytes]:
     """Return how to look closer at a folder, the names that count, and what was found: two groups of texts."""
     how = CLOSER.get(item.how, b"\0")
+    if item.how == "text":
+        return how, b"\0" + item.digest.encode() + b"\0\0"
     found = describe_folder(item.path, item.how, item.names) if item.how in CLOSER else None
     if found is None or _digest(found) != item.digest:
         return b"\0", b""  # it is changing right now: its time stamps decide

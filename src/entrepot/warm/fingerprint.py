@@ -18,7 +18,7 @@ from entrepot.warm import eligible
 from entrepot.warm.files import FileInput, find_file_difference, pack_files
 from entrepot.warm.observation import START
 
-VERSION = 5
+VERSION = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,14 @@ class Surroundings:
     affinity: tuple[int, ...] = ()
     host: str = ""
     day: str = ""
+    rights: str = ""  # user, groups, capabilities, kind of machine (rights.py)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One input that is not what it was."""
 
-    kind: str  # file, directory, environment, cwd, argv, limits, affinity, host, day
+    kind: str  # file, directory, environment, cwd, argv, limits, affinity, host, day, rights
     name: str
     before: str
     after: str
@@ -66,6 +67,7 @@ class Record:
     affinity: tuple[int, ...]
     host: str | None
     day: str | None
+    rights: str
     env_set: tuple[tuple[str, str | None], ...]
     modules: tuple[str, ...]  # shared, in the order in which they finished
     reasons: Mapping[str, str]  # left to the run -> why
@@ -101,6 +103,7 @@ class Record:
             ("argv", self.argv, run.argv),
             ("host", self.host, run.host),
             ("day", self.day, run.day),
+            ("rights", self.rights or None, run.rights),
         )
         for kind, was, is_now in facts:
             if was is not None and was != is_now:

@@ -40,6 +40,7 @@ class Observation:
     order: list[str] = field(default_factory=list)  # as they finished
     # (path, follows links) -> what about the file was asked for -> first seen
     files: dict[tuple[str, bool], dict[str, Seen]] = field(default_factory=dict)
+    texts: set[str] = field(default_factory=set)  # files of the system's that were read
     tails: dict[str, set[str]] = field(default_factory=dict)  # directory -> names searched for in it
     readers: dict[str, str] = field(default_factory=dict)  # input -> the first module that read it
     env: set[str] = field(default_factory=set)
@@ -143,11 +144,11 @@ class _Walker:
             self.depend_on_cwd()
             path = os.path.join(self.cwd, path)
         if _is_of_the_system(path):
-            parts = path.split("/")
-            if parts[2:3] and parts[2].isdigit() and parts[1] == "proc":
-                path = "/".join(["/proc/self", *parts[3:]])  # libraries spell their own process's number
+            path = _find_own_path(path)
             if _is_volatile(path):
                 self.refuse(f"reads {path}, which changes all the time")
+            elif kind in "esa" and path.startswith(_LIMITS):
+                self.result.files.setdefault((path, True), {}).setdefault("e", seen)
             return
         if kind == "f":
             self.result.tails.setdefault(path, set()).add(self.tail)
@@ -171,6 +172,22 @@ class _Walker:
         if seen.is_young and kind in "oysklfd" and not path.endswith("__pycache__"):
             self.result.young = path
         self.result.readers.setdefault(path, self.who)
+
+    def on_text(self, path: str, library: str) -> None:
+        """A file of the system's is read, whose text counts: it has neither size nor time."""
+        path = _find_own_path(path)
+        if not self.armed or _is_volatile(path):
+            return
+        is_python = os.path.basename(library).startswith(("python", "libpython"))
+        if is_python and path in _RESTLESS:
+            self.refuse(f"reads {path}, which changes all the time")
+        elif is_python or path.startswith(_LIMITS):
+            self.result.texts.add(path)
+            self.result.readers.setdefault(path, self.who)
+
+    def on_file_system(self, text: str, detail: str) -> None:
+        if self.armed:
+            self.refuse("asks how full a file system is")
 
     # ---- surroundings
 
@@ -313,6 +330,8 @@ _WORDS = {
     "r": "randomness",
     "i": "identity",
     "t": "terminal",
+    "j": "text",
+    "u": "file_system",
     "N": "note",
     "T": "thread",
     "H": "fill",
@@ -345,6 +364,20 @@ _CONSTANT = (
     "/sys/fs/cgroup",
     "/proc/meminfo",
 )
+
+
+# What Python code keeps of these is old at once. Libraries in C look there for the machine's kind and size.
+_RESTLESS = ("/proc/cpuinfo", "/proc/meminfo")
+# What this process may use, which its caller decides.
+_LIMITS = ("/proc/self/cgroup", "/sys/fs/cgroup", "/proc/sys/")
+
+
+def _find_own_path(path: str) -> str:
+    """Libraries spell their own process's number."""
+    parts = path.split("/")
+    if parts[2:3] and parts[2].isdigit() and parts[1] == "proc":
+        return "/".join(["/proc/self", *parts[3:]])
+    return path
 
 
 def _is_of_the_system(path: str) -> bool:

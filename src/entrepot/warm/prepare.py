@@ -30,6 +30,7 @@ from entrepot.warm.files import is_external
 from entrepot.warm.fingerprint import Record, Surroundings
 from entrepot.warm.observation import PROGRAM, Observation, read_observation
 from entrepot.warm.recording import Unsettled, make_record
+from entrepot.warm.rights import read_rights
 from entrepot.warm.verdict import Again, Never, Plan, judge
 from entrepot.warm.wire import MAX_MESSAGE, Garbled, Request, make_message, parse_message
 
@@ -206,6 +207,7 @@ def find_surroundings(request: Request) -> Surroundings:
         affinity=tuple(sorted(os.sched_getaffinity(0))),
         host=os.uname().nodename,
         day=str(datetime.date.today()),
+        rights=read_rights(),
     )
 
 

@@ -102,6 +102,8 @@ def make_record(
     for path in (*ALWAYS, *extra_files):
         if path not in known:
             files.append(FileInput(path, "whole", True, read_seen(path)))
+    for path in sorted(seen.texts):
+        files.append(FileInput(path, "text", True, read_seen(path), make_digest(path, "text")))
     for path, tails in (searches or {}).items():
         files.append(
             FileInput(path, "search", True, read_seen(path), make_digest(path, "search", tails), tails)
@@ -121,6 +123,7 @@ def make_record(
         affinity=run.affinity,
         host=run.host if seen.host else None,
         day=run.day if seen.day else None,
+        rights=run.rights,
         env_set=_net_changes(seen.env_set),
         modules=tuple(dict.fromkeys(seen.order)),
         reasons=dict(seen.reasons),

@@ -141,6 +141,7 @@ class Checks:
     affinity: Sequence[int] = ()
     host: str | None = None
     day: str | None = None
+    rights: str = ""
 
 
 def make_checks(checks: Checks) -> bytes:
@@ -182,6 +183,8 @@ def _list_fields(checks: Checks) -> Iterable[tuple[str, str]]:
         yield "h", checks.host
     if checks.day is not None:
         yield "d", checks.day
+    if checks.rights:
+        yield "w", checks.rights
 
 
 def make_message(value: dict[str, Any]) -> bytes:

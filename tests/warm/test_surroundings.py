@@ -1,0 +1,173 @@
+"""What the caller gives a process beside its environment, and what a module may learn of it at import."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from native import CLIENT, NEEDS_NATIVE
+from stored import Stored
+
+pytestmark = NEEDS_NATIVE
+
+# Becomes the command that follows, after having done something to the process.
+BECOME = "\nimport os, sys\nos.execv(sys.argv[1], sys.argv[1:])\n"
+NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="root only may change that")
+NEEDS_UNSHARE = pytest.mark.skipif(shutil.which("unshare") is None, reason="there is no unshare")
+
+
+def run_both(place: Stored, change: str, **env: str) -> str:
+    """Run the program in a process that `change` was done to, warm if it may be and plain; say how it was."""
+    begin = [place.python, "-c", change + BECOME] if change else []
+    return compare(place, begin, **env)
+
+
+def compare(place: Stored, begin: list[str], **env: str) -> str:
+    """Run the program behind a command, by both ways, and compare."""
+    plain = place._run([*begin, place.python, "main.py"], env)
+    status, out, err = place._run([*begin, str(CLIENT), "run", "--python", place.python, "main.py"], env)
+    how, _, err = err.partition("\n")
+    assert (status, out, err) == plain
+    return how.removeprefix("entrepot: ")
+
+
+CHANGES = {
+    "groups": ("import os\nSEEN = os.getgroups()", "import os\nos.setgroups([4, 20])"),
+    "group": ("import os\nSEEN = os.getgid()", "import os\nos.setresgid(20, 20, 20)"),
+    "capabilities": (
+        "import os\nSEEN = os.access(os.path.dirname(__file__) + '/secret', os.R_OK)",
+        "import ctypes\nlibc = ctypes.CDLL(None)\nlibc.prctl(24, 1, 0, 0, 0), libc.prctl(24, 2, 0, 0, 0)",
+    ),
+    "machine": (
+        "import os\nSEEN = os.uname().machine",
+        "import ctypes\nctypes.CDLL(None).personality(8)",  # PER_LINUX32
+    ),
+    "processors": (
+        "import os\nSEEN = len(os.sched_getaffinity(0))",
+        "import os\nos.sched_setaffinity(0, {min(os.sched_getaffinity(0))})",
+    ),
+    "limits": (
+        "import resource\nSEEN = resource.getrlimit(resource.RLIMIT_NOFILE)",
+        "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (200, 300))",
+    ),
+    "ignored signals": (
+        "import signal\nSEEN = signal.getsignal(signal.SIGHUP)",
+        "import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)",
+    ),
+    "blocked signals": (
+        "import signal\nSEEN = signal.pthread_sigmask(signal.SIG_BLOCK, [])",
+        "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])",
+    ),
+    "priority": ("import os\nSEEN = os.getpriority(0, 0)", "import os\nos.nice(3)"),
+    "scheduler": (
+        "import os\nSEEN = os.sched_getscheduler(0)",
+        "import os\nos.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))",
+    ),
+    "umask": ("import os\nSEEN = os.umask(0o22)\nos.umask(SEEN)", "import os\nos.umask(0o77)"),
+    "closed stdin": ("import sys\nSEEN = sys.stdin is None", "import os\nos.close(0)"),
+    "inherited descriptor": (
+        "import os\nSEEN = os.path.exists('/proc/self/fd/77')",
+        "import os\nos.dup2(1, 77)",
+    ),
+}
+FOR_ROOT = {"groups", "group", "capabilities"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[NEEDS_ROOT] if name in FOR_ROOT else []) for name in CHANGES]
+)
+def test_what_a_module_learns_of_its_process_is_true_in_each_run(tmp_path: Path, name: str) -> None:
+    """A process that was changed before the run shows a module what it shows it under Python."""
+    if name == "processors" and len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("there is one processor only")
+    (tmp_path / "secret").write_text("x")
+    (tmp_path / "secret").chmod(0)
+    source, change = CHANGES[name]
+    with Stored(tmp_path) as place:
+        place.write(main="import own\nprint(own.SEEN)", own=source)
+        place.prepare()
+
+        assert run_both(place, "") == "warm"
+        run_both(place, change)
+        assert run_both(place, "") == "warm"
+
+
+SPACES = {
+    "mounts": (
+        ["-m", "sh", "-c", 'mount --bind other shown && exec "$@"', "sh"],
+        "import os\nSEEN = os.listdir(os.path.dirname(__file__) + '/shown'), open('/proc/self/mounts').read()",
+    ),
+    "names": (
+        ["-u", "sh", "-c", 'hostname elsewhere && exec "$@"', "sh"],
+        "import os\nSEEN = os.uname().nodename",
+    ),
+    "network": (["-n"], "import socket\nSEEN = socket.if_nameindex()"),
+    "processes": (["-p", "-f", "--mount-proc"], "import os\nSEEN = os.listdir('/proc').count('1'), 1"),
+    "users": (["-U", "-r"], "import os\nSEEN = os.access('/etc/shadow', os.W_OK), os.getgroups()"),
+}
+
+
+@NEEDS_ROOT
+@NEEDS_UNSHARE
+@pytest.mark.parametrize("name", SPACES)
+def test_a_run_is_in_the_namespaces_of_its_caller(tmp_path: Path, name: str) -> None:
+    """Files, names and networks are the caller's: the run is a process of its own, not one of the store's."""
+    for folder, entry in (("shown", "a"), ("other", "b")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / entry).touch()
+    options, source = SPACES[name]
+    show = "import os\nprint(own.SEEN, len(os.listdir('/sys/class/net')), os.uname().nodename)"
+    with Stored(tmp_path) as place:
+        if place._run(["unshare", *options, "true"], {})[0]:
+            pytest.skip("namespaces cannot be made here")
+        place.write(main=f"import own\n{show}", own=source)
+        place.prepare()
+
+        assert compare(place, []) == "warm"
+        compare(place, ["unshare", *options])
+        assert compare(place, []) == "warm"
+
+
+def test_a_text_of_the_systems_counts_and_not_its_stat(tmp_path: Path) -> None:
+    """What the caller's control group is, and what it allows, are read from files without size and time."""
+    with Stored(tmp_path) as place:
+        place.write(main="import own\nprint(own.SEEN)", own="SEEN = open('/proc/self/cgroup').read()")
+        place.prepare()
+
+        assert run_both(place, "") == "warm"
+        for folder in ("/sys/fs/cgroup/pids", "/sys/fs/cgroup"):
+            group = Path(folder) / f"entrepot-test-{os.getpid()}"
+            try:
+                group.mkdir()
+                (group / "cgroup.procs").read_text()
+            except OSError:
+                continue
+            try:
+                join = f"import os\nopen({str(group / 'cgroup.procs')!r}, 'w').write(str(os.getpid()))"
+                assert run_both(place, join).startswith(
+                    ("cold: changed: f /proc/self/cgroup", "base: changed")
+                )
+                return
+            finally:
+                group.rmdir()
+    pytest.skip("no control group can be made here")
+
+
+def test_a_shebang_may_name_it(tmp_path: Path) -> None:
+    """`#!/usr/bin/env -S entrepot run` makes a script a warm command."""
+    script = tmp_path / "tool"
+    script.write_text("#!/usr/bin/env -S entrepot run\nimport json, sys\nprint(json.dumps(sys.argv))\n")
+    script.chmod(0o755)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    (tmp_path / "bin" / "entrepot").symlink_to(CLIENT)
+    with Stored(tmp_path, PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}") as place:
+        outcomes = []
+        for _ in range(2):
+            outcomes.append(place._run([str(script), "a b"], {}))
+            place._run([str(CLIENT), "run", "--prepare", str(script), "a b"], {})
+    assert [outcome[:2] for outcome in outcomes] == [(0, f'["{script}", "a b"]\n')] * 2
