@@ -9,10 +9,10 @@ import time
 
 from entrepot.commands.run import find_native
 from entrepot.errors import ProgramError
-from entrepot.warm.rights import read_rights
 from entrepot.warm.client import NO_NATIVE
 from entrepot.warm.fingerprint import Surroundings
 from entrepot.warm.lookup import Entry, find_entries, find_store, guess_entries
+from entrepot.warm.rights import read_rights
 from entrepot.warm.why import Answer, find_answer
 
 SUMMARY = "say why the last run of a program was warm or cold"
