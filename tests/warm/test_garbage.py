@@ -106,7 +106,7 @@ DEEP = 100_000  # lists in lists
 
 @pytest.mark.parametrize("kind", GOOD)
 @given(seed=st.integers(0, 2**32), data=st.one_of(st.none(), st.binary(max_size=200)))
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_bytes_in_a_file_of_the_store_are_a_value_or_none(tmp_path_factory, kind, seed, data):
     """Readers of the store's files never raise."""
     folder = tmp_path_factory.mktemp("store")

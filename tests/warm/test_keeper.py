@@ -38,11 +38,13 @@ def test_keeper_sleeps_and_is_small(place):
     keeper = place.get_keeper()
     wait_until(lambda: not Path(f"/proc/{keeper}/task/{keeper}/children").read_text())
     wait_until(lambda: read_status(keeper)["State"].startswith("S"))
-    before = count_switches(keeper)
 
-    time.sleep(0.5)
+    def sleeps() -> bool:
+        before = count_switches(keeper)
+        time.sleep(0.5)
+        return count_switches(keeper) == before
 
-    assert count_switches(keeper) == before
+    wait_until(sleeps, 10)  # on a busy machine it is given the processor late for what it has done before
     assert int(read_status(keeper)["VmRSS"].split()[0]) < 16 * 1024
 
 
