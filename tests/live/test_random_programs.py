@@ -138,7 +138,7 @@ def follow(seed: str, folder: Path, edits: int) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(60 + 3 * STEPS)
 @pytest.mark.filterwarnings("ignore")
 def test_random_edits_give_what_a_fresh_start_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Also for edits nobody thought of; ENTREPOT_LIVE_STEPS raises their number, ENTREPOT_LIVE_SEED changes them."""

@@ -26,7 +26,7 @@ SHARES = 6
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(60 + 3 * COUNT)
 @pytest.mark.parametrize("share", range(SHARES))
 def test_a_random_program_does_what_it_did(
     share: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
