@@ -28,6 +28,33 @@ def test_the_help_names_each_option():
         assert option in trace.HELP
 
 
+@pytest.mark.parametrize("options", [(), ("--output",)], ids=" ".join)
+def test_open_files_are_handed_on_under_their_numbers(draw: Draw, options: tuple[str, ...]):
+    """A shell's `7< file` and `<(command)` reach the program, and its own files have the numbers they would have."""
+    root = draw(
+        {
+            "data.txt": "given",
+            "main.py": "import os\nprint(os.read(7, 99), open('data.txt').fileno())\n",
+        }
+    )
+    seen = []
+    for command in ((sys.executable,), (sys.executable, "-m", "entrepot", "trace", *options)):
+        words = ["sh", "-c", '"$@" main.py 7< data.txt', "sh", *command]
+        run = subprocess.run(words, cwd=root, capture_output=True, text=True, timeout=50)
+        assert run.returncode == 0, run.stderr
+        seen.append(run.stdout.splitlines()[0].removeprefix("[__main__:2] "))
+    assert seen == ["b'given' 3"] * 2
+
+
+def test_a_reader_that_reads_no_further_is_no_error(draw: Draw):
+    """`entrepot trace main.py | head -1` says nothing more."""
+    root = draw({"main.py": "import json\nprint('hello')\n"})
+    words = ["sh", "-c", '("$@"; echo $? >&2) | head -c 3', "sh", sys.executable, "-m", "entrepot"]
+    run = subprocess.run([*words, "trace", "main.py"], cwd=root, capture_output=True, text=True, timeout=50)
+    assert run.stdout == "hel"
+    assert run.stderr in ("141\n", "0\n")  # 0: it had written all before
+
+
 def test_the_record_comes_after_the_output_and_the_status_is_the_programs(draw: Draw):
     """Standard output is the program's, then the record; the exit status is the program's."""
     root = draw({"main.py": "import json, sys\nprint('hello')\nsys.exit(3)\n"})

@@ -70,6 +70,52 @@ def test_the_record_does_not_depend_on_the_library(
         assert one == other
 
 
+def test_every_statement_has_its_line(draw: Callable[..., Path], need: Callable[[object, str], None]):
+    """Also far down in long modules, over several lines, in loops, and where modules import one another meanwhile."""
+    need((Path(entrepot.__file__).parent / "trace" / "_watch.so").exists(), "trace/_watch.so")
+    names = [f"m{n}" for n in range(90)]  # more than the library remembers
+    files = {}
+    for n, name in enumerate(names):
+        lines = [f"x{i} = [\n  {i},\n\n  {i}]" * (i % 3 > 0) for i in range(n % 7 * 40)]
+        lines += [f"import {other}" for other in names[n + 1 : n + 4]]
+        lines += [
+            "for i in range(3):",
+            *["    pass"] * (n % 5),
+            "    import sys; from math import (",
+            "        pi,",
+        ]
+        lines += [
+            "        e)",
+            "def late():",
+            "    i = 0",
+            "    while i < 3:",
+            "        import json",
+            "        i += 1",
+        ]
+        lines += [
+            "    import re",
+            "x = (lambda: __import__('os'))() if n else (",
+            "",
+            "",
+            f"    __import__('{name}'))",
+        ]
+        files[f"{name}.py"] = "\n".join([f"n = {n % 2}", *lines, "late()"]) + "\n"
+    root = draw({"main.py": "".join(f"import {name}\n" for name in names), **files})
+    env = {name: value for name, value in os.environ.items() if name != "ENTREPOT_NO_NATIVE"}
+
+    native = record("main.py", cwd=root, env=env)
+    python = record("main.py", cwd=root, env={**env, "ENTREPOT_NO_NATIVE": "1"})
+
+    assert native.status == python.status == 0
+    found = [
+        [(s.importer, s.file, s.line, s.asked, s.function) for s in made.record.statements]
+        for made in (native, python)
+    ]
+    assert found[0] == found[1]
+    assert len(found[0]) > 1000
+    assert len({place[2] for place in found[0]}) > 200
+
+
 def test_the_function_that_imports_shows_in_no_traceback_and_can_be_called(draw: Callable[..., Path]):
     """`__import__` stays callable with keywords, raises what it raised, and a failed import has its usual frames."""
     root = draw(

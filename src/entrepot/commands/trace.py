@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -172,14 +173,20 @@ def main_argv(argv: Sequence[str]) -> int:
     run = record(
         *program, python=options.python, labels=options.output, details="all" if shows_all else "own"
     )
+    status = run.status
     if not options.output or options.out:
-        write(render(run.record, old, options), options)
+        try:
+            write(render(run.record, old, options), options)
+        except BrokenPipeError:
+            # Nobody reads on (`entrepot trace main.py | head`). Python would complain once more at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            status = status or 128 + signal.SIGPIPE
     is_over = check_budget(run.record, options)
-    if run.status < 0:
+    if status < 0:
         from entrepot.trace.running import die_of
 
-        die_of(-run.status)
-    return run.status or int(is_over)
+        die_of(-status)
+    return status or int(is_over)
 
 
 def read_old(path: str) -> Record:

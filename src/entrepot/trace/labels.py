@@ -80,18 +80,21 @@ class Labeller:
 
 
 def relay_labelled(
-    arguments: Sequence[str], env: Mapping[str, str], cwd: object, log: int, token: str
+    arguments: Sequence[str], env: Mapping[str, str], cwd: str | os.PathLike[str] | None, log: int, token: str
 ) -> int:
     """Run a command, labelling what it writes to our two streams, and return its status."""
-    process = subprocess.Popen(  # type: ignore[call-overload]
+    os.set_inheritable(log, True)
+    process = subprocess.Popen(
         arguments,
-        env=dict(env),
+        env=env,
         cwd=cwd,
-        pass_fds=[log],
+        close_fds=False,  # what we were given is the program's
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         bufsize=0,
     )
+    assert process.stdout is not None
+    assert process.stderr is not None
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with selectors.DefaultSelector() as selector:

@@ -18,13 +18,13 @@ from typing import Any
 
 from entrepot.trace.journal.resident import WIDTHS, unpack
 from entrepot.trace.records import Effect, Failure, Module, Namespace, Record, Statement
-from entrepot.trace.sources import find_change
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 _IMPORTLIB = frozenset(
     ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>", "<frozen zipimport>")
 )
 _LONGEST_OUTPUT = 200
+_WIDTH_S = WIDTHS["S"]
 
 
 class _OpenModule:
@@ -99,17 +99,21 @@ class _Reader:
         at, end = 0, len(events)
         while at < end:
             letter = events[at]
-            following = at + WIDTHS[letter]
             if letter == "S":
-                # Most events by far: taken as they are.
-                self.read_S(events[at:following])
+                # Most events by far: all that follow one another at once.
+                at = self.read_statements(events, at, end)
             else:
+                following = at + WIDTHS[letter]
                 takers[letter](*events[at + 1 : following])
-            at = following
+                at = following
+
+    def set_clock(self, at: float) -> None:
+        """Take the time of an event. It never goes back: what watching one statement takes is an estimate."""
+        self.now_s = max(self.now_s, at - self.start - self.lost)
 
     def set_clocks(self, at: float, cpu: float) -> None:
         """Take the times of an event: those of the program without the watching."""
-        self.now_s = at - self.start - self.lost
+        self.set_clock(at)
         self.cpu_s = cpu - self.lost
 
     def read_A(self, thread: int, at: float, cost: float, python: str, preloaded: tuple[str, ...]) -> None:
@@ -118,35 +122,45 @@ class _Reader:
         self.cost = cost
         self.python, self.preloaded = python, preloaded
 
-    def read_S(self, event: Sequence[Any]) -> None:
-        _, thread, at, line, file, qualname, importer, name, names, level = event
-        if file in _IMPORTLIB:
-            return  # what the import system itself imports is its own affair
-        self.now_s = at - self.start - self.lost
-        self.lost += self.cost
-        self.begun.append(at)
-        around = (self.threads.get(thread) or self.open_modules(thread))[-1]
-        number = around.last_statement = len(self.statements)
-        if names is None:
-            form, names = "import", ()
-        elif type(names) is tuple and names:
-            form = "star" if names == ("*",) else "relative" if level else "from"
-        else:
-            form, names = "__import__", tuple([str(item) for item in names])
-        if type(name) is not str or type(importer) is not str or type(level) is not int:
-            # A program may call `__import__` with anything, and be anything's.
-            name, importer, level = str(name), str(importer or "?"), 0
-        if level:
-            name = "." * level + name
-            form = form if form == "star" else "relative"
-        function = "" if qualname == "<module>" else qualname
-        is_import_time = not function and (around.depth >= 0 or importer == "__main__")
-        fields = (
-            *(number, importer, file, line, form, name, names, function, around.statement_depth),
-            *(True, is_import_time, self.now_s, 0.0, (), ""),
-        )
-        # Half the time that `Statement(...)` takes.
-        self.statements.append(tuple.__new__(Statement, fields))
+    def read_statements(self, events: Sequence[Any], at: int, end: int) -> int:
+        """Take the events S from `at` on, up to one of another kind. Returns where that is."""
+        statements, begun, make = self.statements, self.begun, tuple.__new__
+        cost, now_s = self.cost, self.now_s
+        since = self.start + self.lost
+        while at < end and events[at] == "S":
+            _, thread, began, line, file, qualname, importer, name, names, level = events[at : at + _WIDTH_S]
+            at += _WIDTH_S
+            if file in _IMPORTLIB:
+                continue  # what the import system itself imports is its own affair
+            if began - since > now_s:
+                now_s = began - since
+            since += cost
+            begun.append(began)
+            around = (self.threads.get(thread) or self.open_modules(thread))[-1]
+            number = around.last_statement = len(statements)
+            if names is None:
+                form, names = "import", ()
+            elif type(names) is tuple and names:
+                form = "star" if names == ("*",) else "relative" if level else "from"
+            else:
+                form, names = "__import__", tuple([str(item) for item in names])
+            if type(name) is not str or type(importer) is not str or type(level) is not int:
+                # A program may call `__import__` with anything, and be anything's.
+                name, importer, level = str(name), str(importer or "?"), 0
+            if level:
+                name = "." * level + name
+                form = form if form == "star" else "relative"
+            function = "" if qualname == "<module>" else qualname
+            is_import_time = not function and (around.depth >= 0 or importer == "__main__")
+            fields = (
+                *(number, importer, file, line, form, name, names, function, around.statement_depth),
+                *(True, is_import_time, now_s, 0.0, (), ""),
+            )
+            # Half the time that `Statement(...)` takes.
+            statements.append(make(Statement, fields))
+        self.lost = since - self.start
+        self.now_s = now_s
+        return at
 
     def read_error(self, thread: int, at: float, kind: str, text: str) -> None:
         for number in range(len(self.begun) - 1, -1, -1):
@@ -156,7 +170,7 @@ class _Reader:
                 return
 
     def read_C(self, thread: int, at: float, name: str, caller: tuple[str, str, str, int, str]) -> None:
-        self.now_s = at - self.start - self.lost
+        self.set_clock(at)
         if caller[0]:
             self.add_call(self.open_modules(thread)[-1], name, caller)
 
@@ -304,7 +318,7 @@ class _Reader:
     def read_D(
         self, thread: int, at: float, kind: str, what: str, module: str, file: str, line: int, top_line: int
     ) -> None:
-        self.now_s = at - self.start - self.lost
+        self.set_clock(at)
         is_import_time = len(self.open_modules(thread)) > 1
         self.effects.append(Effect(kind, what, module, file, line, top_line, self.now_s, is_import_time))
 
@@ -319,7 +333,7 @@ class _Reader:
         line: int,
         top_line: int,
     ) -> None:
-        self.now_s = at - self.start - self.lost
+        self.set_clock(at)
         opened = self.open_modules(thread)
         stream = "stdout" if number == 1 else "stderr"
         last = self.effects[-1] if self.effects else None
@@ -333,7 +347,7 @@ class _Reader:
         )
 
     def read_U(self, thread: int, at: float, category: str, text: str, file: str, line: int) -> None:
-        self.now_s = at - self.start - self.lost
+        self.set_clock(at)
         opened = self.open_modules(thread)
         module = opened[-1].name or "__main__"
         what = f"{category}: {text}"
@@ -374,19 +388,31 @@ class _Reader:
 
     def place_changes(self) -> None:
         """Say of each change of a register which line made it: it was only seen some lines later."""
+        changes = [
+            number for number, effect in enumerate(self.effects) if effect.kind == "hook" and not effect.file
+        ]
+        if not changes:
+            return
+        from entrepot.trace.sources import find_change
+
+        changed = {self.effects[number].module for number in changes}
         files = {module.name: module.origin for module in self.modules if module is not None}
         mains = (statement.file for statement in self.statements if statement.importer == "__main__")
         files["__main__"] = self.main.file if self.main else next(mains, "")
         ends = {module.name: module.at_s + module.wall_s for module in self.modules if module is not None}
-        seen = {(statement.importer, statement.line): statement.at_s for statement in self.statements}
-        for number, effect in enumerate(self.effects):
-            if effect.kind == "hook" and not effect.file:
-                file = files.get(effect.module, "")
-                line = find_change(file, effect.what, effect.top_line) or effect.top_line
-                # It was before the statement at which it was seen, or before the module's end.
-                later = seen.get((effect.module, effect.top_line), ends.get(effect.module, effect.at_s))
-                at_s = min(effect.at_s, math.nextafter(later, 0.0))
-                self.effects[number] = effect._replace(file=file, line=line, top_line=line, at_s=at_s)
+        seen = {
+            (statement.importer, statement.line): statement.at_s
+            for statement in self.statements
+            if statement.importer in changed
+        }
+        for number in changes:
+            effect = self.effects[number]
+            file = files.get(effect.module, "")
+            line = find_change(file, effect.what, effect.top_line) or effect.top_line
+            # It was before the statement at which it was seen, or before the module's end.
+            later = seen.get((effect.module, effect.top_line), ends.get(effect.module, effect.at_s))
+            at_s = min(effect.at_s, math.nextafter(later, 0.0))
+            self.effects[number] = effect._replace(file=file, line=line, top_line=line, at_s=at_s)
         self.effects.sort(key=lambda effect: (effect.at_s, effect.line if effect.kind == "hook" else 0))
 
 

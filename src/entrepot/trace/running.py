@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ from entrepot.errors import SetupError
 from entrepot.trace.reading import read_record
 from entrepot.trace.records import Record
 
+_FIRST_DESCRIPTOR = 100
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
 # Options that keep PYTHONPATH or `site` out, and with them the observer.
 _SHUT = {"-I": "isolated mode", "-E": "no PYTHON* variables", "-S": "no site"}
@@ -103,21 +103,52 @@ def record(
 
 
 def open_journal() -> FileIO:
-    """Return a file without a name, in memory where the system has such files."""
+    """Return a file without a name, in memory where the system has such files.
+
+    Its descriptor is out of the way: the program's own files have the numbers that they have without a trace.
+    """
     if hasattr(os, "memfd_create"):
-        return FileIO(os.memfd_create("entrepot"), "r+b")
-    import tempfile
+        file = os.memfd_create("entrepot")
+    else:
+        import tempfile
 
-    return FileIO(os.dup(tempfile.TemporaryFile().fileno()), "r+b")
+        with tempfile.TemporaryFile() as temporary:
+            file = os.dup(temporary.fileno())
+    try:
+        import fcntl
+
+        far = fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, _FIRST_DESCRIPTOR)
+    except (ImportError, OSError):
+        return FileIO(file, "r+b")
+    os.close(file)
+    return FileIO(far, "r+b")
 
 
-def _run(arguments: Sequence[str], env: Mapping[str, str], cwd: object, log: int) -> int:
-    """Run a command on our own streams and terminal, and return its status."""
-    process = subprocess.Popen(arguments, env=dict(env), cwd=cwd, pass_fds=[log])  # type: ignore[call-overload]
+def _run(
+    arguments: Sequence[str], env: Mapping[str, str], cwd: str | os.PathLike[str] | None, log: int
+) -> int:
+    """Run a command on our own streams, terminal and open files, and return its status."""
+    if cwd is None and hasattr(os, "posix_spawnp"):
+        # What subprocess is needed for, in a tenth of the time that importing it takes.
+        process = os.posix_spawnp(
+            arguments[0],
+            tuple(arguments),
+            env,
+            file_actions=[(os.POSIX_SPAWN_DUP2, log, log)],  # makes it inheritable there
+            setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # ignored by this interpreter
+        )
+
+        def wait() -> int:
+            return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    else:
+        import subprocess
+
+        os.set_inheritable(log, True)
+        wait = subprocess.Popen(arguments, env=env, cwd=cwd, close_fds=False).wait
     # Ctrl-C reaches both: the program decides what becomes of it, and we wait for that.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        return int(process.wait())
+        return wait()
     finally:
         signal.signal(signal.SIGINT, before)
 

@@ -30,6 +30,10 @@ def render_tree(
     for statement in record.statements:
         if statement.is_cached and statement.is_import_time:
             cached[statement.importer] = cached.get(statement.importer, 0) + 1
+    done: dict[str, set[str]] = {}
+    for effect in record.effects:
+        if effect.is_import_time and effect.kind not in ("environment", "listed"):
+            done.setdefault(effect.module, set()).add(effect.kind)
     lines = [_head(record, total_s), " total ms   own ms"]
     left_out = 0
     for module, indent in _walk(record, by_time):
@@ -37,8 +41,8 @@ def render_tree(
             left_out += 1
             continue
         notes = list(_notes(module))
-        effects = {effect.kind for effect in record.effects_of(module.name)} - {"environment", "listed"}
-        notes += [f"[{', '.join(sorted(effects))}]"] if effects else []
+        if module.name in done:
+            notes.append(f"[{', '.join(sorted(done[module.name]))}]")
         if shows_cached and cached.get(module.name):
             notes.append(f"+{cached[module.name]} from the cache")
         bar = _bar(module.wall_s / total_s, 8)
