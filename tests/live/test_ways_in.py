@@ -358,6 +358,98 @@ def test_without_inotify_the_files_are_looked_at(draw: Callable[..., Path], monk
     assert follow_one_save(draw, monkeypatch, background.refresh_on_change) == 2
 
 
+class Steps:
+    """In the place of the event that ends the thread: whoever waits for it lets the next thing happen."""
+
+    def __init__(self, *steps: Callable[[], object]) -> None:
+        self.left = list(steps)
+
+    def wait(self, _: float) -> bool:
+        if self.left:
+            self.left.pop(0)()
+        return False
+
+
+def test_half_a_save_is_waited_for_by_looking(draw: Callable[..., Path], monkeypatch):
+    """Without inotify: a file that is empty, or still grows, is not taken."""
+    from entrepot.live import background
+
+    root = draw({"poll_mod.py": "def f(): return 1\n"})
+    file = root / "poll_mod.py"
+    monkeypatch.syspath_prepend(str(root))
+    live.start(paths=[str(root)])
+    try:
+        import poll_mod
+
+        tracker = live.session.get_session().tracker
+        file.write_text("")
+        steps = Steps(
+            lambda: None,
+            lambda: None,
+            lambda: file.write_text("def f("),
+            lambda: file.write_text("def f(): return"),
+            lambda: file.write_text("def f(): return 22\n"),
+        )
+        seen = background._wait_until_still(tracker, steps, 0)  # type: ignore[arg-type]
+
+        assert not steps.left
+        assert seen[str(file)][1] == len("def f(): return 22\n")
+        assert live.refresh().ok
+        assert poll_mod.f() == 22
+    finally:
+        live.stop()
+        sys.modules.pop("poll_mod", None)
+
+
+def test_by_looking_a_refused_save_is_told_once(draw: Callable[..., Path], monkeypatch):
+    """Until something else is saved."""
+    from entrepot.live import background
+
+    root = draw({"refused_mod.py": "def f(): return 1\n"})
+    monkeypatch.syspath_prepend(str(root))
+    live.start(paths=[str(root)])
+    reports: list[bool] = []
+    try:
+        import refused_mod
+
+        live.subscribe(lambda report: reports.append(report.ok))
+        end = background.refresh_on_change(interval_s=0.005)
+        (root / "refused_mod.py").write_text("def f(: return 2\n")
+        limit = time.monotonic() + 10
+        while not reports and time.monotonic() < limit:
+            time.sleep(0.005)
+        time.sleep(0.06)
+        told = len(reports)
+        (root / "refused_mod.py").write_text("def f(): return 3\n")
+        while refused_mod.f() == 1 and time.monotonic() < limit:
+            time.sleep(0.005)
+        end()
+
+        assert (told, reports, refused_mod.f()) == (1, [False, True], 3)
+    finally:
+        live.stop()
+        sys.modules.pop("refused_mod", None)
+
+
+def test_a_link_is_nothing_that_somebody_writes(tmp_path: Path):
+    """Emacs locks a file that it edits by a link beside it; an update does not wait for that to be closed."""
+    from entrepot.live.inotify import Watch
+
+    watch = Watch()
+    try:
+        watch.add([str(tmp_path)])
+        (tmp_path / ".#a.py").symlink_to("me@here.1:2")
+        assert watch.wait(10)
+        assert not watch.writing
+        with open(tmp_path / "a.py", "w", encoding="utf-8"):
+            assert watch.wait(10)
+            assert {name for _, name in watch.writing} == {b"a.py"}
+        assert watch.wait(10)
+        assert not watch.writing
+    finally:
+        watch.close()
+
+
 def test_a_save_is_told_by_the_system(draw: Callable[..., Path], monkeypatch):
     """Without looking at files in between."""
     from entrepot.live import background

@@ -2,7 +2,8 @@
 
 Saves are told by inotify; where that is not to be had, the files are looked at every quarter of a second. Editors write in
 several steps, and several files may be saved together: an update waits until nothing has happened for a moment and every
-source that was written to is closed.
+source that was written to is closed. Who only looks cannot see that: there an update waits until two looks have found the
+same, and a source that has become empty is waited for longer.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from collections.abc import Callable
 from entrepot.live import session
 from entrepot.live.inotify import Watch
 from entrepot.live.report import Report
+from entrepot.live.tracker import Tracker
+from entrepot.live.watcher import look_at_changed
 
 INTERVAL_S = 0.25
 QUIET_S = 0.02
 LONGEST_S = 0.2  # a program that writes into its own folder all the time does not put an update off for ever,
-WRITING_S = 1.0  # nor does one that leaves a source open
+WRITING_S = 3.0  # nor does one that leaves a source open, or empty
 
 
 def _wait_until_saved(watch: Watch) -> None:
@@ -29,6 +32,20 @@ def _wait_until_saved(watch: Watch) -> None:
             return
     if waited_s >= WRITING_S:
         watch.writing.clear()
+
+
+def _wait_until_still(
+    tracker: Tracker, stop: threading.Event, interval_s: float
+) -> dict[str, tuple[int, int]]:
+    """Wait until two looks find what changed the same, and no file empty; return the last look."""
+    started = time.monotonic()
+    before = look_at_changed(tracker)
+    while before and time.monotonic() - started < WRITING_S and not stop.wait(interval_s):
+        now = look_at_changed(tracker)
+        if now == before and all(size for _, size in now.values()):
+            break
+        before = now
+    return before
 
 
 def refresh_on_change(
@@ -52,8 +69,15 @@ def refresh_on_change(
             current.refresh()
 
     def poll() -> None:
-        while not stop.wait(interval_s or INTERVAL_S):
-            apply()
+        pause_s = interval_s or INTERVAL_S
+        tried: dict[str, tuple[int, int]] = {}
+        while not stop.wait(pause_s):
+            seen = _wait_until_still(current.tracker, stop, pause_s)
+            if (
+                not seen or seen.items() - tried.items()
+            ):  # else it was refused, and nothing has been saved since
+                apply()
+            tried = seen
 
     def wait_for_saves(watch: Watch) -> None:
         try:

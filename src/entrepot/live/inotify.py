@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import select
+import stat
 import struct
 import threading
 from collections.abc import Iterable, Iterator
@@ -38,16 +39,16 @@ class Watch:
             raise OSError(self._get_errno(), os.strerror(self._get_errno()))
         self._wakes = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._closing = threading.Lock()  # a descriptor that was closed may be somebody else's
-        self._folders: set[str] = set()
+        self._folders: dict[str, int] = {}  # folder -> its watch
         self.writing: set[tuple[int, bytes]] = set()
 
     def add(self, folders: Iterable[str]) -> bool:
         """Watch these folders too; whether any is new. Those that are gone are left out. Raises OSError when there are too many."""
         before = len(self._folders)
-        for folder in set(folders) - self._folders:
+        for folder in set(folders) - self._folders.keys():
             number = self._libc.inotify_add_watch(self._descriptor, os.fsencode(folder or "."), _WANTED)
             if number >= 0:
-                self._folders.add(folder)
+                self._folders[folder] = number
             elif os.path.isdir(folder or "."):
                 raise OSError(self._get_errno(), os.strerror(self._get_errno()), folder)
         return len(self._folders) > before
@@ -62,13 +63,26 @@ class Watch:
         try:
             while data := os.read(self._descriptor, 1 << 16):
                 for watch, mask, name in _parse(data):
-                    if mask & (_MODIFY | _CREATE) and name.endswith(b".py"):
+                    if name.endswith(b".py") and (
+                        mask & _MODIFY or (mask & _CREATE and self._will_close(watch, name))
+                    ):
                         self.writing.add((watch, name))
                     elif mask & (_CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _DELETE):
                         self.writing.discard((watch, name))
         except BlockingIOError:
             pass
         return True
+
+    def _will_close(self, watch: int, name: bytes) -> bool:
+        """Whether what was created is a file that somebody has open, and not a link: Emacs locks `x.py` by a link `.#x.py`."""
+        for folder, number in self._folders.items():
+            if number == watch:
+                try:
+                    made = os.lstat(os.path.join(os.fsencode(folder or "."), name))
+                except OSError:
+                    return False
+                return stat.S_ISREG(made.st_mode) and made.st_nlink == 1
+        return False
 
     def wake(self) -> None:
         """End a wait, now or the next one. For another thread."""

@@ -15,6 +15,8 @@ from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec, PathFinder
 from entrepot.live.record import Record, is_old_enough, signature_of
 from entrepot.live.tracker import Tracker
 
+_GONE = (0, 1)
+
 
 class Change:
     """A module whose file has other contents now. `path` differs from the record's where the module moved."""
@@ -77,6 +79,30 @@ def find_changes(tracker: Tracker) -> Changes:
         if name not in sys.modules and _can_find(name):
             changes.appeared.append(name)
     return changes
+
+
+def look_at_changed(tracker: Tracker) -> dict[str, tuple[int, int]]:
+    """Return mtime and size of what does not look as when it was read: files, folders, modules that appeared. Changes nothing."""
+    found: dict[str, tuple[int, int]] = {}
+    for record in list(tracker.records.values()):
+        try:
+            now = os.stat(record.path)
+        except OSError:
+            found[record.path] = _GONE
+            continue
+        if record.signature != signature_of(now):
+            found[record.path] = (now.st_mtime_ns, now.st_size)
+    for folder, before in list(tracker.folders.items()):
+        try:
+            changed = os.stat(folder or ".").st_mtime_ns
+        except OSError:
+            continue
+        if changed != before:
+            found[folder] = (changed, 1)
+    for name in list(tracker.misses):
+        if name not in sys.modules and _can_find(name):
+            found[name] = _GONE
+    return found
 
 
 def _look_inside(tracker: Tracker, record: Record, path: str, changes: Changes) -> None:
