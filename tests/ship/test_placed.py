@@ -63,7 +63,8 @@ from entrepot.ship.manifest import Manifest, hash_blob
 
 def take(**texts):
     blobs = {hash_blob(text.encode()): text.encode() for text in texts.values()}
-    return here.take(Manifest({f"app/{name}.py": hash_blob(text.encode()) for name, text in texts.items()}, ("app",)), blobs)
+    files = {f"app/{name}.py": hash_blob(text.encode()) for name, text in texts.items()}
+    return here.take(Manifest(files, ("app",)), blobs)
 
 here = placed.Placed(placed.make_folder(None))
 assert not take(mod="value = 1").problems
@@ -71,7 +72,8 @@ import mod
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))  # no file may be larger
 told = take(mod="value = 2", large="#" * 5000)
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-print(told.state, here.folder in str(told.problems), "too large" in str(told.problems), mod.value, open(mod.__file__).read())
+text = str(told.problems)
+print(told.state, here.folder in text, "too large" in text, mod.value, open(mod.__file__).read())
 print(sorted(os.listdir(os.path.dirname(mod.__file__))), [name for name in os.listdir(sys.argv[1]) if "part" in name])
 print(take(mod="value = 3", large="#" * 5000).state, mod.value)
 """
