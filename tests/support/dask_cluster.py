@@ -141,7 +141,7 @@ class Cluster:
     def _make_environment(self, name: str, more: Mapping[str, str] | None = None) -> dict[str, str]:
         # A home for each: what one was sent does not help another.
         return make_environment({
-            "HOME": str(self.folder / name), "XDG_CACHE_HOME": None, "PYTHONPATH": None,
+            "HOME": str(self.folder / name), "TMPDIR": str(self.folder), "XDG_CACHE_HOME": None, "PYTHONPATH": None,
             "ENTREPOT_MODULES": str(self.folder / f"{name}.store"), "OPENBLAS_NUM_THREADS": "1", **(more or {}),
         })  # fmt: skip
 

@@ -18,6 +18,7 @@ Does not know: what the functions that are called in a worker import themselves 
 from __future__ import annotations
 
 import ast
+import functools
 import io
 import os
 import subprocess
@@ -117,7 +118,13 @@ def make_command(text: str, arguments: list[str], *, asking: bool = False) -> tu
 
 def make_text() -> str:
     """Return what a worker runs: imports, then multiprocessing's own beginning of a worker."""
-    names = find_imports(sys.modules["__main__"], sys.modules)
+    # Reading the program again for each worker of a pool would be most of what starting one costs the parent.
+    return _make_text(sys.modules["__main__"], frozenset(sys.modules))
+
+
+@functools.lru_cache(maxsize=1)
+def _make_text(main: ModuleType, names_there: frozenset[str]) -> str:
+    names = find_imports(main, {name: sys.modules[name] for name in names_there if name in sys.modules})
     lines = [f"import {name}" for name in ("sys", "multiprocessing.spawn", *names)]
     return "\n".join([*lines, "multiprocessing.spawn.spawn_main(int(sys.argv[2]), None, int(sys.argv[3]))"])
 
