@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+# Where it is set, runs are cold unless they are told otherwise: tests are of the same runs everywhere.
+os.environ.pop("CI", None)
+
 # Once a test is over its time limit, how long it has to clean up. Then its process says where every thread stands and
 # ends: pytest-timeout stops what a test does once, and nothing would stop a clean-up that waits for ever.
 CLEAN_UP_S = 120
