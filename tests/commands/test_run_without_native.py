@@ -116,6 +116,15 @@ def test_installed_script_starts_it_by_the_interpreter_beside(tmp_path):
     )  # fmt: skip
     assert done.stdout == "python\n"
 
+    # So do the commands that run a program watched.
+    environment = make_environment({"PATH": path, "PYTHONPATH": str(ROOT / "src")})
+    for words in (["trace"], ["explain", "--"], ["run", "--label-output"]):
+        done = subprocess.run(
+            ["entrepot", *words, "-c", "import sys; print(sys.executable)"],
+            capture_output=True, text=True, env=environment, executable=str(script), timeout=50,
+        )  # fmt: skip
+        assert f"{tmp_path / 'first' / 'python'}\n" in done.stdout, done.stderr
+
 
 def test_why_says_it_too(monkeypatch, capsys):
     """`entrepot why` names the reason that no run here is warm."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -53,6 +54,42 @@ def test_a_reader_that_reads_no_further_is_no_error(draw: Draw):
     run = subprocess.run([*words, "trace", "main.py"], cwd=root, capture_output=True, text=True, timeout=50)
     assert run.stdout == "mai"
     assert run.stderr in ("141\n", "0\n")  # 0: it had written all before
+
+
+def test_the_interpreter_is_the_one_that_run_takes(draw: Draw):
+    """Called by its name, in a project's environment, the command runs the program with the shell's `python`."""
+    root = draw({"main.py": "import sys; print(sys.executable)\n"})
+    (root / "bin").mkdir()
+    (root / "bin" / "python").symlink_to(sys.executable)
+    environment = {**os.environ, "PATH": f"{root / 'bin'}:{os.environ['PATH']}"}
+    command = Path(sys.executable).with_name("entrepot")
+    for words in (["run"], ["trace"], ["explain"], ["run", "--label-output"]):
+        run = subprocess.run(
+            ["entrepot", *words, "main.py"],
+            executable=command, cwd=root, env=environment, capture_output=True, text=True, timeout=50,
+        )  # fmt: skip
+        assert f"{root / 'bin' / 'python'}\n" in run.stdout, (words, run.stderr)
+
+
+def test_an_interpreter_that_is_none_or_too_old_is_named(draw: Draw):
+    """What `--python` names is looked at; the program of an old Python has run all the same."""
+    root = draw({"main.py": "print('ran')\n"})
+    for command in ("trace", "explain"):
+        run = entrepot(root, command, "--python", str(root / "no-python"), "main.py")
+        assert run.returncode == 1
+        assert f"{root / 'no-python'} cannot be started: No such file" in run.stderr
+        assert "Traceback" not in run.stderr
+    # As an interpreter of that age does, in startup/sitecustomize.py.
+    old = root / "old"
+    old.write_text(
+        'fd=$(echo "$ENTREPOT_TRACE" | head -1)\nprintf "too old: 3.9.1" >/dev/fd/$fd\necho ran\n'.join(
+            ["#!/bin/sh\n", ""]
+        )
+    )
+    old.chmod(0o755)
+    run = entrepot(root, "trace", "--python", str(old), "main.py")
+    assert (run.returncode, run.stdout) == (1, "ran\n")
+    assert "needs Python 3.11 or newer, and this is 3.9.1" in run.stderr
 
 
 def test_the_record_comes_after_the_output_and_the_status_is_the_programs(draw: Draw):

@@ -6,8 +6,13 @@ import sys
 from collections.abc import Sequence
 
 SUMMARY = "run a program and, when it ends in an error about names or imports, say what is wrong"
-_USAGE = "usage: entrepot explain [--] (SCRIPT | -m MODULE | -c CODE) [ARGS...]"
-HELP = f"{_USAGE}\n\n{SUMMARY[0].upper()}{SUMMARY[1:]}.\n"
+_USAGE = "usage: entrepot explain [--python PATH] [--] (SCRIPT | -m MODULE | -c CODE) [ARGS...]"
+HELP = f"""{_USAGE}
+
+{SUMMARY[0].upper()}{SUMMARY[1:]}.
+
+  --python PATH   the interpreter to run it with (default: as `entrepot run`)
+"""
 
 
 def main_argv(argv: Sequence[str]) -> int:
@@ -15,14 +20,17 @@ def main_argv(argv: Sequence[str]) -> int:
     if argv and argv[0] in ("-h", "--help"):
         print(HELP, end="")
         return 0
-    program = list(argv[1:] if argv[:1] == ["--"] else argv)
+    program, python = list(argv), None
+    while program[:1] == ["--python"] and len(program) > 1:
+        python, program = program[1], program[2:]
+    program = program[1:] if program[:1] == ["--"] else program
     if not program:
         print(f"{_USAGE}\nentrepot explain: what is to be run?", file=sys.stderr)
         return 2
     from entrepot.trace.explain import explain
     from entrepot.trace.running import die_of, record
 
-    run = record(*program)
+    run = record(*program, python=python)
     text = explain(run.record)
     if text:
         print(f"\nentrepot: {text}", file=sys.stderr)

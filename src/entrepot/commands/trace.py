@@ -44,7 +44,7 @@ Run a program and show what it imported, when, why, and what that did.
   --compare OLD.json    show what changed since an earlier record
   --budget 300ms        exit with status 1 when imports took longer
   --max-modules N       exit with status 1 when more modules were initialised
-  --python PATH         the interpreter to run it with
+  --python PATH         the interpreter to run it with (default: as `entrepot run`)
   -h, --help            this text
 
 Options come before the program; the program's own follow it. The exit status is the program's.

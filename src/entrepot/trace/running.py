@@ -38,6 +38,18 @@ class NotTraceable(SetupError):  # noqa: N818
         )
 
 
+class NoInterpreter(SetupError):  # noqa: N818
+    """The program's interpreter cannot be started."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} cannot be started: {self.reason}\n  to choose another interpreter:  --python PATH"
+        )
+
+
 class TracedRun(NamedTuple):
     """A program that has run: its exit status (negative: a signal's number) and its record."""
 
@@ -65,7 +77,7 @@ def record(
 
     Raises:
         NotTraceable: the observer could not be brought in.
-        FileNotFoundError: there is no such interpreter.
+        NoInterpreter: the interpreter cannot be started.
     """
     given: Any = command[0] if len(command) == 1 and isinstance(command[0], (list, tuple)) else command
     words: tuple[str, ...] = tuple([os.fspath(word) for word in given])
@@ -87,18 +99,31 @@ def record(
         environment["PYTHONPATH"] = os.pathsep.join([startup, before[1:]] if before[1:] else [startup])
         began = time.perf_counter()
         arguments = [python or sys.executable, *words]
-        if labels:
-            from entrepot.trace.labels import relay_labelled
+        try:
+            if labels:
+                from entrepot.trace.labels import relay_labelled
 
-            status = relay_labelled(arguments, environment, cwd, number, token)
-        else:
-            status = _run(arguments, environment, cwd, number)
+                status = relay_labelled(arguments, environment, cwd, number, token)
+            else:
+                status = _run(arguments, environment, cwd, number)
+        except OSError as error:
+            if error.filename != arguments[0]:
+                raise
+            raise NoInterpreter(path=arguments[0], reason=error.strerror) from None
         wall_s = time.perf_counter() - began
         journal.seek(0)
         data = journal.read()
     made = read_record(data, words, status, wall_s)
     if made is None:
-        raise NotTraceable(command=words, reason="the interpreter ended before the observer began")
+        # See startup/sitecustomize.py.
+        word, _, version = data.decode("utf-8", "replace").partition(": ")
+        if word == "too old":
+            reason = (
+                f"the program has run, but the observer needs Python 3.11 or newer, and this is {version}"
+            )
+        else:
+            reason = "the interpreter ended before the observer began"
+        raise NotTraceable(command=words, reason=reason)
     return TracedRun(status, made)
 
 

@@ -758,13 +758,21 @@ static void set_warm(const struct Run *run, const char *image) {
     environ = with;
 }
 
+/* Commands of entrepot's own interpreter that run a program with the one that `run` would take. */
+static int runs_programs(int argc, char **argv) {
+    static const char *names[] = {"run", "trace", "explain"};
+    for (size_t index = 0; argc > 2 && index < sizeof names / sizeof *names; index++)
+        if (!strcmp(argv[1], names[index])) return strcmp(argv[2], "-h") && strcmp(argv[2], "--help");
+    return 0;
+}
+
 int main(int argc, char **argv) {
     struct Run run = {0};
     const char *called = argc ? argv[0] : "entrepot";
     int is_watch = argc > 1 && !strcmp(argv[1], "watch") && !parse_watch(&run, argc, argv);
     if (!is_watch && (argc < 2 || strcmp(argv[1], "run") || parse(&run, argc, argv))) {
         const char *python = find_sibling(called);
-        char **plain = calloc((size_t)argc + 5, sizeof *plain);
+        char **plain = calloc((size_t)argc + 7, sizeof *plain);
         if (!python || !plain) {
             fprintf(stderr, "entrepot: there is no interpreter beside %s\n", called);
             return 1;
@@ -774,7 +782,13 @@ int main(int argc, char **argv) {
         *at++ = (char *)"-P";
         *at++ = (char *)"-m";
         *at++ = (char *)"entrepot";
-        for (int index = 1; index < argc; index++) *at++ = argv[index];
+        const char *name, *found = runs_programs(argc, argv) && !strchr(called, '/') ? find_on_path(&name) : NULL;
+        for (int index = 1; index < argc; index++) {
+            *at++ = argv[index];
+            if (index > 1 || !found) continue;
+            *at++ = (char *)"--python"; /* one that is given stands behind it, and counts */
+            *at++ = (char *)found;
+        }
         return become(python, plain);
     }
     is_loud = getenv("ENTREPOT_LOG") && strcmp(getenv("ENTREPOT_LOG"), "0");

@@ -15,6 +15,7 @@ NO_NATIVE = "cold: without the native client (a C compiler at installation, Linu
 AS_ASKED = "cold: as asked"
 OURS = ("--cold", "--why", "--why=json", "--prepare")
 TO_THE_MODULE = ("--help", "--label-output")  # what `python -m entrepot run` does
+RUNS_PROGRAMS = ("run", "trace", "explain")
 
 
 def main(argv: list[str]) -> int:
@@ -24,7 +25,7 @@ def main(argv: list[str]) -> int:
     python = None
     at = 2
     if argv[1:2] != ["run"]:
-        return become_module(argv[1:], environment)
+        return become_module(argv, environment)
     while at < len(argv):
         word = argv[at]
         if word == "--python" and at + 1 < len(argv):
@@ -33,7 +34,7 @@ def main(argv: list[str]) -> int:
         elif word.startswith("--python="):
             python = word[9:]
         elif word in TO_THE_MODULE or word == "--python":
-            return become_module(argv[1:], environment)
+            return become_module(argv, environment)
         elif word in OURS:
             options.add(word)
         else:
@@ -106,9 +107,14 @@ def is_same(one: str, other: str) -> bool:
     return (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
 
 
-def become_module(arguments: list[str], environment: dict[bytes, bytes]) -> int:
-    """Become `python -m entrepot`."""
-    return become(sys.executable, [sys.executable, "-P", "-m", "entrepot", *arguments], environment)
+def become_module(argv: list[str], environment: dict[bytes, bytes]) -> int:
+    """Become `python -m entrepot`. Where that runs a program, it does so with the interpreter that `run` would take."""
+    called, words = argv[0], argv[1:]
+    if len(words) > 1 and words[0] in RUNS_PROGRAMS and words[1] not in ("-h", "--help"):
+        found = find_python(None, called, environment)[0]
+        if found != sys.executable:
+            words[1:1] = ["--python", found]  # one that is given stands behind it, and counts
+    return become(sys.executable, [sys.executable, "-P", "-m", "entrepot", *words], environment)
 
 
 def become(path: str, arguments: list[str], environment: dict[bytes, bytes]) -> int:

@@ -18,6 +18,11 @@ def _begin() -> None:
     folder = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [entry for entry in sys.path if entry != folder]
     sys.path_importer_cache.pop(folder, None)
+    if sys.version_info < (3, 11):  # noqa: UP036 (a program may be run by any)
+        os.write(int(log), b"too old: " + sys.version.split()[0].encode())
+        os.close(int(log))
+        _be_the_real_one()
+        return
     os.set_inheritable(int(log), False)
     known = set(sys.modules)
     # What we make is not to bring the program's collections of garbage forward.
