@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import sys
 from pathlib import Path
 
@@ -171,3 +172,42 @@ def test_a_shebang_may_name_it(tmp_path: Path) -> None:
             outcomes.append(place._run([str(script), "a b"], {}))
             place._run([str(CLIENT), "run", "--prepare", str(script), "a b"], {})
     assert [outcome[:2] for outcome in outcomes] == [(0, f'["{script}", "a b"]\n')] * 2
+
+
+def test_variables_set_before_the_program_begins_are_set_in_each_run(tmp_path: Path) -> None:
+    """A .pth file or sitecustomize has set and removed some: every run has them so."""
+    (tmp_path / "site").mkdir()
+    customize = tmp_path / "site" / "sitecustomize.py"
+    show = "import os\nprint(os.environ.get('SHOP'), os.environ.get('QUAY'), os.popen('echo $SHOP $QUAY').read())"
+    with Stored(tmp_path, PYTHONPATH=str(customize.parent), QUAY="east") as place:
+        place.write(main=show)
+        for text in ("import os\nos.environ['SHOP'] = 'open'\n", "import os\ndel os.environ['QUAY']\n"):
+            customize.write_text(text)
+            place.prepare()
+
+            how, outcome = place.run()
+
+            assert (how, outcome) == ("warm", place.plain())
+
+
+def make_zone(name: bytes, offset_s: int) -> bytes:
+    """Return a file of the time zone database: one zone, for ever (RFC 8536)."""
+    counts = struct.pack(">6L", 0, 0, 0, 0, 1, len(name) + 1)
+    return b"TZif" + bytes(16) + counts + struct.pack(">lBB", offset_s, 0, 0) + name + b"\0"
+
+
+def test_the_file_of_a_time_zone_is_an_input(tmp_path: Path) -> None:
+    """The C library reads it by itself."""
+    zone = tmp_path / "zone"
+    zone.write_bytes(make_zone(b"EAST", 3600))
+    with Stored(tmp_path, TZ=f":{zone}") as place:
+        place.write(
+            main="import time, own\nprint(time.tzname, own.SEEN)", own="import time\nSEEN = time.timezone"
+        )
+        place.prepare()
+        assert place.run()[0] == "warm"
+
+        zone.write_bytes(make_zone(b"WEST", -7200))
+
+        assert place.run()[1] == place.plain()
+        assert "WEST" in place.run()[1][1]

@@ -122,6 +122,57 @@ static Object *is_inert(Object *self, Object *const *arguments, long count) {
     return python.PyLong_FromLong(inert);
 }
 
+/* Functions that stand before those of the import system. Written in C they have no frame, and so leave none in the
+ * traceback of an error that comes through them. */
+
+/* Bound to (modules that wait, who hands them over, the genuine function): called with a name and `__import__`. */
+static Object *find_and_load(Object *bound, Object *const *arguments, long count) {
+    Object *name = count == 2 ? arguments[0] : python.none, *import = count == 2 ? arguments[1] : python.none;
+    if (python.PyDict_GetItemWithError(python.PyTuple_GetItem(bound, 0), name)) {
+        Object *found = python.PyObject_CallFunctionObjArgs(python.PyTuple_GetItem(bound, 1), name, import, NULL);
+        if (found != python.none) return found;
+        python.Py_DecRef(found);
+    } else if (python.PyErr_Occurred()) {
+        python.PyErr_Clear(); /* no text: the genuine function says so */
+    }
+    return python.PyObject_CallFunctionObjArgs(python.PyTuple_GetItem(bound, 2), name, import, NULL);
+}
+
+/* Bound to (who knows code already, who looks at it, the genuine function): called with a loader and a name. */
+static Object *get_code(Object *bound, Object *const *arguments, long count) {
+    Object *loader = count == 2 ? arguments[0] : python.none, *name = count == 2 ? arguments[1] : python.none;
+    Object *code = python.PyObject_CallFunctionObjArgs(python.PyTuple_GetItem(bound, 0), loader, name, NULL);
+    if (code == python.none) {
+        python.Py_DecRef(code);
+        code = python.PyObject_CallFunctionObjArgs(python.PyTuple_GetItem(bound, 2), loader, name, NULL);
+    }
+    Object *seen = code ? python.PyObject_CallFunctionObjArgs(python.PyTuple_GetItem(bound, 1), code, NULL) : NULL;
+    if (seen) {
+        python.Py_DecRef(seen);
+        return code;
+    }
+    if (code) python.Py_DecRef(code);
+    return NULL;
+}
+
+static Method fronts[] = {
+    {"_find_and_load", (Object *(*)(Object *, Object *))(void (*)(void))find_and_load, METHOD_FAST, NULL},
+    {"get_code", (Object *(*)(Object *, Object *))(void (*)(void))get_code, METHOD_FAST, NULL},
+};
+
+static Object *front_find_and_load(Object *self, Object *bound) {
+    (void)self;
+    return python.PyCFunction_NewEx(&fronts[0], bound, NULL);
+}
+
+/* A method: a loader's class has it. */
+static Object *front_get_code(Object *self, Object *bound) {
+    (void)self;
+    Object *function = python.PyCFunction_NewEx(&fronts[1], bound, NULL), *method = function ? python.PyInstanceMethod_New(function) : NULL;
+    if (function) python.Py_DecRef(function);
+    return method;
+}
+
 static Object *note_hot(Object *self, Object *image) {
     (void)self;
     const char *path = python.PyBytes_AsString(image);
@@ -131,6 +182,8 @@ static Object *note_hot(Object *self, Object *image) {
 
 static Method methods[] = {
     {"note_hot", note_hot, METHOD_ONE_ARGUMENT, NULL},
+    {"front_find_and_load", front_find_and_load, METHOD_ONE_ARGUMENT, NULL},
+    {"front_get_code", front_get_code, METHOD_ONE_ARGUMENT, NULL},
     {"is_inert", (Object *(*)(Object *, Object *))(void (*)(void))is_inert, METHOD_FAST, NULL},
     {"is_same", (Object *(*)(Object *, Object *))(void (*)(void))is_same, METHOD_FAST, NULL},
     {"describe_run", describe_run, METHOD_ONE_ARGUMENT, NULL},

@@ -38,6 +38,7 @@ typedef struct {
     F(Object *, PyEval_EvalCode, (Object *, Object *, Object *))         \
     F(Object *, PyRun_String, (const char *, int, Object *, Object *))   \
     F(Object *, PyCFunction_NewEx, (Method *, Object *, Object *))       \
+    F(Object *, PyInstanceMethod_New, (Object *))                        \
     F(Object *, PyObject_CallFunctionObjArgs, (Object *, ...))           \
     F(Object *, PyObject_GetAttrString, (Object *, const char *))        \
     F(Object *, PyUnicode_FromString, (const char *))                    \

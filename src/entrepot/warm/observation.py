@@ -282,12 +282,14 @@ class _Walker:
     def on_fill(self, text: str, detail: str) -> None:
         self.filling = True
 
+    # Set before the program begins: by .pth files and sitecustomize, but LC_CTYPE by Python itself (PEP 538).
+
     def on_set(self, name: str, value: str) -> None:
-        if self.armed and not self.filling:
+        if (self.armed or name != "LC_CTYPE") and not self.filling:
             self.result.env_set.append((name, value))
 
     def on_unset(self, name: str, detail: str) -> None:
-        if self.armed and not self.filling:
+        if not self.filling:
             self.result.env_set.append((name, None))
 
     def on_effect(self, what: str, detail: str) -> None:

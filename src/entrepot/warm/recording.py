@@ -99,7 +99,7 @@ def make_record(
         )
     seen.env.update(find_start_variables(seen, run.env))
     known = {item.path for item in files}
-    for path in (*ALWAYS, *extra_files):
+    for path in (*ALWAYS, *find_zone(run.env), *extra_files):
         if path not in known:
             files.append(FileInput(path, "whole", True, read_seen(path)))
     for path in sorted(seen.texts):
@@ -130,6 +130,13 @@ def make_record(
         readers={key: who for key, who in seen.readers.items() if who != START},
         families={name: value for name, value in run.env.items() if eligible.counts_always(name)},
     )
+
+
+def find_zone(env: Mapping[str, str]) -> list[str]:
+    """Return the file that TZ names, which libc reads for itself."""
+    zone = env.get("TZ", "").removeprefix(":")
+    path = os.path.join(env.get("TZDIR") or "/usr/share/zoneinfo", zone)
+    return [path] if zone and os.path.isfile(path) else []
 
 
 def is_derived(path: str) -> bool:

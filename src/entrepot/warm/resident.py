@@ -133,7 +133,7 @@ def begin_run(names: "dict[str, Any]", stash: "Any") -> "Any":
         else:
             sys.path[0] = folder
             stash.meet(folder)
-    LOADED["warm/codes/resident.py"]["serve"](RUN["codes"], stash.watch_code)
+    LOADED["warm/codes/resident.py"]["serve"](RUN["codes"], stash.watch_code, front_get_code)  # type: ignore[name-defined] # noqa: F821
     if kind == "m":
         return set_module(subject)
     if kind == "f":
@@ -222,6 +222,7 @@ def wait(report: "dict[str, Any]", stash: "Any") -> None:
     RUN["stash"] = stash
     stash.start_cold = start_cold
     stash.is_same = is_same  # type: ignore[name-defined] # noqa: F821
+    stash.front = front_find_and_load  # type: ignore[name-defined] # noqa: F821
     if answer["base"]:
         RUN["script"] = sys.argv[0]
         RUN["base"] = None if sys.flags.safe_path else sys.path[0]  # of no program: replaced in the run

@@ -42,11 +42,14 @@ def read_stamp(path: str) -> "tuple[int, ...] | None":
     return st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_dev
 
 
-def serve(codes, watch) -> None:  # type: ignore[no-untyped-def]
-    """Let the loader of source files look at `codes` first; `watch` is called with the code of each module."""
-    loader, real, prefix = external.SourceFileLoader, external.SourceLoader.get_code, sys.pycache_prefix
+def serve(codes, watch, front) -> None:  # type: ignore[no-untyped-def]
+    """Let the loader of source files look at `codes` first; `watch` is called with the code of each module.
 
-    def get_code(self, fullname):  # type: ignore[no-untyped-def]
+    `front` makes the method that asks first and leaves no frame in a traceback (image_preload.c).
+    """
+    loader, prefix = external.SourceFileLoader, sys.pycache_prefix
+
+    def find_code(self, fullname):  # type: ignore[no-untyped-def]
         known = codes.get(self.path) if type(self) is loader and self.name == fullname else None
         if (
             known is not None
@@ -54,17 +57,7 @@ def serve(codes, watch) -> None:  # type: ignore[no-untyped-def]
             and read_stamp(self.path) == known[0]
             and read_stamp(known[1]) == known[2]
         ):
-            watch(known[3])
             return known[3]
-        code = real(self, fullname)
-        watch(code)
-        return code
+        return None
 
-    # Frames of the import system are cut out of tracebacks by this file name.
-    get_code.__code__ = get_code.__code__.replace(co_filename="<frozen importlib._bootstrap_external>")
-    get_code.__module__, get_code.__qualname__, get_code.__doc__ = (
-        real.__module__,
-        real.__qualname__,
-        real.__doc__,
-    )
-    external.SourceLoader.get_code = get_code  # type: ignore[method-assign]
+    external.SourceLoader.get_code = front((find_code, watch, external.SourceLoader.get_code))  # type: ignore[method-assign]

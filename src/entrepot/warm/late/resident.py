@@ -16,7 +16,7 @@ environment where it counts, directory, no tracing, and the modules it took name
 were. If not, Python imports it as always, and whatever was built on the stashed copy is given up.
 
 How: in the run `_frozen_importlib._find_and_load`, which the interpreter calls for a name that is
-not in the cache, is a function that looks here first. When the stash is empty it is put back.
+not in the cache, is a function that looks here first.
 
 Does not know: what a module changed deep inside objects of other modules (a class's attributes, a
 registry's entries) while it was prepared. See docs/differences.md.
@@ -66,6 +66,7 @@ class Stash:
         self.snapshots: dict[str, dict[str, object]] = {}
         self.start_cold: object = None  # begins the run again, without the store; set where that can be done
         self.is_same = _is_same  # exchanged for one in C, which copies no page of memory by looking
+        self.front = _front  # exchanged for one in C, which has no frame
         self.failed: dict[str, str] = {}  # name -> why it could not be imported
         self.misfits: dict[str, str] = {}  # name -> what it changes that cannot wait with it
         self.taken: list[str] = []
@@ -252,22 +253,22 @@ class Stash:
         _ask("y")
         if not self.waiting:
             return
-        real = _frozen_importlib._find_and_load  # type: ignore[attr-defined]
         waiting, modules, take = self.waiting, sys.modules, self._take
 
-        def _find_and_load(name, import_):  # type: ignore[no-untyped-def]
-            if name in waiting and name not in modules:
-                parent = name.rpartition(".")[0]
-                if parent and parent not in modules:
-                    import_(parent)
-                if name in modules or (name in waiting and take(name)):
-                    return modules[name]
-            return real(name, import_)
+        def find(name, import_):  # type: ignore[no-untyped-def]
+            if name in modules:
+                return None
+            parent = name.rpartition(".")[0]
+            if parent and parent not in modules:
+                import_(parent)
+            return modules[name] if name in modules or (name in waiting and take(name)) else None
 
-        _find_and_load.__code__ = _find_and_load.__code__.replace(co_filename="<frozen importlib._bootstrap>")
-        _find_and_load.__module__ = real.__module__
-        _find_and_load.__qualname__ = "_find_and_load"
-        _frozen_importlib._find_and_load = _find_and_load  # type: ignore[attr-defined]
+        # The interpreter takes frames of this name out of tracebacks.
+        find.__code__ = find.__code__.replace(
+            co_filename="<frozen importlib._bootstrap>", co_name="_call_with_frames_removed"
+        )
+        real = _frozen_importlib._find_and_load  # type: ignore[attr-defined]
+        _frozen_importlib._find_and_load = self.front((waiting, find, real))  # type: ignore
 
     def meet(self, folder: str) -> None:
         """A folder has come before the search path: give up what it shadows, before anything is done.
@@ -579,6 +580,17 @@ def _text(name: bytes) -> str:
 def _is_same(before: dict[str, object], now: dict[str, object]) -> bool:
     """Whether every name of a namespace is bound to the object that it was bound to."""
     return all(now.get(name) is value for name, value in before.items())
+
+
+def _front(bound):  # type: ignore[no-untyped-def]
+    """A function that asks whoever hands modules over, for those that wait, and then the genuine one."""
+    waiting, find, real = bound
+
+    def _find_and_load(name, import_):  # type: ignore[no-untyped-def]
+        found = find(name, import_) if name in waiting else None
+        return real(name, import_) if found is None else found
+
+    return _find_and_load
 
 
 def _is_plain(attribute: str, value: object) -> bool:
