@@ -34,10 +34,21 @@ def broken(): import broken
 def raising(): import raising
 def nothing(): import nothing.at.all
 def below(): import pack.raising
-for action in (lost, broken, raising, nothing, below): show(action)
+def deep(): import deep
+for action in (lost, broken, raising, nothing, below, deep): show(action)
 for name in ("lost", "broken", "raising", "nothing", "pack.nothing", "pack.raising", "shop.nothing"):
     show(lambda: importlib.import_module(name))
     show(lambda: __import__(name))
+"""
+
+
+# How many frames stand above a module while it is initialised.
+DEEP = """\
+import sys
+frame, depth = sys._getframe(), 0
+while frame:
+    frame, depth = frame.f_back, depth + 1
+print(depth)
 """
 
 
