@@ -6,7 +6,7 @@ PY := $(BIN)/python
 # One worker a core: `make test WORKERS=0` runs the tests in one process.
 WORKERS ?= 2
 
-.PHONY: demo test test-all check format lint types arrows docs bench bench-quick soak clean
+.PHONY: demo test test-all coverage check format lint types arrows docs bench bench-quick soak clean
 
 $(VENV)/.run: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("entrepot needs Python 3.11 or newer; this is %s. Try: make PYTHON=python3.12" % sys.version.split()[0])'
@@ -31,6 +31,10 @@ test: $(VENV)/.test
 # The same tests on every version that pyenv has (3.11, 3.12, 3.13), with the slow ones.
 test-all:
 	sh tools/test_all.sh
+
+# Which lines and branches they run; writes docs/tests.md.
+coverage: $(VENV)/.lint
+	$(PY) tools/measure_coverage.py
 
 format: $(VENV)/.lint
 	$(BIN)/ruff format --check .

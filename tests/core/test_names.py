@@ -102,6 +102,29 @@ class TestFindPackage:
             assert ours[:2] == theirs[:2]
 
 
+@pytest.mark.parametrize("namespace", [NAMESPACES[1], NAMESPACES[4]])
+@pytest.mark.parametrize("above", [1, 2])
+@pytest.mark.parametrize("is_statement", [False, True])
+def test_a_warning_is_told_at_the_line_that_imports(namespace: Any, above: int, is_statement: bool):
+    """As many frames above as was asked for."""
+
+    # [PEP 366 fallback]
+    def find() -> None:
+        if is_statement:
+            names.resolve_in_statement("x", namespace, 1, above)
+        else:
+            names.find_package(namespace, above)
+
+    def import_it() -> None:
+        find()
+
+    with pytest.warns() as told:
+        import_it()
+
+    lines = {line for _, _, line in (find, import_it)[above - 1].__code__.co_lines()}
+    assert (told[0].filename, told[0].lineno in lines) == (__file__, True)
+
+
 @pytest.mark.parametrize(
     ("name", "package", "level"),
     [(3, None, 0), ("a", None, -1), ("a", None, 1), ("a", 3, 1), ("a", "", 1), ("", None, 0)],

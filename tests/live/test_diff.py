@@ -87,6 +87,10 @@ def show(difference: Difference) -> list[str]:
             ["same from b import x", "run from a import x"], id="imports change places: the last one counts",
         ),
         pytest.param("x = 1\ny = x\n", "y = x\nx = 1\n", ["run y = x", "same x = 1"], id="above what it reads"),
+        pytest.param(
+            "x = 1\nif __name__ == '__main__':\n    print(x)\n", "if __name__ == '__main__':\n    print(x)\nx = 1\n",
+            ["same if __name__ == '__main__':", "same x = 1"], id="the main block above what it reads",
+        ),
         pytest.param("y = x\nx = 1\n", "y = x\nx = 1\n", ["same y = x", "same x = 1"], id="still above what it reads"),
         pytest.param(
             "x = 1\nif __name__ == '__main__':\n    print(x)\n", "x = 1\nif __name__ == '__main__':\n    print(-x)\n",
@@ -124,6 +128,7 @@ def test_a_pair_is_the_same_statement():
 
     assert [step.old and step.old.text.strip() for step in difference.steps] == ["x = 1", "x = 3", "x = 2"]
     assert [step.is_moved for step in difference.steps] == [True, True, True]
+    assert not any(step.is_moved for step in plan_steps(old, old, lambda unit: unit.binds).steps)
 
 
 def test_star_imports_bind_what_they_bring():

@@ -134,11 +134,23 @@ def test_a_module_that_looked_at_the_whole_environment():
     assert record.find_change(replace(RUN, env=dict(reversed(ENV.items())))) is None
     for env in ({**ENV, "UNREAD": "2"}, {**ENV, "NEW": ""}, {k: v for k, v in ENV.items() if k != "UNREAD"}):
         change = record.find_change(replace(RUN, env=env))
-        assert change is not None
-        assert str(change).endswith("read by shop.all")
-        assert "(all of them)" in str(change)
-        assert "another" in str(change)
-        assert "looks at all" in str(change)
+        assert change == Change(
+            "environment", "(all of them)", "another", "read by a module that looks at all", "shop.all"
+        )
+
+
+def test_an_input_whose_reader_is_not_known():
+    """It counts all the same, and nobody is named."""
+    record = replace(RECORD, readers={}, env_names=digest_env(ENV))
+    runs = (
+        replace(RUN, env={**ENV, "SHOP": ""}),
+        replace(RUN, env={**ENV, "UNREAD": "2"}),
+        replace(RUN, cwd="/tmp"),
+        replace(RUN, limits={}),
+    )
+
+    assert [change and change.reader for change in map(record.find_change, runs)] == ["", "", "", ""]
+    assert (Surroundings({}, "/").host, Surroundings({}, "/").day) == ("", "")  # no input is that
 
 
 def test_the_digest_of_an_environment_tells_any_two_apart():

@@ -60,11 +60,12 @@ def plan_steps(old: Parsed, new: Parsed, binds_of: Callable[[Unit], frozenset[st
     moved = _find_moved(steps, old.units, binds_of)
     for step in steps:
         # A name that lost one of several binders takes the value that the others give it; so does one whose binders changed places.
-        if (
-            step.action == SAME
-            and (step.unit.binds & lost or id(step.unit) in moved)
-            and (step.unit.kind not in ("main", "import", "def") or id(step.unit) in moved)
-        ) or (step.action != RUN and step.unit.binds & lost and step.unit.kind in ("import", "def")):
+        gives_lost = bool(step.unit.binds & lost) and step.unit.kind != "main"
+        if step.action == SAME:
+            has_to_run = gives_lost or id(step.unit) in moved
+        else:
+            has_to_run = gives_lost and step.unit.kind in ("import", "def")
+        if has_to_run:
             step.action = RUN
         if step.old is not None and step.unit.names_late - step.old.names_late and step.unit.kind != "main":
             step.action = (
@@ -85,16 +86,16 @@ def _pair(old: list[Unit], new: list[Unit]) -> dict[int, Unit]:
     keys = (
         lambda u: u.text,
         lambda u: u.key,
-        lambda u: (u.kind, u.name, u.binds) if u.binds else u,
+        lambda u: (u.kind, u.name, u.binds) if u.binds else id(u),
         _first_bind,
     )
     for key in keys:
         waiting: dict[object, list[Unit]] = {}
         for unit in left_old:
-            waiting.setdefault(key(unit) if key is not keys[2] or unit.binds else id(unit), []).append(unit)
+            waiting.setdefault(key(unit), []).append(unit)
         still = []
         for unit in left_new:
-            found = waiting.get(key(unit) if key is not keys[2] or unit.binds else id(unit))
+            found = waiting.get(key(unit))
             if found:
                 partner[id(unit)] = found.pop(0)
             else:
