@@ -16,7 +16,7 @@ from types import FunctionType, ModuleType
 
 from entrepot.live.alignment import Candidate, align, choose_best, worth_of
 from entrepot.live.codes import ADDERS, FILLERS
-from entrepot.live.containers import Entry
+from entrepot.live.containers import Entry, find_containers
 from entrepot.live.evidence import callee, fills, leads_to, origins_of
 from entrepot.live.statements import Mark, Unit
 from entrepot.live.values import peek
@@ -99,6 +99,11 @@ class _Reader:
                 binders = [unit for unit in units if name in unit.binds]
                 made = [unit for unit in binders if unit.kind == "assign"] or binders[-1:]
                 self._homes.setdefault(id(value), []).extend(made)
+        for name, value in namespace.items():
+            maker = self.makers.get(name)
+            if isinstance(value, type) and maker is not None and maker.kind in ("class", "other"):
+                for container in find_containers({name: value}, value.__module__):
+                    self._homes.setdefault(id(container), [maker])
 
     # -- lining up ----------------------------------------------------------------------------------------------
 

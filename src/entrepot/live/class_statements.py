@@ -6,7 +6,7 @@ from types import FunctionType
 
 from entrepot.live import django
 from entrepot.live.class_parts import find_instances, leave_subclasses
-from entrepot.live.class_text import begins_at, body_statements, find_class_nodes, names_read
+from entrepot.live.class_text import begins_at, body_statements, find_class_nodes, names_bound, names_read
 from entrepot.live.classes import CannotChange
 from entrepot.live.diff import Step
 from entrepot.live.facts import BEHAVIOUR, SHAPE, Fact, Reason, methods_using
@@ -72,7 +72,7 @@ class ClassStatements:
         unchanged = values - renewed
         if "__eq__" in new and isinstance(living.__dict__.get("__hash__"), FunctionType):
             unchanged.discard("__hash__")
-        known = {a for node in nodes for a in body_statements(node)} or set(new)
+        known = {a for node in nodes for a in names_bound(node)} if nodes else set(new)
         if self._old is not None and self._old.header != unit.header:
             known |= living.__dict__.keys()  # what the old decorators added goes with them
         if "Enum" not in type(living).__name__:

@@ -34,6 +34,12 @@ def body_statements(node: ast.ClassDef) -> dict[str, list[str]]:
     return found
 
 
+def names_bound(node: ast.ClassDef) -> set[str]:
+    """Return the names that a class body gives a value: not those that it only annotates."""
+    has_value = (s for s in node.body if not isinstance(s, ast.AnnAssign) or s.value is not None)
+    return {name for statement in has_value for name in _bound_by(statement)}
+
+
 def _bound_by(statement: ast.stmt) -> set[str]:
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {statement.name}

@@ -14,7 +14,7 @@ import threading
 
 from entrepot.live.attribution import NOBODY
 from entrepot.live.codes import walk_codes
-from entrepot.live.containers import KINDS, Entry, copy_of, differs, restore
+from entrepot.live.containers import KINDS, Entry, copy_of, differs, find_containers, restore
 from entrepot.live.facts import absolute
 from entrepot.live.functions import innermost
 from entrepot.live.hooks import Hooks
@@ -129,10 +129,14 @@ class Effects:
             withdraw_calls(self._update, stage, unit)
             return
         mark = unit.mark
-        # A container that the statement itself made goes as it is, whole.
-        made = {
-            id(stage.staged[name]) for name in unit.binds if name in stage.staged and unit.kind != "import"
-        }
+        # A container that the statement itself made goes as it is, whole; so do those of a class that it made, which stay
+        # if their initialiser does.
+        bound = {n: stage.staged[n] for n in unit.binds if n in stage.staged and unit.kind != "import"}
+        made = {id(value) for value in bound.values()}
+        classes = {name: value for name, value in bound.items() if isinstance(value, type)}
+        if classes:
+            named = {id(value) for name, value in stage.staged.items() if name not in bound}
+            made |= {id(c) for c in find_containers(classes, stage.record.name)} - named
         mine = [e for e in stage.record.entries if e.unit == mark and id(e.container) not in made]
         if mine or "atexit" in unit.text or "signal" in unit.text:
             self._prepare()
