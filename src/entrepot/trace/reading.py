@@ -11,7 +11,6 @@ between `at` and `left` of its end, nothing of the program ran, so the clock of 
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -384,36 +383,11 @@ class _Reader:
             statements[number] = statement._replace(is_cached=False, wall_s=wall_s, modules=tuple(names))
         for number, error in self.errors.items():
             statements[number] = statements[number]._replace(is_cached=False, error=error)
-        self.place_changes()
+        if any(effect.kind == "hook" and not effect.file for effect in self.effects):
+            from entrepot.trace.changes import place_changes
 
-    def place_changes(self) -> None:
-        """Say of each change of a register which line made it: it was only seen some lines later."""
-        changes = [
-            number for number, effect in enumerate(self.effects) if effect.kind == "hook" and not effect.file
-        ]
-        if not changes:
-            return
-        from entrepot.trace.sources import find_change
-
-        changed = {self.effects[number].module for number in changes}
-        files = {module.name: module.origin for module in self.modules if module is not None}
-        mains = (statement.file for statement in self.statements if statement.importer == "__main__")
-        files["__main__"] = self.main.file if self.main else next(mains, "")
-        ends = {module.name: module.at_s + module.wall_s for module in self.modules if module is not None}
-        seen = {
-            (statement.importer, statement.line): statement.at_s
-            for statement in self.statements
-            if statement.importer in changed
-        }
-        for number in changes:
-            effect = self.effects[number]
-            file = files.get(effect.module, "")
-            line = find_change(file, effect.what, effect.top_line) or effect.top_line
-            # It was before the statement at which it was seen, or before the module's end.
-            later = seen.get((effect.module, effect.top_line), ends.get(effect.module, effect.at_s))
-            at_s = min(effect.at_s, math.nextafter(later, 0.0))
-            self.effects[number] = effect._replace(file=file, line=line, top_line=line, at_s=at_s)
-        self.effects.sort(key=lambda effect: (effect.at_s, effect.line if effect.kind == "hook" else 0))
+            modules = [module for module in self.modules if module is not None]
+            place_changes(self.effects, modules, statements, self.main)
 
 
 def _split_names(names: str) -> list[tuple[str, ...]]:
