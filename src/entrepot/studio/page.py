@@ -84,6 +84,7 @@ class StudioPage:
         self.views: dict[str, View] = {}
         self._panels: dict[str, ui.element] = {}
         self._built: set[str] = set()
+        self._offered: list[str] = []
         self._busy: list[str] = []
         self._is_here = False
 
@@ -156,12 +157,11 @@ class StudioPage:
                 ui.label("entrepot").classes("mark")
                 ui.label(self.studio.name).classes("folder").tooltip(show(self.studio.workspace.root))
             with ui.element("div").classes("runbar"):
-                self.entry = ui.select(
-                    [], with_input=True, new_value_mode="add", on_change=self._choose_entry
-                )
+                # What is typed counts as it stands; the list only offers.
+                self.offers = ui.element("datalist")
+                self.entry = ui.input(placeholder="main.py", on_change=self._choose_entry)
                 self.entry.props(
-                    "dense borderless options-dense hide-dropdown-icon input-debounce=0 "
-                    'aria-label="What Run runs" placeholder="main.py"'
+                    f'dense borderless aria-label="What Run runs" list={self.offers.html_id}'
                 ).classes("entry")
                 self.arguments = ui.input(
                     value=session.arguments, placeholder="arguments", on_change=self._set_arguments
@@ -364,9 +364,14 @@ class StudioPage:
     def refresh_entries(self) -> None:
         """Offer what can be run."""
         entry = self.studio.session.entry
-        options = list(dict.fromkeys([*self.studio.entries[:200], *([entry] if entry else [])]))
-        if self.entry.options != options or self.entry.value != (entry or None):
-            self.entry.set_options(options, value=entry or None)
+        if self.entry.value != entry:
+            self.entry.value = entry
+        if self._offered != (offered := self.studio.entries[:200]):
+            self._offered = offered
+            self.offers.clear()
+            with self.offers:
+                for name in offered:
+                    ui.element("option").props["value"] = name
 
     def _turn_theme(self) -> None:
         order = ["auto", "light", "dark"]

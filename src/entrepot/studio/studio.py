@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Protocol
 
 from entrepot.studio.care import Care
@@ -62,7 +62,7 @@ class Studio:
     def start(self) -> None:
         """Begin to look at the folder, inside the running event loop."""
         self._seen = self.workspace.scan()
-        self._note_files()
+        self._note_files(())
         self._task = asyncio.get_running_loop().create_task(self._look_forever())
 
     async def end(self) -> None:
@@ -107,17 +107,21 @@ class Studio:
                     self.close(name)
                 self.tell_document(name)
         if before.keys() != seen.keys():
-            self._note_files()
+            self._note_files(before)
             self.tell_files()
         if before != seen:
             for listener in list(self.listeners):
                 listener()
 
-    def _note_files(self) -> None:
+    def _note_files(self, before: Container[str]) -> None:
         self.entries = list_entries(self._seen)
         if not self.session.entry and self.entries:
             self.session.entry = self.entries[0]
-        elif self.session.entry.endswith(".py") and self.session.entry not in self._seen:
+        elif (
+            self.session.entry.endswith(".py")
+            and self.session.entry not in self._seen
+            and (not before or self.session.entry in before)  # else it is being typed
+        ):
             self.session.entry = self.entries[0] if self.entries else ""
 
     @property
