@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from types import FunctionType
 
-from entrepot.live import django
+from entrepot.live import mapped
 from entrepot.live.class_parts import find_instances, leave_subclasses
-from entrepot.live.class_text import begins_at, body_statements, find_class_nodes, names_bound, names_read
+from entrepot.live.class_text import (
+    begins_at,
+    body_statements,
+    find_class_nodes,
+    names_bound,
+    names_read,
+    plain_methods,
+    same_head,
+)
 from entrepot.live.classes import CannotChange
 from entrepot.live.diff import Step
 from entrepot.live.facts import BEHAVIOUR, SHAPE, Fact, Reason, methods_using
@@ -45,11 +53,9 @@ class ClassStatements:
         qualname = body.__code__.co_qualname
         living = find_class(stage.record.namespace, stage.record.name, qualname)
         if living is None or unit is None or "<locals>" in qualname:
-            return real(body, name, *bases, **keywords)
-        if django.is_model(living):
-            raise CannotChange(
-                f"class {qualname}: Django has made its model of the fields; restart the program"
-            )
+            made = real(body, name, *bases, **keywords)
+            mapped.note_new(made, self._update.undo)
+            return made
         line = body.__code__.co_firstlineno
         node = next((n for n in find_class_nodes(unit.tree, qualname) if begins_at(n, line)), None)
         if node is None:  # made by code that is not this statement's text
@@ -78,6 +84,15 @@ class ClassStatements:
         if "Enum" not in type(living).__name__:
             self._update.merger.body_names[id(living)] = known
         fields_changed = {k for k in old if old[k] != new.get(k)} | (new.keys() - old.keys())
+        if owner := mapped.owner_of(living):
+            is_known = len(nodes) == 1 and same_head(nodes[0], node)
+            methods = plain_methods(node) | (plain_methods(nodes[0]) if is_known else set())
+            methods -= {a for n in (node, *nodes) for a in names_bound(n) - plain_methods(n)}
+            if not is_known or not fields_changed <= methods or renewed - methods:
+                raise CannotChange(
+                    f"class {qualname}: {owner} has made its model of the attributes; restart the program"
+                )
+            return self._update.merger.take_methods(real, living, fields_changed, body, name, bases, keywords)
         result = self._update.merger.build(
             real,
             living,

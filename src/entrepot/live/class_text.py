@@ -34,6 +34,31 @@ def body_statements(node: ast.ClassDef) -> dict[str, list[str]]:
     return found
 
 
+_PLAIN_DECORATORS = {"property", "staticmethod", "classmethod"}
+_MAKING = {"__init__", "__new__", "__init_subclass__", "__class_getitem__", "__set_name__"}
+
+
+def plain_methods(node: ast.ClassDef) -> set[str]:
+    """Return the names that a class body binds by nothing but methods and properties, which no metaclass looks at."""
+    found, others = set(), set(_MAKING)
+    for statement in node.body:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) and all(
+            (isinstance(d, ast.Name) and d.id in _PLAIN_DECORATORS)
+            or (isinstance(d, ast.Attribute) and d.attr in ("setter", "getter", "deleter"))
+            for d in statement.decorator_list
+        ):
+            found.add(statement.name)
+        else:
+            others |= _bound_by(statement)
+    return found - others
+
+
+def same_head(old: ast.ClassDef, new: ast.ClassDef) -> bool:
+    """Whether two class statements have the same bases, keywords and decorators."""
+    parts = [[*n.bases, *n.keywords, *n.decorator_list] for n in (old, new)]
+    return list(map(ast.dump, parts[0])) == list(map(ast.dump, parts[1]))
+
+
 def names_bound(node: ast.ClassDef) -> set[str]:
     """Return the names that a class body gives a value: not those that it only annotates."""
     has_value = (s for s in node.body if not isinstance(s, ast.AnnAssign) or s.value is not None)

@@ -86,17 +86,7 @@ class Merger:
             or not self._set_bases(living, resolved)
         )
         if not makes_real:
-            captured: list[dict[str, Any]] = []
-
-            def capture(
-                _name: str, _bases: tuple[Any, ...], given: dict[str, Any], **_keywords: Any
-            ) -> object:
-                captured.append(given)
-                return given
-
-            capture.__prepare__ = lambda *_args, **_keywords: namespace  # type: ignore[attr-defined]
-            real(body, name, *bases, metaclass=capture)
-            given = captured[0]
+            given = self._run_body(real, body, name, bases, namespace)
             if "__slots__" not in given:
                 self._merge(living, given, unchanged, rest, meta)
                 return living
@@ -104,6 +94,56 @@ class Merger:
         if isinstance(made, type):
             return self.pour(living, made, unchanged)
         return made
+
+    def take_methods(
+        self,
+        real: Callable[..., Any],
+        living: type,
+        names: set[str],
+        body: FunctionType,
+        name: str,
+        bases: tuple[Any, ...],
+        keywords: dict[str, Any],
+    ) -> type:
+        """Run a class body for methods and properties alone: the class has been made by somebody who does so once."""
+        _, namespace, _ = types.prepare_class(name, types.resolve_bases(bases), dict(keywords))
+        given = self._run_body(real, body, name, bases, namespace)
+        before = self.snapshot(living)
+        cell = given.pop("__classcell__", None)
+        if cell is not None:
+            cell.cell_contents = living
+        for key in names:
+            old, value = living.__dict__.get(key, _MISSING), given.get(key, _MISSING)
+            if value is _MISSING:
+                if old is not _MISSING:
+                    type.__delattr__(living, key)
+            elif type(old) is FunctionType and type(value) is FunctionType:
+                adopt(old, value, self.undo)
+            else:
+                if old is not _MISSING:
+                    self._hand_on(living, old, value)
+                type.__setattr__(living, key, value)
+        self._note_changes(living, before)
+        return living
+
+    @staticmethod
+    def _run_body(
+        real: Callable[..., Any],
+        body: FunctionType,
+        name: str,
+        bases: tuple[Any, ...],
+        namespace: Any,
+    ) -> dict[str, Any]:
+        """Return what a class body binds, without making a class of it."""
+        captured: list[dict[str, Any]] = []
+
+        def capture(_name: str, _bases: tuple[Any, ...], given: dict[str, Any], **_keywords: Any) -> object:
+            captured.append(given)
+            return given
+
+        capture.__prepare__ = lambda *_args, **_keywords: namespace  # type: ignore[attr-defined]
+        real(body, name, *bases, metaclass=capture)
+        return captured[0]
 
     def pour(self, living: type, made: type, unchanged: set[str]) -> type:
         """Make a living class into one made afresh. Returns the class to use: the living one if that was possible."""

@@ -6,7 +6,7 @@ import gc
 import sys
 from types import CodeType, FunctionType
 
-from entrepot.live import django
+from entrepot.live import django, mapped
 from entrepot.live.codes import same_behaviour, walk_codes
 from entrepot.live.functions import (
     caches_around,
@@ -82,7 +82,7 @@ class Commit:
 
     def check(self) -> None:
         """The last moment at which something may say no."""
-        refusal = django.find_refusal(self._update.stages.values())
+        refusal = mapped.find_refusal(self._update.stages.values())
         if refusal is not None:
             stage, line, reason = refusal
             raise Refused(stage.path, line, stage.record.name, reason)

@@ -33,13 +33,6 @@ def find_refusal(stages: Iterable[Stage]) -> tuple[Stage, int, str] | None:
         if stage.record.name == settings and is_configured and stage.changes():
             line = next((u.first for u in stage.parsed.units if id(u) in stage.ran and u.binds), 1)
             return stage, line, "Django has read its settings already; restart the program"
-        for unit in stage.difference.removed:
-            if unit.kind == "class" and is_model(stage.before.get(unit.name)):
-                return (
-                    stage,
-                    1,
-                    f"the model {unit.name} is gone, but Django goes on using it; restart the program",
-                )
     return None
 
 
