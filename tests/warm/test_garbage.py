@@ -25,7 +25,8 @@ from warm_place import CLIENT, Place, as_python, wait_until
 
 has_native = NEEDS_NATIVE[-1]
 REQUEST = (
-    b"9\0aaaaaaaaaaaaaaaa\0key\0bbbbbbbbbbbbbbbb\0base\0/usr/bin/python\0file\0main.py\0/tmp\x007\0"
+    b"11\0aaaaaaaaaaaaaaaa\0key\0bbbbbbbbbbbbbbbb\0base\0/usr/bin/python\0file\0main.py\0/tmp\x007\0"
+    b"0 0 0 1 x86_64\x000,1\0"
     b"1\x001\0" + b"2\0python\0main.py\0" + b"1\0A=b\0"
 )
 

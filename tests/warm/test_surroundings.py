@@ -6,11 +6,13 @@ import os
 import shutil
 import struct
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from native import CLIENT, NEEDS_NATIVE
+from entrepot.warm.images import get_keeper
+from native import CLIENT, NEEDS_NATIVE, WAIT_S
 from stored import Stored
 
 pytestmark = NEEDS_NATIVE
@@ -211,3 +213,39 @@ def test_the_file_of_a_time_zone_is_an_input(tmp_path: Path) -> None:
 
         assert place.run()[1] == place.plain()
         assert "WEST" in place.run()[1][1]
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one processor only")
+def test_a_keeper_that_was_started_on_few_processors_serves_runs_on_all(tmp_path: Path) -> None:
+    """An image is made for the processors of the run that asked, whoever has started the keeper."""
+    with Stored(tmp_path) as place:
+        place.write(main="import own\nprint(own.SEEN)", own="import os\nSEEN = os.sched_getaffinity(0)")
+        run_both(place, CHANGES["processors"][1])  # starts it
+        place.prepare()
+
+        assert run_both(place, "") == "warm"
+
+
+@NEEDS_ROOT
+def test_a_keeper_with_rights_that_nobody_has_any_more_ends(tmp_path: Path) -> None:
+    """It goes on while runs with its rights come; after that the next run starts one with its own."""
+    with Stored(tmp_path) as place:
+        place.write(main="import own\nprint(own.SEEN)", own="import os\nSEEN = os.getgroups()")
+        groups = "import os\nos.setgroups([4, 20])"
+        end = time.monotonic() + WAIT_S
+        while run_both(place, groups) != "warm":
+            assert time.monotonic() < end, "no image was made"
+            time.sleep(0.1)
+        first = get_keeper(str(place.store))
+        for _ in range(3):
+            assert run_both(place, "").startswith(("cold", "base"))
+            time.sleep(0.3)
+        assert get_keeper(str(place.store)) == first
+        assert run_both(place, groups) == "warm"
+
+        for path in place.store.glob("*.hits"):
+            os.utime(path, (1, 1))
+        place.prepare()
+
+        assert run_both(place, "") == "warm"
+        assert get_keeper(str(place.store)) != first

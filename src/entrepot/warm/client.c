@@ -359,13 +359,19 @@ static int check_limit(const char *text) {
     return limit.rlim_cur == (rlim_t)soft && limit.rlim_max == (rlim_t)hard;
 }
 
-static int check_affinity(const char *text) {
-    char now[4096] = "", *at = now;
+static int make_affinity(char *text, size_t size) {
+    char *at = text;
     cpu_set_t set;
+    *at = 0;
     if (sched_getaffinity(0, sizeof set, &set)) return 0;
-    for (int cpu = 0; cpu < CPU_SETSIZE && at < now + sizeof now - 8; cpu++)
-        if (CPU_ISSET(cpu, &set)) at += sprintf(at, at > now ? ",%d" : "%d", cpu);
-    return !strcmp(text, now);
+    for (int cpu = 0; cpu < CPU_SETSIZE && at < text + size - 8; cpu++)
+        if (CPU_ISSET(cpu, &set)) at += sprintf(at, at > text ? ",%d" : "%d", cpu);
+    return 1;
+}
+
+static int check_affinity(const char *text) {
+    char now[4096];
+    return make_affinity(now, sizeof now) && !strcmp(text, now);
 }
 
 static int check_cwd(const char *text) {
@@ -379,20 +385,26 @@ static int check_host(const char *text) {
 }
 
 /* With which rights, and as which kind of machine: what a module may read, and what it is told of files and groups. */
-static int check_rights(const char *text) {
+static int make_rights(char *text, size_t size) {
     struct { uint32_t version; int pid; } head = {0x20080522, 0}; /* _LINUX_CAPABILITY_VERSION_3 */
     struct { uint32_t effective, permitted, inheritable; } set[2] = {{0, 0, 0}, {0, 0, 0}};
     struct utsname machine;
     struct stat users = {0};
-    gid_t groups[4096];
-    char now[65536], *at = now;
+    static gid_t groups[4096];
+    char *at = text;
     int count = getgroups(4096, groups);
+    *at = 0;
     if (count < 0 || syscall(SYS_capget, &head, set) || uname(&machine)) return 0;
     stat("/proc/self/ns/user", &users);
     at += sprintf(at, "%u %u %08x%08x %lu %s", (unsigned)geteuid(), (unsigned)getegid(), set[1].effective, set[0].effective,
                   (unsigned long)users.st_ino, machine.machine);
-    for (int index = 0; index < count; index++) at += sprintf(at, " %u", (unsigned)groups[index]);
-    return !strcmp(now, text);
+    for (int index = 0; index < count && at < text + size - 16; index++) at += sprintf(at, " %u", (unsigned)groups[index]);
+    return 1;
+}
+
+static int check_rights(const char *text) {
+    static char now[65536];
+    return make_rights(now, sizeof now) && !strcmp(now, text);
 }
 
 static int check_day(const char *text) {
@@ -498,10 +510,13 @@ static int write_request(const struct Run *run, int store, const char *name, con
     int fd = openat(store, file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
     if (!out) return -1;
-    char pid[16];
+    char pid[16], affinity[4096];
+    static char rights[65536];
     snprintf(pid, sizeof pid, "%d", (int)getpid());
+    make_affinity(affinity, sizeof affinity);
+    make_rights(rights, sizeof rights);
     char *head[] = {(char *)name, (char *)key, (char *)base, (char *)base_key, (char *)run->python, (char *)run->kind,
-                    (char *)run->entry, getcwd(folder, sizeof folder) ? folder : (char *)"/", pid};
+                    (char *)run->entry, getcwd(folder, sizeof folder) ? folder : (char *)"/", pid, rights, affinity};
     write_items(out, head, sizeof head / sizeof *head);
     char at[16];
     snprintf(at, sizeof at, "%d", run->entry_at);

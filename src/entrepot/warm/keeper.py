@@ -158,6 +158,9 @@ def call_worker(store: str, wake: int, own: tuple[int, int] | None) -> float | N
     said, is_called = read_answer(reading, wake, worker, own)
     os.close(reading)
     status = os.waitpid(worker, 0)[1]
+    if said == b"end\n":  # the next run that asks starts a keeper with its own rights
+        empty(store)
+        return None
     if is_called:
         return 0.0
     try:

@@ -50,6 +50,8 @@ class Request:
     entry_at: int
     argv: tuple[str, ...]
     env: Mapping[str, str]
+    rights: str = ""  # rights.py
+    affinity: tuple[int, ...] = ()
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -82,9 +84,9 @@ def parse_request(data: bytes) -> Request:
             raise Garbled(what="request")
         groups.append(group)
         at += 1 + count
-    if len(groups) != 4 or len(groups[0]) != 9 or len(groups[1]) != 1:
+    if len(groups) != 4 or len(groups[0]) != 11 or len(groups[1]) != 1:
         raise Garbled(what="request")
-    name, key, base_name, base_key, python, kind, entry, cwd, pid = groups[0]
+    name, key, base_name, base_key, python, kind, entry, cwd, pid, rights, affinity = groups[0]
     entry_at = groups[1][0]
     if not (
         is_stem(name) and (is_stem(base_name) or not base_name) and is_number(pid) and is_number(entry_at)
@@ -110,6 +112,8 @@ def parse_request(data: bytes) -> Request:
         int(entry_at),
         tuple(groups[2]),
         env,
+        rights,
+        tuple(int(number) for number in affinity.split(",") if is_number(number)),
     )
 
 

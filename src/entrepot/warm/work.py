@@ -20,15 +20,21 @@ import time
 
 from entrepot.warm import checks
 from entrepot.warm.files import read_seen
-from entrepot.warm.images import find_images, get_memory_limit, sweep
+from entrepot.warm.images import find_images, get_memory_limit, list_folder, sweep
 from entrepot.warm.keeper import name_process
 from entrepot.warm.knowledge import read_knowledge
 from entrepot.warm.parts import find_edited, make_parts, remember_places
 from entrepot.warm.prepare import Made, NotMade, make_image
 from entrepot.warm.recording import has_relative_path
+from entrepot.warm.rights import read_rights
 from entrepot.warm.verdict import Plan
 from entrepot.warm.wire import Garbled, Request, parse_request
 
+END = "end"  # to the keeper: it has rights that nobody needs any more
+OTHER_RIGHTS = (
+    "the keeper has other rights (groups, capabilities) than this run; to end it: entrepot warm stop"
+)
+LEFT_S = 600.0  # after that an image with the keeper's rights is not used any more
 RUN_ENDS_S = 5.0  # a cold run writes its caches (bytecode, font lists) before the same is prepared here
 IDLE_S = 1800.0
 MAX_CODES = 20_000  # source files whose code is shared
@@ -43,12 +49,40 @@ def main(argv: list[str]) -> int:
     end_with_parent(keeper)
     while requests := take_requests(store):
         for request in requests:
-            answer(store, request)
+            if request.rights == read_rights():
+                answer(store, request)
+            elif is_used(store):
+                checks.note_failure(store, request.name, OTHER_RIGHTS)
+            else:
+                print(END, flush=True)
+                return 0
     relearn(store)
     next_s = sweep(store, read_idle_s(), get_memory_limit())
     if next_s is not None or find_images(store):
         print(next_s if next_s is not None else 0.5)
     return 0
+
+
+def is_used(store: str) -> bool:
+    """Say whether runs with the keeper's rights, which every image has been made with, have come of late."""
+    for entry in list_folder(store):
+        try:
+            if (
+                entry.endswith(".hits")
+                and time.time() - os.stat(os.path.join(store, entry)).st_mtime < LEFT_S
+            ):
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def adopt(request: Request) -> None:
+    """Use the processors that the run may use: modules ask how many there are."""
+    try:
+        os.sched_setaffinity(0, request.affinity)
+    except (OSError, ValueError):
+        pass  # not ours: its runs are cold
 
 
 def end_with_parent(keeper: int) -> None:
@@ -98,6 +132,7 @@ def take_requests(store: str) -> list[Request]:
 def answer(store: str, request: Request) -> None:
     """Make the images that a run did not find, its program's and the base."""
     wait_end(request.pid, RUN_ENDS_S)
+    adopt(request)
     try:
         made = None
         if not checks.is_current(store, request):
@@ -115,6 +150,7 @@ def answer(store: str, request: Request) -> None:
 def relearn(store: str) -> None:
     """Make images anew whose programs went on to import more."""
     for request in checks.learn_from_runs(store):
+        adopt(request)
         try:
             make_program_image(store, request)
         except Exception as error:
