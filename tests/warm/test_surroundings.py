@@ -192,6 +192,21 @@ def test_variables_set_before_the_program_begins_are_set_in_each_run(tmp_path: P
             assert (how, outcome) == ("warm", place.plain())
 
 
+@pytest.mark.parametrize("name", ["SHOP", "shop", "SHOP_OPEN"])
+def test_a_variable_that_is_read_before_the_program_begins_is_an_input(tmp_path: Path, name: str) -> None:
+    """Whatever its name looks like, and although it was not set when the image was made."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(
+        f"import builtins, os\nbuiltins.seen = os.environ.get('{name}')\n"
+    )
+    with Stored(tmp_path, PYTHONPATH=str(tmp_path / "site")) as place:
+        place.write(main="print(seen)")
+        place.prepare()
+        assert place.run() == ("warm", place.plain())
+
+        assert place.run(**{name: "1"})[1] == place.plain(**{name: "1"}) == (0, "1\n", "")
+
+
 def make_zone(name: bytes, offset_s: int) -> bytes:
     """Return a file of the time zone database: one zone, for ever (RFC 8536)."""
     counts = struct.pack(">6L", 0, 0, 0, 0, 1, len(name) + 1)

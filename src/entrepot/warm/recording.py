@@ -25,6 +25,9 @@ UNKNOWN_LIMIT = (-2, -2)  # never that of a run
 # Read by libc itself, where no call can be seen: the time zone, the users' names.
 ALWAYS = ("/etc/localtime", "/etc/passwd")
 
+# A short text in marshalled code: its type, perhaps marked as one to refer to, its length, itself.
+_SHORT = re.compile(rb"[Zz\xda\xfa](?=(.)([A-Za-z_][A-Za-z0-9_]*))", re.DOTALL)
+_QUOTED = re.compile(rb"""['"]([A-Za-z_][A-Za-z0-9_]*)['"]""")
 _WORD = re.compile(rb"[A-Za-z_][A-Za-z0-9_]{2,}")
 
 
@@ -32,9 +35,10 @@ def find_start_variables(seen: Observation, env: Mapping[str, str]) -> set[str]:
     """Return the variables that the code run by `site` may read, before the observer can watch `os.environ`.
 
     That code is what .pth files, sitecustomize and what they import say; any word in it that has the
-    look of a variable counts, whether it is set or not.
+    look of a variable counts, whether it is set or not, and where it speaks of the environment every quoted one.
     """
     words: set[str] = set()
+    quoted: set[str] = set()
     for (path, _), asked in seen.files.items():
         read = asked.get("o") or asked.get("y")
         if seen.readers.get(path) != START or read is None or not read.mode:
@@ -42,10 +46,26 @@ def find_start_variables(seen: Observation, env: Mapping[str, str]) -> set[str]:
         if path.endswith((".pth", ".py", ".pyc")) and not path.startswith(_STANDARD):
             try:
                 with open(path, "rb") as file:
-                    words.update(word.decode() for word in _WORD.findall(file.read(1 << 20)))
+                    text = file.read(1 << 20)
             except OSError:
                 continue
-    return {word for word in words if word in env or (word.isupper() and "_" in word)}
+            words.update(word.decode() for word in _WORD.findall(text))
+            if b"environ" in text or b"getenv" in text:
+                quoted.update(
+                    find_short_texts(text)
+                    if path.endswith(".pyc")
+                    else map(bytes.decode, _QUOTED.findall(text))
+                )
+    return quoted | {word for word in words if word in env or (word.isupper() and "_" in word)}
+
+
+def find_short_texts(bytecode: bytes) -> set[str]:
+    """Return the texts in a bytecode file that could be names."""
+    return {
+        text[: size[0]].decode()
+        for size, text in _SHORT.findall(bytecode)
+        if size[0] and len(text) >= size[0]
+    }
 
 
 @dataclass(frozen=True, slots=True)
