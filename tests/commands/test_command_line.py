@@ -115,6 +115,18 @@ def test_a_reader_that_has_seen_enough_ends_the_command_quietly(draw: Callable[.
     assert done.stdout.splitlines()[-1] == "141"
 
 
+def test_what_cannot_be_written_is_said_in_one_line(draw: Callable[..., Path]):
+    """A folder that is not there, a full disk: status 1, no traceback."""
+    folder = draw({"a.py": ""})
+    done = entrepot("graph", "-o", "none/graph.txt", folder=folder)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "No such file or directory" in done.stderr
+
+    command = f"{shlex.quote(sys.executable)} -m entrepot graph --no-cache > /dev/full"
+    full = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, timeout=60)
+    assert (full.returncode, full.stderr) == (1, "entrepot: standard output: No space left on device\n")
+
+
 @pytest.mark.parametrize(
     "arguments", [["chek"], ["check", "--fromat", "json"], ["graph", "--format", "nope"]]
 )

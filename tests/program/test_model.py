@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import zipfile
 
 import pytest
 
@@ -130,6 +131,24 @@ def test_version_tests_are_judged_for_the_target(draw):
     root = draw({"a.py": "import sys\nif sys.version_info < (3, 8):\n    import b\n", "b.py": ""})
     assert Program.read(root, target=Target((3, 7))).list_arrows()[0].when == "eager"
     assert Program.read(root, target=Target((3, 13))).list_arrows()[0].when == "never"
+
+
+def test_a_zip_file_is_the_program_that_python_would_run(tmp_path):
+    """Its `__main__`, and what that reaches inside."""
+    with zipfile.ZipFile(tmp_path / "app.pyz", "w") as archive:
+        archive.writestr("__main__.py", "import helper, outside\n")
+        archive.writestr("helper.py", "import part.x\n")
+        archive.writestr("part/__init__.py", "")
+        archive.writestr("part/x.py", "")
+        archive.writestr("unused.py", "")
+    (tmp_path / "outside.py").write_text("")
+    program = Program.read(tmp_path / "app.pyz", is_kept=False)
+    assert program.names == ["__main__", "helper", "part", "part.x"]
+    assert [(a.importer, a.imported) for a in program.list_arrows()] == [
+        ("__main__", "helper"),
+        ("helper", "part.x"),
+    ]
+    assert program.modules["helper"].source().text == "import part.x\n"
 
 
 def test_nothing_there_is_an_error_that_says_so(tmp_path):

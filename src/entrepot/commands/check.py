@@ -26,7 +26,7 @@ from entrepot.survey.policy import (
     write_baseline,
 )
 from entrepot.survey.report import count_characters, render_github, render_json, render_sarif, render_text
-from entrepot.survey.tach import find_tach_breaks
+from entrepot.survey.tach import find_circles, find_tach_breaks
 
 SUMMARY = "what is wrong with the modules of a program"
 EXAMPLES = """\
@@ -148,7 +148,15 @@ def check_contracts(program: Program, folder: str) -> list[Finding]:
             more = tuple(related) if len(related) > 1 else ()
             found.append(Finding("EP801", first.path or program.folder, line, 1, text, first.name, more))
     tach = read_tach(folder)
-    for one in find_tach_breaks(program, tach) if tach else ():
+    if tach is None:
+        return found
+    if tach.not_judged:
+        print(f"tach: {', '.join(tach.not_judged)} not judged here, only by tach itself", file=sys.stderr)
+    for name, circle in find_circles(tach):
+        path = program.modules[name].path if name in program.modules else ""
+        text = f"depends_on leads back to {name}: {' -> '.join(circle)}"
+        found.append(Finding("EP801", path or tach.path, 1, 1, text, name))
+    for one in find_tach_breaks(program, tach):
         path = program.modules[one.module].path
         found.append(Finding(one.code, path, one.line, one.column + 1, one.message, one.module))
     return found

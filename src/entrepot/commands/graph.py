@@ -6,16 +6,13 @@ import argparse
 import json
 import os
 import sys
-from dataclasses import asdict
 
 from entrepot.commands.progress import Progress
 from entrepot.program.conditions import AT_IMPORT, AT_RUN, WHENS
 from entrepot.program.graph import find_reached
 from entrepot.program.model import Program
-from entrepot.survey.metrics import measure_packages
-from entrepot.survey.page import render_page
 from entrepot.survey.render import render_arrows_json, render_dot, render_json, render_mermaid, render_text
-from entrepot.survey.view import get_number, make_view
+from entrepot.trace.atomic_write import write_text
 
 SUMMARY = "who imports whom, and when"
 EXAMPLES = """\
@@ -91,6 +88,8 @@ def main(args: argparse.Namespace) -> int:
     elif args.format == "json" and not _is_folded(args):
         text = "\n".join(render_arrows_json(program))
     else:
+        from entrepot.survey.view import make_view  # not for the whole graph, which is asked for most
+
         view = make_view(
             program,
             depth=args.depth,
@@ -102,12 +101,13 @@ def main(args: argparse.Namespace) -> int:
             whens=whens,
         )
         if args.format == "html":
+            from entrepot.survey.page import render_page
+
             text = render_page(view, os.path.basename(os.path.abspath(args.path)))
         else:
             text = "\n".join(_DRAW[args.format](view))
     if args.output:
-        with open(args.output, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
+        write_text(args.output, text + "\n")
     else:
         print(text)
     return 0
@@ -118,6 +118,10 @@ def _is_folded(args: argparse.Namespace) -> bool:
 
 
 def _print_metrics(program: Program, form: str) -> str:
+    from dataclasses import asdict
+
+    from entrepot.survey.metrics import measure_packages
+
     rows = measure_packages(program)
     if form == "json":
         return json.dumps([asdict(row) for row in rows], indent=1)
@@ -131,6 +135,8 @@ def _print_metrics(program: Program, form: str) -> str:
 
 
 def _print_unreached(program: Program, entries: list[str], form: str) -> str:
+    from entrepot.survey.view import get_number
+
     starts = [get_number(program, name) for name in entries]
     starts += [parent for start in list(starts) for parent in program.list_parents(start)]
     reached = find_reached(program.get_graph(AT_RUN | AT_IMPORT, with_ancestors=True), starts)

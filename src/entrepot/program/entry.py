@@ -15,14 +15,24 @@ from entrepot.program.statements import Scan, Statement
 from entrepot.program.tree import File, Tree
 
 
+def find_script(path: str) -> tuple[str, str]:
+    """Return the script that Python would run for a path, and the folder or zip file that is first on its search path."""
+    try:
+        if os.path.isfile(path) and os.path.splitext(path)[1] not in (".py", ".pyw"):
+            import zipfile  # rarely needed, and slow to load
+
+            if zipfile.is_zipfile(path):
+                return os.path.join(path, "__main__.py"), path
+    except OSError:
+        pass  # whoever reads it says why
+    return path, os.path.dirname(path)
+
+
 def read_entry(path: str, finder: Finder, target: Target, *, is_strict: bool) -> Raw:
     """Read a program from its entry point: the script, and its own modules that it reaches."""
     from entrepot.program.scan import scan_bytes  # see `shares.scan_files`
 
-    status = os.stat(path)
-    files: dict[str, File] = {
-        "__main__": File("__main__", path, "source", False, status.st_size, status.st_mtime_ns)
-    }
+    files: dict[str, File] = {"__main__": File("__main__", path, "source", False, *_find_state(path))}
     namespaces: dict[str, tuple[str, ...]] = {}
     scans: dict[str, Scan] = {}
     # Two passes: names are followed by their spelling first, then resolved in the whole.
@@ -41,12 +51,7 @@ def read_entry(path: str, finder: Finder, target: Target, *, is_strict: bool) ->
         if found.kind == "namespace":
             namespaces[name] = found.search
         else:
-            try:
-                status = os.stat(found.path)
-                size, mtime = status.st_size, status.st_mtime_ns
-            except OSError:  # inside a zip file
-                size = mtime = 0
-            files[name] = File(name, found.path, found.kind, found.is_package, size, mtime)
+            files[name] = File(name, found.path, found.kind, found.is_package, *_find_state(found.path))
             if found.kind == "source":
                 stack.append(name)
         return True
@@ -68,6 +73,18 @@ def read_entry(path: str, finder: Finder, target: Target, *, is_strict: bool) ->
     raw.fetch_scans = lambda: scans
     raw.drop_texts()
     return raw
+
+
+def _find_state(path: str) -> tuple[int, int]:
+    """Return a file's size and time in ns; those of the zip file that it is in, if it is."""
+    while True:
+        try:
+            status = os.stat(path)
+            return status.st_size, status.st_mtime_ns
+        except NotADirectoryError:
+            path = os.path.dirname(path)
+        except OSError:
+            return 0, 0
 
 
 def _list_spelled(importer: str, is_package: bool, statement: Statement) -> list[str]:

@@ -195,7 +195,7 @@ class Program:
         is_kept: bool = True,
         processes: int | None = None,
     ) -> Program:
-        """Read a tree (a folder) or a program (a script, or a package's `__main__.py`).
+        """Read a tree (a folder) or a program (a script, a package's `__main__.py`, a zip file with one).
 
         python: the interpreter or virtual environment whose modules the program sees; found if None.
         target: the interpreter for which version and platform tests are judged; that one if None.
@@ -216,11 +216,12 @@ class Program:
             return cls(path, None, raw, search_path, target, is_kept=is_kept)
         if not os.path.exists(path):
             raise NoProgramError(path=path)
-        folder = os.path.dirname(path)
-        search_path = find_search_path([folder], folder, python)
+        from entrepot.program.entry import find_script, read_entry
+
+        path, folder = find_script(path)
+        search_path = find_search_path([folder], os.path.dirname(path), python)
         target = target or Target(search_path.version)
         finder = Finder(search_path)
-        from entrepot.program.entry import read_entry
 
         raw = read_entry(path, finder, target, is_strict=is_strict)
         program = cls(folder, "__main__", raw, search_path, target, is_kept=is_kept)

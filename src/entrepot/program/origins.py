@@ -19,44 +19,59 @@ def split_name(program: Program, dotted: str) -> tuple[str, str]:
 
     A name that a package binds to something else than its submodule is not that submodule.
     """
-    module = ""
-    parts = dotted.split(".")
-    for index, part in enumerate(parts):
+    return _descend(program, "", dotted)
+
+
+def _descend(program: Program, module: str, rest: str) -> tuple[str, str]:
+    """Go from a module ("" for none) into its submodules, as far as the names lead into them."""
+    while rest:
+        part, _, after = rest.partition(".")
         longer = f"{module}.{part}" if module else part
         if longer not in program.raw.ids or (module and program.binds(module, part)):
-            return module, ".".join(parts[index:])
-        module = longer
-    return module, ""
+            break
+        module, rest = longer, after
+    return module, rest
 
 
-def find_origin(program: Program, dotted: str) -> str:
+def find_origin(program: Program, dotted: str, module: str = "") -> str:
     """Return the absolute name under which something is defined.
 
     `shop.total`, where shop/__init__.py says `from .cart import total`, is `shop.cart.total`. What is not
-    the program's, or cannot be followed, is returned as it is.
+    the program's, or cannot be followed, is returned as it is. module: where `dotted` is a name in, as an import
+    statement means it: its parents may have other things under its name.
     """
-    return _follow(program, dotted, {dotted}) or dotted
+    whole = _join(module, dotted)
+    return _follow(program, module, dotted, {whole}) or whole
 
 
-def _follow(program: Program, dotted: str, seen: set[str]) -> str | None:
+def _join(module: str, rest: str) -> str:
+    return f"{module}.{rest}" if module and rest else module or rest
+
+
+def _follow(program: Program, module: str, rest: str, seen: set[str]) -> str | None:
     """Return where a name is defined; None where every way leads back to names that were seen."""
-    module, rest = split_name(program, dotted)
+    module, rest = _descend(program, module, rest)
     name, _, attributes = rest.partition(".")
-    sources = _list_sources(program, module, name) if module and name and len(seen) < _LONGEST else []
+    is_followed = module in program.raw.ids and name and len(seen) < _LONGEST
+    sources = _list_sources(program, module, name) if is_followed else []
     if not sources:
-        return dotted
-    for source in sources:
-        target = f"{source}.{attributes}" if attributes else source
+        return _join(module, rest)
+    for source, fetched in sources:
+        fetched = _join(fetched, attributes)
+        target = _join(source, fetched)
         if target not in seen:
             seen.add(target)
-            found = _follow(program, target, seen)
+            found = _follow(program, source, fetched, seen)
             if found is not None:
                 return found
     return None
 
 
-def _list_sources(program: Program, module: str, name: str) -> list[str]:
-    """Return what imports in a module can bind a name to, the likeliest first; [] where the module itself does."""
+def _list_sources(program: Program, module: str, name: str) -> list[tuple[str, str]]:
+    """Return what imports in a module can bind a name to, the likeliest first: (module, name there or "").
+
+    None where the module itself binds it.
+    """
     bindings = program.raw.read_outline(module)
     is_package = program.raw.is_package(module)
     for binding in reversed(bindings.names.get(name, ())):
@@ -66,13 +81,13 @@ def _list_sources(program: Program, module: str, name: str) -> list[str]:
         if binding.kind != "import" or source is None:
             return []
         if binding.fetched:
-            return [f"{source}.{binding.fetched}"]
-        return [source if binding.is_as else source.partition(".")[0]]
+            return [(source, binding.fetched)]
+        return [(source if binding.is_as else source.partition(".")[0], "")]
     found = []
     for level, base, _, _, when in reversed(bindings.stars):
         source = get_absolute(module, is_package, level, base)
         if source is None or when in (TYPING, NEVER):
             continue
         if name in (program.list_star_names(source) or ()):
-            found.append(f"{source}.{name}")
+            found.append((source, name))
     return found

@@ -151,9 +151,10 @@ class Resolver:
                 return True, False
             source = get_absolute(package, True, binding.level, binding.module)
             if binding.fetched:
-                if source == package and binding.fetched == name:
-                    return False, False
-                return True, False
+                is_itself = source is not None and self._is_itself(
+                    source, binding.fetched, package, name, set()
+                )
+                return not is_itself, False
             # `import p.n as n` is the submodule; `import json` binds json.
             return (source != submodule), False
         for level, module, line, _, when in reversed(bindings.stars):
@@ -163,8 +164,38 @@ class Resolver:
             if source is None or source == package:
                 continue
             if self._may_bring(source, name) and name in (self.list_star_names(source) or ()):
-                return True, False
+                return not self._is_itself(source, name, package, name, set()), False
         return False, bindings.is_dynamic
+
+    def _is_itself(
+        self, module: str, fetched: str, package: str, name: str, seen: set[tuple[str, str]]
+    ) -> bool:
+        """Is what a module has under a name the submodule of a package, brought there by imports alone?"""
+        if module == package and fetched == name:
+            return True
+        if (module, fetched) in seen or not self.modules.has(module):
+            return False
+        seen.add((module, fetched))
+        self.consulted.add(module)
+        if not _may_bind(self.modules.read_bytes(module), fetched):
+            return False
+        bindings = self.modules.read_outline(module)
+        is_package = self.modules.is_package(module)
+        for binding in reversed(bindings.names.get(fetched, ())):
+            if binding.when not in (TYPING, NEVER):
+                source = get_absolute(module, is_package, binding.level, binding.module)
+                if binding.kind != "import" or source is None:
+                    return False
+                if binding.fetched:
+                    return self._is_itself(source, binding.fetched, package, name, seen)
+                return binding.is_as and source == f"{package}.{name}"
+        for level, base, _, _, when in reversed(bindings.stars):
+            source = get_absolute(module, is_package, level, base)
+            if source is None or when in (TYPING, NEVER) or not self._may_bring(source, fetched):
+                continue
+            if fetched in (self.list_star_names(source) or ()):
+                return self._is_itself(source, fetched, package, name, seen)
+        return False
 
     def _may_bring(self, module: str, name: str) -> bool:
         """May `from module import *` bring a name? True where that takes a closer look."""

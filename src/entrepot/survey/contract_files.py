@@ -71,7 +71,7 @@ def read_tach(folder: str) -> Tach | None:
     if data is None:
         return None
     try:
-        return parse_tach(folder, data)
+        return parse_tach(path, data)
     except (KeyError, TypeError, AttributeError) as error:
         raise ContractError(path=path, reason=f"not as tach has it: {error!r}") from error
 

@@ -13,6 +13,10 @@ from entrepot.program.source import SourceError, parse_source
 from entrepot.program.tree import File
 from entrepot.survey.local import LOCAL_VERSION, Facts, read_facts
 
+# A tree takes thirty times the memory of its text; what is larger is data that somebody generated.
+LARGEST_BYTES = 16 * 1024 * 1024
+_TOO_LARGE = f"is larger than {LARGEST_BYTES >> 20} MB: its imports were read, nothing else was looked at"
+
 
 def read_all_facts(program: Program, *, is_kept: bool = True, processes: int = 2) -> dict[str, Facts]:
     """Return the facts of every module with source; a file that cannot be parsed has a finding EP001."""
@@ -44,8 +48,10 @@ def _read_some(program: Program, files: list[File]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for file in files:
         try:
-            source = parse_source(read_module(file.path), file.path)
-            facts = read_facts(source, program.target, file.is_package)
+            data = read_module(file.path)
+            if len(data) > LARGEST_BYTES:
+                raise SourceError(path=file.path, line=1, reason=_TOO_LARGE)
+            facts = read_facts(parse_source(data, file.path), program.target, file.is_package)
         except SourceError as error:
             facts = Facts(findings=[["EP001", error.line, 0, error.reason, None]], is_dynamic=True)
         except SyntaxError as error:

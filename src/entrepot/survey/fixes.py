@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from entrepot.program.newer import parse_tree
-from entrepot.program.source import read_source
+from entrepot.program.source import SourceError, read_source
 from entrepot.survey.findings import Finding
 from entrepot.trace.atomic_write import write_bytes
 
@@ -32,7 +32,10 @@ def apply_fixes(findings: list[Finding]) -> int:
         if finding.fix is not None:
             by_path.setdefault(finding.path, []).append(finding)
     for path, several in by_path.items():
-        source = read_source(path)
+        try:
+            source = read_source(path)
+        except SourceError:  # inside a zip file, or gone
+            continue
         text, done = plan_fixes(source.text, several)
         try:
             parse_tree(text)

@@ -6,10 +6,13 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from entrepot.program.conditions import WHENS
 from entrepot.program.model import Program
-from entrepot.survey.view import View
+
+if TYPE_CHECKING:
+    from entrepot.survey.view import View
 
 
 def _shorten(whens: set[str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from entrepot.program.bindings import Binding
 from entrepot.program.conditions import AT_IMPORT, NEVER, TYPING
+from entrepot.program.origins import find_origin
 from entrepot.survey.findings import Finding
 from entrepot.survey.state import State
 
@@ -57,12 +58,14 @@ def check_stars(state: State) -> Iterator[Finding]:
 
 def _is_the_same(state: State, importer: str, earlier: Binding, target: str, name: str) -> bool:
     """Does an earlier import bind a name to what the star import of a module brings under it?"""
-    if earlier.kind != "import" or not earlier.fetched:
+    if earlier.kind != "import":
         return False
     source = state.absolute(importer, earlier.level, earlier.module)
-    if earlier.fetched == name and source == target:
-        return True
-    return state.is_same(source, target, name) if earlier.fetched == name else False
+    if earlier.fetched:
+        origin = find_origin(state.program, earlier.fetched, source)
+    else:
+        origin = source if earlier.is_as else source.partition(".")[0]
+    return origin == find_origin(state.program, name, target)
 
 
 def check_all(state: State) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from entrepot.program.bindings import Bindings
 from entrepot.program.model import Program
+from entrepot.program.origins import find_origin
 from entrepot.program.resolve import get_absolute
 from entrepot.survey.facts import read_all_facts
 from entrepot.survey.findings import Finding, Fix
@@ -90,10 +91,9 @@ class State:
         brought = self.program.list_star_names(module)
         if facts.all_names is not None:
             return brought or frozenset(facts.all_names), facts.all_known
-        names, known = self.get_names(module)
-        return frozenset(name for name in names if name[0] != "_"), known
+        known = self.get_names(module)[1]
+        return brought or frozenset(), known
 
     def is_same(self, first: str, second: str, name: str) -> bool:
         """Is a name of two modules one thing, defined in one place?"""
-        find_origin = self.program.find_origin
-        return find_origin(f"{first}.{name}") == find_origin(f"{second}.{name}")
+        return find_origin(self.program, name, first) == find_origin(self.program, name, second)

@@ -7,7 +7,9 @@ lie in no listed module are the module `<root>`, which counts only if `root_modu
 
 Where interfaces stand without any modules, the packages that they name are the modules.
 
-Not read: `tach.domain.toml`, `data_types`, `exact`, `source_roots` (the program's own roots count).
+`forbid_circular_dependencies` is about what the configuration says: the `depends_on` that lead back.
+
+Not read: `tach.domain.toml`, `source_roots` (the program's own roots count), and what `NOT_JUDGED` names.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from entrepot.program.conditions import TYPING
+from entrepot.program.graph import find_chains
 from entrepot.program.model import Module, Program
 from entrepot.program.resolve import get_absolute
 from entrepot.program.source import SourceError
@@ -30,6 +33,8 @@ ROOT = "<root>"
 _GLOB = re.compile(r"[*?\[\]{}]")
 _IGNORE = re.compile(r"# *tach-ignore(?:\([^)]*\))?((?:\s+[\w.]+)*)\s*$")
 _FORMS = ("import", "from", "star")
+# Settings that tach acts on and we do not: whoever has one is told.
+NOT_JUDGED = ("exact", "include_string_imports", "rules", "external")
 
 
 class Interface(NamedTuple):
@@ -69,18 +74,23 @@ class Tach:
     """The configuration. modules: as listed, their paths perhaps patterns. layers: (name, is closed), the highest first."""
 
     folder: str
+    path: str = ""
     modules: list[Listed] = field(default_factory=list)
     interfaces: list[Interface] = field(default_factory=list)
     layers: list[tuple[str, bool]] = field(default_factory=list)
     exclude: tuple[str, ...] = ()
     root_module: str = "ignore"
     with_typing: bool = False
+    is_acyclic: bool = False
+    # The settings of NOT_JUDGED that it has.
+    not_judged: tuple[str, ...] = ()
 
 
-def parse_tach(folder: str, data: dict[str, Any]) -> Tach:
+def parse_tach(path: str, data: dict[str, Any]) -> Tach:
     """Turn the table of a configuration into a value. Raises KeyError, TypeError, AttributeError for a wrong one."""
     found = Tach(
-        folder,
+        os.path.dirname(path),
+        path,
         layers=[
             (one, False) if isinstance(one, str) else (one["name"], bool(one.get("closed")))
             for one in data.get("layers", [])
@@ -88,6 +98,8 @@ def parse_tach(folder: str, data: dict[str, Any]) -> Tach:
         exclude=tuple(data.get("exclude", [])),
         root_module=data.get("root_module", "ignore"),
         with_typing=not data.get("ignore_type_checking_imports", True),
+        is_acyclic=bool(data.get("forbid_circular_dependencies", False)),
+        not_judged=tuple(name for name in NOT_JUDGED if data.get(name)),
     )
     for item in data.get("modules", []):
         for path in [item["path"]] if "path" in item else item["paths"]:
@@ -127,6 +139,21 @@ def find_tach_breaks(program: Program, tach: Tach) -> Iterator[Break]:
     for name, module in program.modules.items():
         if module.kind == "source" and not checker.is_excluded(module.path):
             yield from checker.check(name, module)
+
+
+def find_circles(tach: Tach) -> Iterator[tuple[str, list[str]]]:
+    """Give each listed module that may not lead back to itself by its `depends_on` and does, with the way."""
+    if not tach.is_acyclic:
+        return
+    names = [one.path for one in tach.modules]
+    ids = {name: number for number, name in enumerate(names)}
+    arrows = [
+        [ids[name] for name in one.depends_on or () if name in ids and name != one.path]
+        for one in tach.modules
+    ]
+    for number, name in enumerate(names):
+        for chain in find_chains(arrows, number, number, 1):
+            yield name, [names[step] for step in chain]
 
 
 class _Checker:
