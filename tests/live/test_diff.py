@@ -73,6 +73,18 @@ def show(difference: Difference) -> list[str]:
             ["run def f(): return 1", "same y = 1", "removed def f(): return 2"], id="a function loses its later binder",
         ),
         pytest.param(
+            "def f(): return 1\ndef f(): return 2\n", "def f(): return 3\n",
+            ["run def f(): return 3", "removed def f(): return 2"], id="an edited function loses its later binder",
+        ),
+        pytest.param(
+            "class A:\n    def m(self): return 1\nclass A:\n    x = 2\n", "class A:\n    def m(self): return 3\n",
+            ["run class A:", "removed class A:"], id="an edited class loses its later binder",
+        ),
+        pytest.param(
+            "def f(): return 1\nf = f(2)\n", "f = f(2)\ndef f(): return 3\n",
+            ["run f = f(2)", "run def f(): return 3"], id="an edited function changes places with a value",
+        ),
+        pytest.param(
             "import a\nfrom b import a\n", "import a\n", ["run import a", "removed from b import a"],
             id="an import loses its later binder",
         ),

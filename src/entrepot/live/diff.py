@@ -60,13 +60,11 @@ def plan_steps(old: Parsed, new: Parsed, binds_of: Callable[[Unit], frozenset[st
     moved = _find_moved(steps, old.units, binds_of)
     for step in steps:
         # A name that lost one of several binders takes the value that the others give it; so does one whose binders changed places.
-        gives_lost = bool(step.unit.binds & lost) and step.unit.kind != "main"
-        if step.action == SAME:
-            has_to_run = gives_lost or id(step.unit) in moved
-        else:
-            has_to_run = gives_lost and step.unit.kind in ("import", "def")
-        if has_to_run:
+        if (step.unit.binds & lost and step.unit.kind != "main") or id(step.unit) in moved:
             step.action = RUN
+            if step.unit.kind == "class":  # what lives is the class that the removed statement made
+                same_name = [unit for unit in removed if unit.kind == "class" and unit.name == step.unit.name]
+                step.old = same_name[-1] if same_name else step.old
         if step.old is not None and step.unit.names_late - step.old.names_late and step.unit.kind != "main":
             step.action = (
                 RUN  # it moved above what it reads: a fresh start would fail, or read something else
