@@ -40,7 +40,9 @@ def find_start_variables(seen: Observation, env: Mapping[str, str]) -> set[str]:
     words: set[str] = set()
     quoted: set[str] = set()
     for (path, _), asked in seen.files.items():
-        read = asked.get("o") or asked.get("y")
+        read = asked.get("o")
+        if "y" in asked:
+            continue  # the program itself, which runs later: what it reads is seen
         if seen.readers.get(path) != START or read is None or not read.mode:
             continue
         if path.endswith((".pth", ".py", ".pyc")) and not path.startswith(_STANDARD):
