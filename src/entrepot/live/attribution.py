@@ -153,8 +153,8 @@ class _Reader:
         surely = sum(action.is_one for action in direct)
         calls_more = bool(said.called) and self._reaches(unit, said, container)
         is_open = is_home or not direct or calls_more or any(not action.is_one for action in direct)
-        if not direct and not is_home and self._calls_filler(said.decorators, container):
-            surely = 1
+        if not direct and not is_home:  # one for each: a class may have many such methods
+            surely = sum(self._calls_filler([decorator], container) for decorator in said.decorators)
         return Candidate(unit, fits, surely, is_open=is_open)
 
     def _only_reads(self, unit: Unit, said: _Said) -> bool:

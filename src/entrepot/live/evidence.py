@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import opcode
 from collections import deque
-from types import FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType
 
 from entrepot.live.codes import CHANGERS, Chain, walk_codes
 from entrepot.live.values import peek
@@ -102,6 +102,9 @@ def origins_of(roots: tuple[object, ...], namespace: dict[str, Any]) -> tuple[se
                 except ValueError:
                     continue
             stack.append((getattr(value, "__wrapped__", None), depth + 1))
+        elif isinstance(value, CodeType):
+            if value.co_filename == namespace.get("__file__"):
+                lines.add(value.co_firstlineno)
         elif isinstance(value, MethodType):
             stack += [(value.__func__, depth + 1), (value.__self__, depth + 1)]
         elif isinstance(value, type):
