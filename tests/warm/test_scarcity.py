@@ -118,10 +118,9 @@ def test_disk_that_fills_up_later_keeps_what_is_there(place):
     """A store that has become full serves what it has."""
     with small_disk(place.store, "40m"):
         place.warm_up()
-        with open(place.store / "filler", "wb") as file, contextlib.suppress(OSError):
+        with open(place.store / "filler", "wb", buffering=0) as file, contextlib.suppress(OSError):
             while True:
                 file.write(bytes(1 << 16))
-                file.flush()
 
         outcomes = [place.run() for _ in range(3)]
 
