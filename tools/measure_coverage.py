@@ -5,7 +5,8 @@
 
 Processes that tests start are measured too (coverage's `patch = subprocess`), as far as their environment lets them. A
 test that sets a trace function of its own ends the measuring of its process, so it is begun anew before each test. What
-runs inside a warm program is not measured: with a trace function set a run is cold.
+runs inside a warm program is not measured: with a trace function set a run is cold. A few tests fail beside a trace
+function (those that look at tracebacks, or at what a process has loaded); that does not matter here.
 """
 
 from __future__ import annotations
@@ -38,12 +39,24 @@ import sys
 
 import coverage
 
+from entrepot.core import frames
+
+frames.disguise = lambda *_: None  # core's functions say that they are importlib's; here they have to say what they are
+
 
 def pytest_runtest_setup(item):
     measuring = coverage.Coverage.current()
     if measuring is not None and sys.gettrace() is None:
         measuring.stop()
         measuring.start()
+
+
+def pytest_sessionfinish(session):
+    # A process of xdist ends without a word, and what it measured would be lost.
+    measuring = coverage.Coverage.current()
+    if measuring is not None and hasattr(session.config, "workerinput"):
+        measuring.stop()
+        measuring.save()
 """
 
 

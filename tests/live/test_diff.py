@@ -143,6 +143,15 @@ def test_a_pair_is_the_same_statement():
     assert not any(step.is_moved for step in plan_steps(old, old, lambda unit: unit.binds).steps)
 
 
+def test_a_class_is_compared_with_the_definition_that_lives():
+    """Where the last of several definitions goes, the one that is left is compared with that one."""
+    old = "class A:\n    x = 1\nclass A:\n    x = 2\nclass A:\n    x = 3\nclass B: pass\n"
+    (step,) = (step for step in plan(old, "class A:\n    x = 1\n").steps)
+
+    assert step.old is not None
+    assert "x = 3" in step.old.text
+
+
 def test_star_imports_bind_what_they_bring():
     """A star import that changes places with another binder of one of its names is run again, and so is that one."""
     old, new = "from a import *\nx = 1\n", "x = 1\nfrom a import *\n"

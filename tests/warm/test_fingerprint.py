@@ -121,7 +121,7 @@ def test_what_nobody_read_does_not_count(run: Surroundings):
 
 def test_inputs_that_no_module_asked_for_do_not_count():
     """cwd, argv, host and day are None then; processors empty."""
-    free = replace(RECORD, cwd=None, argv=None, host=None, day=None, affinity=())
+    free = replace(RECORD, cwd=None, argv=None, host=None, day=None, rights="", affinity=())
     elsewhere = replace(RUN, cwd="/", argv=(), host="x", day="y", affinity=(3,))
 
     assert free.find_change(elsewhere) is None
@@ -150,7 +150,8 @@ def test_an_input_whose_reader_is_not_known():
     )
 
     assert [change and change.reader for change in map(record.find_change, runs)] == ["", "", "", ""]
-    assert (Surroundings({}, "/").host, Surroundings({}, "/").day) == ("", "")  # no input is that
+    least = Surroundings({}, "/")
+    assert (least.host, least.day, least.rights) == ("", "", "")  # what is not told is no value
 
 
 def test_the_digest_of_an_environment_tells_any_two_apart():
