@@ -246,6 +246,8 @@ class Worker:
             self.shadow = 0 if self.shadow else self.chance.randrange(1, 1000)
             path = self.folder / "extra.py"
             path.write_text(f"VALUE = {self.shadow}\n") if self.shadow else path.unlink()
+            # Bytecode of what it was a moment ago has the size and the second of what it is now.
+            shutil.rmtree(self.folder / "__pycache__", ignore_errors=True)
         elif what == "variable":
             self.variable = self.chance.choice([None, self.chance.randrange(100)])
         else:
