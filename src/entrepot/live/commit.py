@@ -57,12 +57,19 @@ def patch_codes(stage: Stage, functions: list[FunctionType], undo: UndoLog) -> N
     by_name: dict[str, list[tuple[CodeType, CodeType]]] = {}
     for (qualname, _), found in table.items():
         by_name.setdefault(qualname, []).extend(found)
+    added: dict[str, list[CodeType]] = {}  # of statements that were not there
+    for step in stage.difference.steps:
+        for code in step.unit.codes if step.old is None else ():
+            for inner in (code, *walk_codes(code)):
+                added.setdefault(inner.co_qualname, []).append(inner)
     for function in functions:
         code = function.__code__
         pairs = table.get((code.co_qualname, code.co_firstlineno))
         if not pairs:
             # An older version that somebody still holds: it follows where only one function has its name.
             named = by_name.get(code.co_qualname, ())
+            if code in added.get(code.co_qualname, ()):
+                continue  # it was made just now, by a second definition
             if len(named) == 1 and named[0][1].co_freevars == code.co_freevars:
                 set_code(function, named[0][1], undo)
             continue

@@ -65,6 +65,15 @@ def plan_steps(old: Parsed, new: Parsed, binds_of: Callable[[Unit], frozenset[st
             if step.unit.kind == "class":  # what lives is the class that the removed statement made
                 same_name = [unit for unit in removed if unit.kind == "class" and unit.name == step.unit.name]
                 step.old = same_name[-1] if same_name else step.old
+        if (
+            step.old is None and step.unit.kind == "class"
+        ):  # a second definition: what lives is this one's class now
+            known = [unit for unit in old.units if unit.kind == "class" and unit.name == step.unit.name]
+            is_last = not any(
+                unit.kind == "class" and unit.name == step.unit.name and unit.first > step.unit.first
+                for unit in new.units
+            )
+            step.old = known[-1] if known and is_last else None
         if step.old is not None and step.unit.names_late - step.old.names_late and step.unit.kind != "main":
             step.action = (
                 RUN  # it moved above what it reads: a fresh start would fail, or read something else
