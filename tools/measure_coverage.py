@@ -84,7 +84,7 @@ def make_table(files: dict[str, dict[str, int]]) -> str:
     """Return the figures folder by folder."""
     sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for path, summary in files.items():
-        folder = path.partition("/")[0] if "/" in path else "(top)"
+        folder = path.partition("/")[0] if "/" in path else "the command line"
         if path.endswith("resident.py") or "/resident/" in path:
             folder = f"{folder}, resident"
         keys = ("covered_lines", "num_statements", "covered_branches", "num_branches")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 import textwrap
@@ -287,6 +288,31 @@ def test_half_a_save_is_not_taken(draw: Callable[..., Path]):
                 time.sleep(0.15)
                 file.write(LIB.replace("one", word)[20:])
             assert watched.read_line() == f"{word}\n"
+        (root / "lib.py").write_text(LIB.replace("False", "True"))
+        assert watched.process.wait(20) == 0
+
+
+@pytest.mark.slow
+def test_saves_in_any_rhythm_are_taken_whole(draw: Callable[..., Path]):
+    """Whenever a file is emptied, half written and closed, no half of it is run, and the last save counts."""
+    root = draw({"lib.py": LIB, "main.py": LOOP.replace("+ 20", "+ 50")})
+    chance = random.Random(3)
+    pauses = [0, 0.001, 0.01, 0.02, 0.03, 0.1]
+    with Watched(root) as watched:
+        assert watched.read_line() == "one\n"
+        for number in range(60):
+            text = LIB.replace("one", str(number))
+            with open(root / "lib.py", "w", encoding="utf-8") as file:
+                time.sleep(chance.choice(pauses))
+                file.write(text[:20])
+                file.flush()
+                time.sleep(chance.choice(pauses))
+                file.write(text[20:])
+            if number % 2 or number == 58:
+                while (line := watched.read_line()) != f"{number}\n":
+                    assert line, "the program ended"
+            else:
+                time.sleep(chance.uniform(0, 0.05))
         (root / "lib.py").write_text(LIB.replace("False", "True"))
         assert watched.process.wait(20) == 0
 

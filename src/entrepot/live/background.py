@@ -8,9 +8,10 @@ same, and a source that has become empty is waited for longer.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from entrepot.live import session
 from entrepot.live.inotify import Watch
@@ -32,6 +33,13 @@ def _wait_until_saved(watch: Watch) -> None:
             return
     if waited_s >= WRITING_S:
         watch.writing.clear()
+
+
+def _is_empty(path: str) -> bool:
+    try:
+        return not os.stat(path).st_size
+    except OSError:
+        return False
 
 
 def _wait_until_still(
@@ -60,13 +68,33 @@ def refresh_on_change(
     stop = threading.Event()
     current = session.get_session()
 
+    disturbed: list[float] = []  # when files were written to while they were read, since the last update
+
+    def are_whole(files: Sequence[str]) -> bool:
+        """Whether nobody has begun to write these files since the save that is being applied. Else there is another try."""
+        if watch is None or (disturbed and time.monotonic() - disturbed[0] > WRITING_S):
+            disturbed.clear()
+            return True
+        names = {os.fsencode(os.path.basename(file)) for file in files}
+        if any(map(_is_empty, files)):
+            time.sleep(QUIET_S)  # a file that is being emptied is seen to be empty before anybody is told
+        if names.isdisjoint(watch.take()) and names.isdisjoint(name for _, name in watch.writing):
+            disturbed.clear()
+            return True
+        disturbed.append(time.monotonic())
+        watch.wake()
+        return False
+
+    def refresh() -> Report:
+        return current.refresh(are_whole)
+
     def apply() -> None:
         if session.current is not current:
             stop.set()
         elif safe_point is not None:
-            safe_point(current.refresh)
+            safe_point(refresh)
         else:
-            current.refresh()
+            refresh()
 
     def poll() -> None:
         pause_s = interval_s or INTERVAL_S
@@ -84,7 +112,7 @@ def refresh_on_change(
             while not stop.is_set():
                 is_new = watch.add(folders())
                 # In a new folder something may have been saved before it was watched.
-                if watch.wait(0 if is_new else INTERVAL_S) or is_new:
+                if watch.wait(0 if is_new else INTERVAL_S) or is_new or disturbed:
                     _wait_until_saved(watch)
                     apply()
         finally:

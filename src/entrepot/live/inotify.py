@@ -60,9 +60,16 @@ class Watch:
             os.eventfd_read(self._wakes)
         if self._descriptor not in ready:
             return False
+        self.take()
+        return True
+
+    def take(self) -> set[bytes]:
+        """Take note of what has happened, without waiting; returns the names. Also for another thread."""
+        names: set[bytes] = set()
         try:
             while data := os.read(self._descriptor, 1 << 16):
                 for watch, mask, name in _parse(data):
+                    names.add(name)
                     if name.endswith(b".py") and (
                         mask & _MODIFY or (mask & _CREATE and self._will_close(watch, name))
                     ):
@@ -71,7 +78,7 @@ class Watch:
                         self.writing.discard((watch, name))
         except BlockingIOError:
             pass
-        return True
+        return names
 
     def _will_close(self, watch: int, name: bytes) -> bool:
         """Whether what was created is a file that somebody has open, and not a link: Emacs locks `x.py` by a link `.#x.py`."""

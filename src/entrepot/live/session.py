@@ -21,7 +21,7 @@ from entrepot.live.index import Index
 from entrepot.live.record import Record
 from entrepot.live.report import Report
 from entrepot.live.tracker import LiveLoader, Tracker
-from entrepot.live.watcher import find_changes
+from entrepot.live.watcher import find_changes, forget_folders
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,22 +102,24 @@ class Session:
             for name, module in list(sys.modules.items()):
                 self.adopt(name, module)
 
-    def refresh(self) -> Report:
-        """Look for changes and make them."""
+    def refresh(self, are_whole: Callable[[Sequence[str]], bool] | None = None) -> Report:
+        """Look for changes and make them; nothing where `are_whole` says of the files that have been read that they are not."""
         with self.lock:
             if self.is_updating:
                 return Report()
             self.is_updating = True
             try:
-                return self._refresh()
+                return self._refresh(are_whole)
             finally:
                 self.is_updating = False
 
-    def _refresh(self) -> Report:
+    def _refresh(self, are_whole: Callable[[Sequence[str]], bool] | None) -> Report:
         started = time.perf_counter()
         report = Report()
         changes = find_changes(self.tracker)
-        if changes:
+        if changes.edited and are_whole is not None and not are_whole(changes.files):
+            forget_folders(self.tracker, changes)
+        elif changes:
             from entrepot.live.update import Update
 
             self.index.begin()

@@ -187,6 +187,13 @@ def _look_at_folders(tracker: Tracker, changes: Changes) -> None:
                         changes.edited.append(Change(record, file.read(), spec.origin, spec))
 
 
+def forget_folders(tracker: Tracker, changes: Changes) -> None:
+    """Find the folders of these changes changed again at the next look: nothing has been made of them."""
+    for folder in changes.folders:
+        tracker.folders[folder] = 0
+        tracker.listings.pop(folder, None)
+
+
 def _list(folder: str) -> list[str]:
     try:
         return os.listdir(folder)
