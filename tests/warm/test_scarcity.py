@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -222,6 +223,22 @@ class Others:
         wait_until(lambda: self.call(user, store, "--prepare")[0] == 0, 30)
 
 
+def remove_with_processes(path: Path) -> None:
+    """End the processes that were started with a folder, and remove it; one that is ending may still write there."""
+    end = time.monotonic() + 10
+    while True:
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if os.fsencode(path) in (folder / "cmdline").read_bytes() and int(folder.name) != os.getpid():
+                    os.kill(int(folder.name), signal.SIGKILL)
+        try:
+            return shutil.rmtree(path)
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+
+
 @pytest.fixture
 def others(need):
     """A place that every user can reach. Needs root, and an interpreter outside of root's own folders."""
@@ -236,11 +253,7 @@ def others(need):
         need(reachable, "an interpreter that another user can start")
         yield Others(path, reachable[0])
     finally:
-        for folder in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                if os.fsencode(path) in (folder / "cmdline").read_bytes() and int(folder.name) != os.getpid():
-                    os.kill(int(folder.name), signal.SIGKILL)
-        shutil.rmtree(path)
+        remove_with_processes(path)
 
 
 def is_reachable(python: str) -> bool:

@@ -590,6 +590,8 @@ def _front(bound):  # type: ignore[no-untyped-def]
         found = find(name, import_) if name in waiting else None
         return real(name, import_) if found is None else found
 
+    # The interpreter takes frames of this file out of tracebacks.
+    _find_and_load.__code__ = _find_and_load.__code__.replace(co_filename="<frozen importlib._bootstrap>")
     return _find_and_load
 
 
