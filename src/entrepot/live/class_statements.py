@@ -83,6 +83,8 @@ class ClassStatements:
             known |= living.__dict__.keys()  # what the old decorators added goes with them
         if "Enum" not in type(living).__name__:
             self._update.merger.body_names[id(living)] = known
+            if type(living) is type and not (unit.header or (self._old is not None and self._old.header)):
+                self._update.merger.is_plain.add(id(living))
         fields_changed = {k for k in old if old[k] != new.get(k)} | (new.keys() - old.keys())
         if owner := mapped.owner_of(living):
             is_known = len(nodes) == 1 and same_head(nodes[0], node)

@@ -58,6 +58,8 @@ class Merger:
         self.changed: dict[int, set[str]] = {}
         self.replaced: list[tuple[type, type]] = []  # (old, new): instances to move at commit
         self.pending_docs: list[object] = []
+        self.body_names: dict[int, set[str]] = {}  # of classes whose statements run, by id
+        self.is_plain: set[int] = set()  # of these, those that only their body makes
 
     def build(
         self,
@@ -280,10 +282,10 @@ class Merger:
     def _is_run_time(self, living: type, key: str) -> bool:
         """Whether an attribute was put there by the running program rather than by the class statement."""
         if key.startswith("__") and key.endswith("__"):
-            return False
+            # A decorator or a metaclass would have made it anew; where there is none, a statement further down did.
+            is_assigned = id(living) in self.is_plain and type(living.__dict__[key]) is FunctionType
+            return is_assigned and key not in self.body_names[id(living)]
         return key not in self.body_names.get(id(living), {key})
-
-    body_names: dict[int, set[str]] = {}
 
     def snapshot(self, living: type) -> dict[str, Any]:
         before = dict(living.__dict__)

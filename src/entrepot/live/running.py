@@ -111,7 +111,9 @@ class Running:
             value = staged.get(bound)
             if value is before.get(bound) and not is_data(value):  # the same things, which do something else
                 self._update.facts.add(Fact(name, bound, BEHAVIOUR, at_call=True), value)
-        self._run_later_binders(stage, unit, {*changed, *(unit.binds if step.is_moved else ())})
+        # A class stays the same object, without what `C = decorate(C)` further down had added to it.
+        always = unit.binds if step.is_moved or unit.kind == "class" else ()
+        self._run_later_binders(stage, unit, {*changed, *always})
 
     def _kept_in(self, stage: Stage) -> frozenset[str]:
         """Names that stay visible whatever the order of statements."""

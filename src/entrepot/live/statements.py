@@ -215,7 +215,9 @@ def _first_line(node: ast.stmt) -> int:
 
 def _decode(source: bytes) -> str:
     encoding = "utf-8"
-    source = source.removeprefix(b"\xef\xbb\xbf")  # rather than by a codec that would be imported in the first update
+    source = source.removeprefix(
+        b"\xef\xbb\xbf"
+    )  # rather than by a codec that would be imported in the first update
     if b"coding" in b"".join(source.split(b"\n", 2)[:2]):
         import io
         import tokenize
