@@ -69,17 +69,8 @@ def _make(plan, load) -> tuple:  # type: ignore
         observer.tell("!", "")
 
     observer.on_avoided = on_avoided
-    # The run that asked for this has written bytecode. Written here, after an edit meanwhile, it would be that
-    # of the text before, with the size and the second of the new one: every later run would take it for current.
-    observer._put(
-        sys.modules["_frozen_importlib_external"].SourceFileLoader, "_cache_bytecode", _keep_nothing
-    )
     stash = load("warm/late/resident.py")["Stash"]
     return observer, stash(observer, renewing["renew"], observing["read_registers"])
-
-
-def _keep_nothing(loader, source_path: str, bytecode_path: str, data: object) -> None:  # type: ignore[no-untyped-def]
-    """What a loader does with new bytecode here."""
 
 
 def _settle(observer, stash, names) -> dict[str, object]:  # type: ignore[no-untyped-def]
