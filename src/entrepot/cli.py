@@ -17,7 +17,6 @@ Exit statuses: 0 fine, 1 findings or a refusal, 2 wrong usage.
 from __future__ import annotations
 
 import importlib
-import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -78,19 +77,20 @@ def _report_errors(command: Callable[[], int]) -> int:
 
 def _end_quietly(command: Callable[[], int]) -> int:
     """Run a command that is all ours; a closed pipe or Ctrl-C ends it as it ends other tools."""
+    from entrepot.commands.output import give_up_output  # only now: commands that run a program are spared it
+
     try:
         status = _report_errors(command)
         sys.stdout.flush()
         return status
     except BrokenPipeError:
-        # Nobody reads on (`entrepot graph | head`). Python would complain once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up_output()  # `entrepot graph | head`
         return 128 + signal.SIGPIPE
     except OSError as error:
         # The machine's: a folder that is not there, a full disk, no permission.
         print(f"entrepot: {error.filename or 'standard output'}: {error.strerror or error}", file=sys.stderr)
         if error.filename is None:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            give_up_output()
         return 1
     except KeyboardInterrupt:
         print(file=sys.stderr)

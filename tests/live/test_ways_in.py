@@ -17,6 +17,7 @@ import pytest
 
 import entrepot
 from entrepot import live
+from entrepot.live.inotify import Watch
 
 
 @pytest.mark.slow
@@ -290,6 +291,27 @@ def test_half_a_save_is_not_taken(draw: Callable[..., Path]):
             assert watched.read_line() == f"{word}\n"
         (root / "lib.py").write_text(LIB.replace("False", "True"))
         assert watched.process.wait(20) == 0
+
+
+def test_a_closed_watch_reads_nobody_elses_descriptor(tmp_path: Path):
+    """When polling takes over, what has the watch's number next is left alone, and no source counts as being written."""
+    watch = Watch()
+    watch.add([str(tmp_path)])
+    with open(tmp_path / "lib.py", "w") as file:
+        file.write("x = 1")
+        file.flush()
+        assert b"lib.py" in watch.take()
+        assert watch.writing
+        watch.close()
+    ends = os.pipe()  # takes the numbers that have become free
+    try:
+        os.write(ends[1], b"theirs")
+        assert watch.take() == set()
+        assert not watch.writing
+        assert os.read(ends[0], 10) == b"theirs"
+    finally:
+        for end in ends:
+            os.close(end)
 
 
 @pytest.mark.slow

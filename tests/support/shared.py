@@ -34,8 +34,7 @@ def main() -> None:
                 break
             # That of the shared modules is made after it.
             wait_until(lambda: bool(find_checks(store, is_base=True)), PATIENCE_S)
-        for path in find_checks(store, is_base=False):
-            path.unlink(missing_ok=True)
+        forget_own(store)
         time.sleep(0.05)
         said = ask(arguments)
         if said.startswith("cold: runs with"):
@@ -44,8 +43,7 @@ def main() -> None:
         sys.exit(f"shared.py: {said}")
     with open(os.environ.get("WARMED_LOG", os.devnull), "a") as log:
         log.write(f"{said} {arguments[2:]!r:.100}\n")
-    for path in find_checks(store, is_base=False):
-        path.unlink(missing_ok=True)
+    forget_own(store)
     os.execv(CLIENT, [CLIENT, "run", *arguments])
 
 
@@ -55,6 +53,12 @@ def ask(arguments: list[str]) -> str:
         [CLIENT, "run", "--prepare", *arguments], stdin=subprocess.DEVNULL, capture_output=True, check=False
     )
     return done.stdout.decode(errors="replace").strip()
+
+
+def forget_own(store: Path) -> None:
+    """Remove what stands for the images of programs."""
+    for path in find_checks(store, is_base=False):
+        path.unlink(missing_ok=True)
 
 
 def find_checks(store: Path, is_base: bool) -> list[Path]:

@@ -178,8 +178,9 @@ def main_argv(argv: Sequence[str]) -> int:
         try:
             write(render(run.record, old, options), options)
         except BrokenPipeError:
-            # Nobody reads on (`entrepot trace main.py | head`). Python would complain once more at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            from entrepot.commands.output import give_up_output
+
+            give_up_output()  # `entrepot trace main.py | head`
             status = status or 128 + signal.SIGPIPE
     is_over = check_budget(run.record, options)
     if status < 0:

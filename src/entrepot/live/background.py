@@ -67,21 +67,21 @@ def refresh_on_change(
     """
     stop = threading.Event()
     current = session.get_session()
-
-    disturbed: list[float] = []  # when files were written to while they were read, since the last update
+    disturbed_s = 0.0  # when files were first written to while they were read, since the last update
 
     def are_whole(files: Sequence[str]) -> bool:
         """Whether nobody has begun to write these files since the save that is being applied. Else there is another try."""
-        if watch is None or (disturbed and time.monotonic() - disturbed[0] > WRITING_S):
-            disturbed.clear()
+        nonlocal disturbed_s
+        if watch is None or (disturbed_s and time.monotonic() - disturbed_s > WRITING_S):
+            disturbed_s = 0.0
             return True
         names = {os.fsencode(os.path.basename(file)) for file in files}
         if any(map(_is_empty, files)):
             time.sleep(QUIET_S)  # a file that is being emptied is seen to be empty before anybody is told
         if names.isdisjoint(watch.take()) and names.isdisjoint(name for _, name in watch.writing):
-            disturbed.clear()
+            disturbed_s = 0.0
             return True
-        disturbed.append(time.monotonic())
+        disturbed_s = disturbed_s or time.monotonic()
         watch.wake()
         return False
 
@@ -101,9 +101,8 @@ def refresh_on_change(
         tried: dict[str, tuple[int, int]] = {}
         while not stop.wait(pause_s):
             seen = _wait_until_still(current.tracker, stop, pause_s)
-            if (
-                not seen or seen.items() - tried.items()
-            ):  # else it was refused, and nothing has been saved since
+            # Else it was refused, and nothing has been saved since.
+            if not seen or seen.items() - tried.items():
                 apply()
             tried = seen
 
@@ -112,7 +111,7 @@ def refresh_on_change(
             while not stop.is_set():
                 is_new = watch.add(folders())
                 # In a new folder something may have been saved before it was watched.
-                if watch.wait(0 if is_new else INTERVAL_S) or is_new or disturbed:
+                if watch.wait(0 if is_new else INTERVAL_S) or is_new or disturbed_s:
                     _wait_until_saved(watch)
                     apply()
         finally:

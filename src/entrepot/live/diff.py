@@ -63,17 +63,10 @@ def plan_steps(old: Parsed, new: Parsed, binds_of: Callable[[Unit], frozenset[st
         if (step.unit.binds & lost and step.unit.kind != "main") or id(step.unit) in moved:
             step.action = RUN
             if step.unit.kind == "class":  # what lives is the class that the removed statement made
-                same_name = [unit for unit in removed if unit.kind == "class" and unit.name == step.unit.name]
-                step.old = same_name[-1] if same_name else step.old
-        if (
-            step.old is None and step.unit.kind == "class"
-        ):  # a second definition: what lives is this one's class now
-            known = [unit for unit in old.units if unit.kind == "class" and unit.name == step.unit.name]
-            is_last = not any(
-                unit.kind == "class" and unit.name == step.unit.name and unit.first > step.unit.first
-                for unit in new.units
-            )
-            step.old = known[-1] if known and is_last else None
+                step.old = _last_class(removed, step.unit.name) or step.old
+        if step.old is None and step.unit is _last_class(new.units, step.unit.name):
+            # A second definition: what lives is this one's class now.
+            step.old = _last_class(old.units, step.unit.name)
         if step.old is not None and step.unit.names_late - step.old.names_late and step.unit.kind != "main":
             step.action = (
                 RUN  # it moved above what it reads: a fresh start would fail, or read something else
@@ -159,6 +152,10 @@ def _functions(unit: Unit) -> list:  # type: ignore[type-arg]
         else:
             found.append(code)
     return found
+
+
+def _last_class(units: Sequence[Unit], name: str) -> Unit | None:
+    return next((unit for unit in reversed(units) if unit.kind == "class" and unit.name == name), None)
 
 
 def _find_moved(

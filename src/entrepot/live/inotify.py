@@ -64,10 +64,14 @@ class Watch:
         return True
 
     def take(self) -> set[bytes]:
-        """Take note of what has happened, without waiting; returns the names. Also for another thread."""
+        """Take note of what has happened, without waiting; returns the names. Also for another thread, also when closed."""
         names: set[bytes] = set()
-        try:
-            while data := os.read(self._descriptor, 1 << 16):
+        with self._closing:
+            while self._descriptor >= 0:
+                try:
+                    data = os.read(self._descriptor, 1 << 16)
+                except BlockingIOError:
+                    break
                 for watch, mask, name in _parse(data):
                     names.add(name)
                     if name.endswith(b".py") and (
@@ -76,8 +80,6 @@ class Watch:
                         self.writing.add((watch, name))
                     elif mask & (_CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _DELETE):
                         self.writing.discard((watch, name))
-        except BlockingIOError:
-            pass
         return names
 
     def _will_close(self, watch: int, name: bytes) -> bool:
@@ -102,7 +104,8 @@ class Watch:
         with self._closing:
             os.close(self._descriptor)
             os.close(self._wakes)
-            self._wakes = -1
+            self._descriptor = self._wakes = -1
+            self.writing.clear()
 
 
 def _parse(data: bytes) -> Iterator[tuple[int, int, bytes]]:

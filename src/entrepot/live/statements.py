@@ -215,9 +215,8 @@ def _first_line(node: ast.stmt) -> int:
 
 def _decode(source: bytes) -> str:
     encoding = "utf-8"
-    source = source.removeprefix(
-        b"\xef\xbb\xbf"
-    )  # rather than by a codec that would be imported in the first update
+    # Rather than by utf-8-sig, a codec that would be imported in the first update.
+    source = source.removeprefix(b"\xef\xbb\xbf")
     if b"coding" in b"".join(source.split(b"\n", 2)[:2]):
         import io
         import tokenize

@@ -16,7 +16,8 @@
  *
  * No header of Python is needed, so one library serves all versions from 3.11 on: what is called is of the stable ABI
  * (PEP 384), or (PyFrame_GetGlobals, PyFrame_GetLasti, PyObject_Vectorcall, PyThreadState_EnterTracing,
- * PySys_AddAuditHook, the table of lines in Objects/locations.md) has not changed from 3.11 to 3.13. Not for builds without the GIL or with debugging: their objects are laid out differently.
+ * PySys_AddAuditHook, the table of lines in Objects/locations.md) has not changed from 3.11 to 3.13. Not for builds
+ * without the GIL or with debugging: their objects are laid out differently.
  */
 #include <stddef.h>
 #include <string.h>
