@@ -192,7 +192,7 @@ def test_variables_set_before_the_program_begins_are_set_in_each_run(tmp_path: P
             assert (how, outcome) == ("warm", place.plain())
 
 
-@pytest.mark.parametrize("name", ["SHOP", "shop", "SHOP_OPEN"])
+@pytest.mark.parametrize("name", ["SHOP", "shop", "SHOP_OPEN", "_"])
 def test_a_variable_that_is_read_before_the_program_begins_is_an_input(tmp_path: Path, name: str) -> None:
     """Whatever its name looks like, and although it was not set when the image was made."""
     (tmp_path / "site").mkdir()
@@ -205,6 +205,20 @@ def test_a_variable_that_is_read_before_the_program_begins_is_an_input(tmp_path:
         assert place.run() == ("warm", place.plain())
 
         assert place.run(**{name: "1"})[1] == place.plain(**{name: "1"}) == (0, "1\n", "")
+
+
+def test_who_starts_a_run_does_not_count_where_start_code_only_names_things_so(tmp_path: Path) -> None:
+    """The variable `_` is the shell's, another one under make or an editor; bytecode is full of that name."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(
+        "import os\nif os.environ.get('SHOP'):\n    names = [_ for _ in 'a-b'.replace('-', '_')]\n"
+    )
+    with Stored(tmp_path, PYTHONPATH=str(tmp_path / "site"), _="/bin/sh") as place:
+        place.write(main="import json\nprint(json.dumps([1]))")
+        place.plain()  # writes bytecode
+        place.prepare()
+
+        assert place.run(_="/bin/make") == ("warm", place.plain())
 
 
 def make_zone(name: bytes, offset_s: int) -> bytes:

@@ -12,6 +12,7 @@ import re
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib.util import source_from_cache
 
 from entrepot.trace.log import Seen
 from entrepot.warm import eligible
@@ -29,6 +30,8 @@ ALWAYS = ("/etc/localtime", "/etc/passwd")
 _SHORT = re.compile(rb"[Zz\xda\xfa](?=(.)([A-Za-z_][A-Za-z0-9_]*))", re.DOTALL)
 _QUOTED = re.compile(rb"""['"]([A-Za-z_][A-Za-z0-9_]*)['"]""")
 _WORD = re.compile(rb"[A-Za-z_][A-Za-z0-9_]{2,}")
+# The shell's variable `_`, whose name means much else: other shells and tools set it otherwise.
+_UNDERSCORE = re.compile(rb"""(?:environb?\b|getenvb?\b)[^\n]{0,40}['"]_['"]""")
 
 
 def find_start_variables(seen: Observation, env: Mapping[str, str]) -> set[str]:
@@ -53,12 +56,24 @@ def find_start_variables(seen: Observation, env: Mapping[str, str]) -> set[str]:
                 continue
             words.update(word.decode() for word in _WORD.findall(text))
             if b"environ" in text or b"getenv" in text:
-                quoted.update(
+                found = set(
                     find_short_texts(text)
                     if path.endswith(".pyc")
                     else map(bytes.decode, _QUOTED.findall(text))
                 )
+                if "_" in found and not reads_underscore(path):
+                    found.remove("_")
+                quoted |= found
     return quoted | {word for word in words if word in env or (word.isupper() and "_" in word)}
+
+
+def reads_underscore(path: str) -> bool:
+    """Whether a file of code may read the variable `_`; bytecode without its source may."""
+    try:
+        with open(source_from_cache(path) if path.endswith(".pyc") else path, "rb") as file:
+            return bool(_UNDERSCORE.search(file.read(1 << 20)))
+    except (OSError, ValueError):
+        return True
 
 
 def find_short_texts(bytecode: bytes) -> set[str]:
