@@ -131,26 +131,16 @@ class Bench:
         return sorted(path.name for path in self.store.glob("*.image"))
 
     def wait_quiet(self, wait_s: float = 60) -> None:
-        """Wait until the keeper and what it started use no processor."""
-        end, quiet, last = time.monotonic() + wait_s, 0, -1.0
+        """Wait until the keeper has nothing to do: nobody has asked, no run has left word, and nothing is being made."""
+        end, quiet = time.monotonic() + wait_s, 0
         while quiet < 4 and time.monotonic() < end:
-            time.sleep(0.05)
-            now = self.read_cpu_s()
-            quiet, last = (quiet + 1 if now == last else 0), now
+            time.sleep(0.02)
+            quiet = 0 if self.is_busy() else quiet + 1
 
-    def read_cpu_s(self) -> float:
-        """Return the CPU seconds that the keeper and its ended and living children have used."""
-        keeper = self.get_keeper()
-        if not keeper:
-            return 0.0
-        total = 0
-        for pid in [keeper, *list_children(keeper)]:
-            try:
-                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            total += sum(int(number) for number in fields[11:15])
-        return total / os.sysconf("SC_CLK_TCK")
+    def is_busy(self) -> bool:
+        """Whether the keeper works, or is about to."""
+        waiting = [*self.store.glob("requests/*"), *self.store.glob("late/*")]
+        return bool(waiting or list_children(self.get_keeper()))
 
     def get_keeper(self) -> int:
         """Return the process id of the keeper, 0 if there is none."""

@@ -89,6 +89,25 @@ class Stored:
             time.sleep(0.05)
         assert said[1][0] == 0, said
 
+    def settle(self, *arguments: str) -> None:
+        """Have the program's image made, and run it until nothing is left to be learned from its runs."""
+        end = time.monotonic() + WAIT_S
+        images: set[str] | None = None
+        while (now := {path.name for path in self.store.glob("*.image")}) != images:
+            images = now
+            self.prepare(*arguments)
+            self.run(*arguments)
+            self.wait_idle()
+            assert time.monotonic() < end, "there is always more to learn"
+
+    def wait_idle(self) -> None:
+        """Wait until the keeper has nothing to do."""
+        end, keeper = time.monotonic() + WAIT_S, get_keeper(str(self.store))
+        children = Path(f"/proc/{keeper}/task/{keeper}/children")
+        while any(self.store.glob("requests/*")) or any(self.store.glob("late/*")) or children.read_text():
+            assert time.monotonic() < end, "the keeper works on and on"
+            time.sleep(0.02)
+
     def share(self, code: str) -> None:
         """Have the modules that some other program imports initialised for all."""
         self.write(other=code)
