@@ -58,7 +58,8 @@ def make_store_fixture(names: dict[str, Any]) -> Any:
         plain = both_ways.make_environment
 
         def make_environment(changes: dict[str, str] | None = None) -> dict[str, str]:
-            return {**plain(changes), "ENTREPOT_DIR": str(path)}
+            # The harder way in, which is taken for large programs only.
+            return {**plain(changes), "ENTREPOT_DIR": str(path), "ENTREPOT_AHEAD": "1"}
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(both_ways, "make_environment", make_environment)

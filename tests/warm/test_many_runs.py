@@ -6,11 +6,13 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from entrepot.warm.images import find_images
 from native import NEEDS_NATIVE
 from warm_place import Place, as_python, wait_until
 
@@ -116,6 +118,47 @@ def test_killed_run_leaves_nothing(place, after_ms):
     assert place.run()[2] == "entrepot: warm\n"
     keeper = place.get_keeper()
     wait_until(lambda: set(place.find_processes()) <= {keeper})
+
+
+def test_an_image_that_is_renewed_meanwhile_is_taken_all_the_same(place):
+    """A client that has read which image there is finds it gone: another one stands there already."""
+    place.warm_up()
+    wake = os.open(
+        place.store / "wake", os.O_RDWR | os.O_NONBLOCK
+    )  # clients find somebody to call, and no keeper
+    os.kill(place.get_keeper(), signal.SIGKILL)
+    (image,) = (found for found in find_images(str(place.store)) if found.kind == "file")
+    checks, over = place.store / f"{image.name}.checks", threading.Event()
+    (files,) = (field[1:].decode() for field in checks.read_bytes().split(b"\0")[1:] if field[:1] == b"f")
+
+    def renew() -> None:
+        """As the keeper does: the new files, what names them, then the old ones go."""
+        before = [image.path, str(place.store / files)]
+        for number in range(100_000):
+            after = [str(place.store / f"{image.name}.{number}{ending}") for ending in (".image", ".files")]
+            text = checks.read_bytes()
+            for old, new in zip(before, after, strict=True):
+                os.link(old, new)
+                text = text.replace(os.path.basename(old).encode(), os.path.basename(new).encode())
+            (place.store / "new").write_bytes(text)
+            os.replace(place.store / "new", checks)
+            for old in before:
+                os.unlink(old)
+            before = after
+            if over.wait(0.01):
+                return
+
+    renewer = threading.Thread(target=renew)
+    renewer.start()
+    try:
+        outcomes = [place.run() for _ in range(150)]
+    finally:
+        over.set()
+        renewer.join()
+        os.close(wake)
+
+    assert all(as_python(outcome) for outcome in outcomes)
+    assert {outcome[2] for outcome in outcomes} == {"entrepot: warm\n"}
 
 
 def test_killed_runs_children_are_left_to_init_as_ever(place):

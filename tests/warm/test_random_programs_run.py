@@ -55,6 +55,7 @@ def test_the_real_command_agrees_with_python_after_every_edit(
     try:
         for number in range(0, STEPS, PER_WORLD):
             world = programs.World(tmp_path / f"w{number}", SEED * 1000 + number)
+            base["ENTREPOT_AHEAD"] = str(number // PER_WORLD % 2)
             history: list[str] = []
             for _ in range(min(PER_WORLD, STEPS)):
                 for wait_s in (0.04, 0.4, 0.0):

@@ -9,6 +9,7 @@
  * The store is a directory that belongs to the user with mode 0700; anything else is refused.
  * `--prepare` asks for the image and runs nothing.
  * Where a program's own image is not valid, the one of modules that programs share is used (ENTREPOT_BASE=0: not).
+ * Where there are many files to compare, a child does all of that while this process is already on its way (ENTREPOT_AHEAD).
  * ENTREPOT_WARM=0: plain. ENTREPOT_LOG=1: say on stderr why a run is not warm.
  */
 #define _GNU_SOURCE
@@ -37,6 +38,7 @@
 #ifndef ENTREPOT_VERSION
 #define ENTREPOT_VERSION "0"
 #endif
+#define MANY_FILES (64 << 10) /* bytes of a list of files that take longer to look at than a process to start */
 #define CHECKS_MAGIC "entrepot checks 1 " ENTREPOT_VERSION
 
 extern char **environ;
@@ -44,6 +46,7 @@ int entrepot_check(const char *block, size_t size);
 const char *entrepot_find_path(const char *block, size_t size, int index);
 
 static int is_loud, is_asked; /* is_asked: the keeper was */
+static pid_t program; /* the process that becomes the program */
 static char library[PATH_MAX]; /* what an image is taken over with; the checks name it */
 static char why_name[17]; /* of the program's files in the store, where the store was asked */
 static char said[600] = "cold: there is no image yet";
@@ -457,28 +460,48 @@ static int check_fields(const struct Run *run, const char *data, size_t size, co
     return *image && *files;
 }
 
-/* Return the path of an image that this run may take over, or NULL. */
-static const char *find_image(const struct Run *run, int store, const char *name, const char *key) {
+/* Return the path of the image that a run could take over if no file has changed, and the list of those files. */
+static const char *look_up(const struct Run *run, int store, const char *name, const char *key, const char **block, size_t *block_size,
+                           int *is_gone) {
     static char path[PATH_MAX + 64];
     char file[64];
-    size_t size, block_size;
+    size_t size;
     const char *image = NULL, *files = NULL;
+    *is_gone = 0;
     snprintf(file, sizeof file, "%s.checks", name);
     char *data = map_file(store, file, &size);
     if (!data) return NULL;
     if (!check_fields(run, data, size, key, &image, &files) || strchr(image, '/') || strchr(files, '/')) return NULL;
-    char *block = map_file(store, files, &block_size);
-    if (!block) return NULL;
-    int changed = entrepot_check(block, block_size);
-    if (changed >= 0) {
-        say("cold: changed: f %s", entrepot_find_path(block, block_size, changed));
-        return NULL;
-    }
-    struct stat st;
-    if (fstatat(store, image, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || (uint64_t)st.st_size < TAIL)
-        return NULL;
+    *block = map_file(store, files, block_size);
+    if (!*block) return *is_gone = errno == ENOENT, NULL;
     snprintf(path, sizeof path, "%s/%s", store_path, image);
     return path;
+}
+
+static int is_image(const char *path) {
+    struct stat st;
+    return !lstat(path, &st) && S_ISREG(st.st_mode) && st.st_uid == geteuid() && (uint64_t)st.st_size >= TAIL;
+}
+
+/* One try to find an image: where its files are gone, somebody renews it. */
+static const char *try_image(const struct Run *run, int store, const char *name, const char *key, int *is_gone) {
+    size_t size;
+    const char *block, *path = look_up(run, store, name, key, &block, &size, is_gone);
+    if (!path) return NULL;
+    int changed = entrepot_check(block, size);
+    if (changed >= 0) {
+        say("cold: changed: f %s", entrepot_find_path(block, size, changed));
+        return NULL;
+    }
+    errno = 0;
+    return is_image(path) ? path : (*is_gone = errno == ENOENT, NULL);
+}
+
+/* Return the path of an image that this run may take over, or NULL. */
+static const char *find_image(const struct Run *run, int store, const char *name, const char *key) {
+    int is_gone;
+    const char *image = try_image(run, store, name, key, &is_gone);
+    return is_gone ? try_image(run, store, name, key, &is_gone) : image;
 }
 
 /* One byte for each run; its size is the number of hits, its time the last use. */
@@ -512,7 +535,7 @@ static int write_request(const struct Run *run, int store, const char *name, con
     if (!out) return -1;
     char pid[16], affinity[4096];
     static char rights[65536];
-    snprintf(pid, sizeof pid, "%d", (int)getpid());
+    snprintf(pid, sizeof pid, "%d", (int)program);
     make_affinity(affinity, sizeof affinity);
     make_rights(rights, sizeof rights);
     char *head[] = {(char *)name, (char *)key, (char *)base, (char *)base_key, (char *)run->python, (char *)run->kind,
@@ -759,18 +782,86 @@ static const char *decide(struct Run *run, const char *called) {
     return image;
 }
 
-static void set_warm(const struct Run *run, const char *image) {
+/* The two variables of a run that takes an image over, one after the other in `text`; 0 if there are none. `ahead`: who
+ * still decides, as `start_ahead` gives it. */
+static size_t make_variables(const struct Run *run, const char *image, const char *ahead, char *text, size_t size) {
+    if (!library[0]) return 0;
+    int first = snprintf(text, size, "LD_AUDIT=%s", library);
+    if (first < 0 || (size_t)first + 1 >= size) return 0;
+    size_t left = size - (size_t)first - 1;
+    int second = snprintf(text + first + 1, left, "ENTREPOT_IMAGE=%c%d%s:%s", *run->kind, run->entry_at, ahead, image);
+    return second < 0 || (size_t)second >= left ? 0 : (size_t)(first + second + 2);
+}
+
+static int set_warm(const struct Run *run, const char *image, const char *ahead) {
     /* Last in the environment, so that nothing is left of them when they are wiped out. */
-    char *audit = NULL, *variable = NULL;
-    if (!library[0] || asprintf(&audit, "LD_AUDIT=%s", library) < 0 || asprintf(&variable, "ENTREPOT_IMAGE=%c%d:%s", *run->kind, run->entry_at, image) < 0) return;
+    static char text[MAX_ANSWER];
+    if (!make_variables(run, image, ahead, text, sizeof text)) return 0;
     int count = 0;
     while (environ[count]) count++;
     char **with = calloc((size_t)count + 3, sizeof *with);
-    if (!with) return;
+    if (!with) return 0;
     memcpy(with, environ, (size_t)count * sizeof *with);
-    with[count] = audit;
-    with[count + 1] = variable;
+    with[count] = text;
+    with[count + 1] = text + strlen(text) + 1;
     environ = with;
+    return 1;
+}
+
+/* ---- taking over ahead of the decision */
+
+/* The image that a run takes over unless some file has changed; worth it where there are many files to look at. */
+static const char *guess(struct Run *run) {
+    static char key[PATH_MAX * 4];
+    size_t size;
+    const char *block;
+    int is_gone;
+    if (run->prepare || run->why || !strcmp(run->kind, "stdin") || !is_asked_for(run) || !is_elf(run->python)) return NULL;
+    const char *name = make_key(run, 0, key, sizeof key);
+    int store = name ? open_store() : -1;
+    const char *image = store < 0 ? NULL : look_up(run, store, name, key, &block, &size, &is_gone);
+    if (store >= 0) close(store);
+    const char *asked = getenv("ENTREPOT_AHEAD"); /* always, or never */
+    return image && is_image(image) && (asked && *asked ? *asked != '0' : size >= MANY_FILES) ? image : NULL;
+}
+
+/* Have a child decide while this process takes the guessed image over. The program does not begin before the child has
+ * answered and is gone (image_restore.c): nothing for "as guessed", else the variables of the run as it must be, or one
+ * zero byte for a cold one. Returns in the parent what the restorer must know, in the child NULL with `answer` set;
+ * also NULL, and no answer, if there can be no child. */
+static const char *start_ahead(int *answer, int *hold) {
+    static char ahead[64];
+    int answers[2], holds[2];
+    *answer = *hold = -1;
+    if (pipe2(answers, O_CLOEXEC)) return NULL;
+    if (pipe2(holds, O_CLOEXEC)) return close(answers[0]), close(answers[1]), NULL;
+    pid_t child = fork();
+    int is_child = child == 0;
+    int kept[] = {answers[is_child], holds[!is_child]};
+    close(answers[!is_child]);
+    close(holds[is_child]);
+    if (is_child) {
+        *answer = kept[0];
+        *hold = kept[1];
+        return NULL;
+    }
+    if (child < 0 || fcntl(kept[0], F_SETFD, 0) || fcntl(kept[1], F_SETFD, 0)) return close(kept[0]), close(kept[1]), NULL;
+    snprintf(ahead, sizeof ahead, ",%d,%d,%d", kept[0], kept[1], (int)child);
+    return ahead;
+}
+
+/* The child's end: say what has been decided, and stay until the parent wants it gone. */
+static void finish_ahead(const struct Run *run, const char *guessed, const char *image, int answer, int hold) {
+    static char text[MAX_ANSWER];
+    size_t size = 1; /* of one zero byte */
+    if (image && !strcmp(image, guessed)) text[0] = AS_GUESSED;
+    else if (image && (size = make_variables(run, image, "", text, sizeof text)) == 0) size = 1;
+    ssize_t put = write(answer, text, size);
+    close(answer);
+    char byte;
+    if (put == (ssize_t)size)
+        while (read(hold, &byte, 1) < 0 && errno == EINTR) {}
+    _exit(0);
 }
 
 /* Commands of entrepot's own interpreter that run a program with the one that `run` would take. */
@@ -815,18 +906,28 @@ int main(int argc, char **argv) {
     }
     run.argv[0] = (char *)run.argv0;
     parse_python(&run);
+    program = getpid();
+    int answer = -1, hold = -1;
+    char guessed[PATH_MAX + 64];
+    const char *ahead = NULL, *image = guess(&run);
+    if (image) {
+        strcpy(guessed, image);
+        ahead = start_ahead(&answer, &hold);
+    }
+    if (ahead && set_warm(&run, guessed, ahead)) return become(run.python, run.argv);
     /* What cannot be written into the store must not end the run; the program gets its signals as they were. */
     static const int numbers[] = {SIGXFSZ, SIGPIPE};
     struct sigaction before[2], ignore = {.sa_handler = SIG_IGN};
     for (int index = 0; index < 2; index++) sigaction(numbers[index], &ignore, &before[index]);
-    const char *image = decide(&run, called);
+    image = decide(&run, called);
     for (int index = 0; index < 2; index++) sigaction(numbers[index], &before[index], NULL);
     if (run.prepare) { /* 0: it is there, 1: it is being made, 3: it cannot be */
         printf("%s\n", said);
         return image && !strcmp(said, "warm") ? 0 : is_asked ? 1 : 3;
     }
     if (is_loud && !run.why) fprintf(stderr, "entrepot: %s\n", said);
+    if (answer >= 0) finish_ahead(&run, guessed, image, answer, hold);
     if (run.why) stay_behind(&run, called);
-    if (image) set_warm(&run, image);
+    if (image) set_warm(&run, image, "");
     return become(run.python, run.argv);
 }

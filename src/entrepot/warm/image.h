@@ -65,6 +65,11 @@ struct Span {
 #define MAX_HOT 4096   /* stretches */
 #define HOT_PAGES 8192 /* pages, together */
 
+/* What whoever decides about a run answers the restorer: AS_GUESSED, a zero byte (cold), or two variables, each with
+ * its zero byte, with which the interpreter is to be started again. */
+#define AS_GUESSED 'g'
+#define MAX_ANSWER 16384
+
 /* What the restorer leaves behind for the program's process, above its code and its stack. */
 struct Left {
     struct Head *head;

@@ -10,12 +10,16 @@
  * neither the old nor the new memory is. If something is missing it starts the interpreter again,
  * cold (`exec` keeps the process).
  *
+ * The client may have had it start before it was known whether the image is still right: a child of this process
+ * decides meanwhile (client.c), and the program begins when it has answered and is gone.
+ *
  * Before anything is given up, everything that can be known is checked; then `la_version` returns 0,
  * the loader forgets this library, and the interpreter starts as ever.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,6 +37,14 @@
 #define RSEQ_SIGNATURE 0x53053053
 #define OLD_MAPS 1000
 
+/* Who decides while this process is rebuilt. */
+struct Ahead {
+    int answer, hold, pid;     /* descriptors, and the child; 0: there is none, or it has answered */
+    uint64_t is_answered, got; /* so many bytes */
+    struct Handler before, ignore;
+    char text[MAX_ANSWER];
+};
+
 struct State {
     struct Left left; /* first: this is what the program's process finds */
     struct File *files;
@@ -42,6 +54,7 @@ struct State {
     uint64_t old_count;
     struct Area special[4];
     int64_t image_fd;
+    struct Ahead ahead;
     char **argv, **envp; /* for a cold start */
     char exe[16];        /* as well: constants of this library are gone by then */
     uint64_t workshop_bytes;
@@ -65,11 +78,44 @@ INLINE long call6(long number, long a, long b, long c, long d, long e, long f) {
 }
 INLINE long call3(long number, long a, long b, long c) { return call6(number, a, b, c, 0, 0, 0); }
 
-INLINE void start_cold(struct State *state) {
-    call3(SYS_execve, (long)state->exe, (long)state->argv, (long)state->envp);
+/* Take the answer, and be without the child. Its times and its end leave no mark on this process: while SIGCHLD is
+ * ignored, a child that ends is gone (wait(2)). Returns whether the image is right. */
+INLINE int is_right(struct Ahead *ahead) {
+    if (!ahead->pid) return !ahead->is_answered || (ahead->got && ahead->text[0] == AS_GUESSED);
+    ahead->ignore.handler = (uint64_t)SIG_IGN;
+    call6(SYS_rt_sigaction, SIGCHLD, (long)&ahead->ignore, (long)&ahead->before, 8, 0, 0);
+    call3(SYS_close, ahead->hold, 0, 0); /* it ends when it has answered */
+    long got;
+    do {
+        got = call3(SYS_read, ahead->answer, (long)ahead->text + (long)ahead->got, MAX_ANSWER - 1 - (long)ahead->got);
+        if (got > 0) ahead->got += (uint64_t)got;
+    } while (got > 0 || got == -EINTR);
+    call3(SYS_close, ahead->answer, 0, 0);
+    while (call6(SYS_wait4, ahead->pid, 0, 0, 0, 0, 0) == -EINTR) {}
+    call6(SYS_rt_sigaction, SIGCHLD, (long)&ahead->before, 0, 8, 0, 0);
+    ahead->pid = 0;
+    ahead->is_answered = 1;
+    return ahead->got && ahead->text[0] == AS_GUESSED;
+}
+
+/* Start the interpreter once more: with the image that the answer names, or cold. */
+INLINE void start_again(struct Ahead *ahead, const char *exe, char **argv, char **envp) {
+    is_right(ahead);
+    char *second = ahead->text;
+    while (*second) second++; /* the last byte of all is never written */
+    second++;
+    if (ahead->text[0] && ahead->text[0] != AS_GUESSED) {
+        char **at = envp;
+        while (*at) at++;
+        at[0] = ahead->text; /* where the two variables were that this run came with */
+        at[1] = second;
+        at[2] = 0;
+    }
+    call3(SYS_execve, (long)exe, (long)argv, (long)envp);
     call3(SYS_exit_group, 127, 0, 0);
     __builtin_unreachable();
 }
+INLINE void start_cold(struct State *state) { start_again(&state->ahead, state->exe, state->argv, state->envp); }
 
 /* The kernel's pages of clock data and code go where the image's C library expects them. */
 INLINE int move_special(struct State *state) {
@@ -131,6 +177,7 @@ RESTORER __attribute__((noreturn, used)) static void rebuild(struct State *state
         call3(SYS_munmap, (long)state->olds[index].start, (long)state->olds[index].size, 0);
     if (make_maps(state)) start_cold(state);
     copy_hot(state);
+    if (!is_right(&state->ahead)) start_cold(state);
     call3(SYS_close, state->image_fd, 0, 0);
     call3(SYS_arch_prctl, ARCH_SET_FS, (long)head->fs, 0);
     long tid = call3(SYS_gettid, 0, 0, 0);
@@ -270,14 +317,34 @@ static void note_ignored(struct State *state) {
     }
 }
 
-/* `what`: the letter of the kind, the place of the program in the arguments, a colon, the path of the image. */
+static int take_number(const char **at) {
+    int number = 0;
+    while (**at >= '0' && **at <= '9') number = number * 10 + (*(*at)++ - '0');
+    return number;
+}
+
+static struct Ahead ahead;
+
+/* Whether the answer is there already, and is another one than was guessed. */
+static int is_refused(void) {
+    struct pollfd poll = {ahead.answer, POLLIN, 0};
+    return ahead.pid && call3(SYS_poll, (long)&poll, 1, 0) == 1 && !is_right(&ahead);
+}
+
+/* `what`: the letter of the kind, the place of the program in the arguments; where a child decides meanwhile its
+ * descriptors and process id, each after a comma; a colon, the path of the image. */
 static void restore(const char *what, char **argv, char **envp) {
     struct Head head;
     const char *path = what + 1;
-    int entry_at = 0;
-    while (*path >= '0' && *path <= '9') entry_at = entry_at * 10 + (*path++ - '0');
+    int entry_at = take_number(&path);
+    if (*path == ',') {
+        path++, ahead.answer = take_number(&path);
+        path++, ahead.hold = take_number(&path);
+        path++, ahead.pid = take_number(&path);
+    }
     if (*path++ != ':') return;
-    long fd = call6(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0, 0, 0);
+    /* Not blocking: if there is a pipe by now, nobody writes to it. */
+    long fd = call6(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0, 0, 0);
     if (fd < 0) return;
     if (call6(SYS_pread64, fd, (long)&head, sizeof head, 0, 0, 0) != sizeof head || head.magic != IMAGE_MAGIC ||
         head.version != IMAGE_VERSION || head.table_bytes > (16 << 20) || head.pid == (uint64_t)call3(SYS_getpid, 0, 0, 0)) {
@@ -320,7 +387,9 @@ static void restore(const char *what, char **argv, char **envp) {
     note_ignored(state);
     read_hot(state, path);
     if (plan_restore(state, table + head.table_bytes, maps_bytes)) goto cold;
+    if (is_refused()) goto cold;
     if (leave_rseq(state->left.head)) goto cold;
+    copy(&state->ahead, &ahead, sizeof ahead);
     void (*run)(struct State *) = (void (*)(struct State *))(shop + ((const char *)rebuild - __start_restorer));
     __asm__ volatile("mov %0, %%rsp\n\tmov %1, %%rdi\n\txor %%ebp, %%ebp\n\tcall *%2"
                      :
@@ -354,6 +423,9 @@ PUBLIC unsigned la_version(unsigned version) {
         if (value || find_value(*at, "LD_AUDIT")) scrub(at);
         else at++;
     }
-    if (image) restore(image, argv, envp);
+    if (image) {
+        restore(image, argv, envp); /* comes back where this process cannot take it over */
+        if (!is_right(&ahead) && *ahead.text) start_again(&ahead, "/proc/self/exe", argv, envp);
+    }
     return 0;
 }
