@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
+from entrepot.warm.images import get_keeper
 from native import NEEDS_NATIVE
 from stored import Stored
 
@@ -71,6 +73,27 @@ def test_a_module_read_by_pytest_is_ready_in_a_later_run(place):
     assert cold[0] == 1
     assert (warm[0], warm[1][0]) == ("warm", 0)
     assert "edited" in edited[1][1]
+
+
+def test_nothing_is_told_of_what_cannot_be_learned(place):
+    """Each run changes what a module uses, and imports it itself: the keeper need not hear of that."""
+    site = place.path / "lib" / "site-packages"
+    (site / "shop.py").write_text("OPEN = False\n")
+    (site / "uses.py").write_text("import shop\nOPEN = shop.OPEN\n")
+    place.write(
+        main="import shop\ndef work():\n    shop.OPEN = True\n    import uses\n    print(uses.OPEN)\nwork()"
+    )
+    place.settle()
+    keeper = get_keeper(str(place.store))
+    os.kill(keeper, signal.SIGSTOP)  # it would take what it is told
+    try:
+        how, outcome = place.run()
+        told = os.listdir(place.store / "late")
+    finally:
+        os.kill(keeper, signal.SIGCONT)
+
+    assert (how, outcome) == ("warm", (0, "True\n", ""))
+    assert told == []
 
 
 def test_pages_that_runs_write_to_are_noted_and_a_damaged_note_harms_nothing(place):

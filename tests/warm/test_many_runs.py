@@ -120,6 +120,15 @@ def test_killed_run_leaves_nothing(place, after_ms):
     wait_until(lambda: set(place.find_processes()) <= {keeper})
 
 
+def test_runs_are_warm_wherever_the_kernel_puts_their_stack(place):
+    """The addresses of an image are fixed, and those of a new process are drawn: one in 300 had something in the way."""
+    (place.path / "own.py").write_text("TOKEN = object()\n")
+    (place.path / "main.py").write_text("import own\nprint(id(own.TOKEN))\n")
+    place.warm_up()
+
+    assert len({place.run()[1] for _ in range(500)}) == 1
+
+
 def test_an_image_that_is_renewed_meanwhile_is_taken_all_the_same(place):
     """A client that has read which image there is finds it gone: another one stands there already."""
     place.warm_up()

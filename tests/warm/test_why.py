@@ -7,7 +7,7 @@ from pathlib import Path
 
 from entrepot.warm import eligible
 from entrepot.warm.fingerprint import Record, Surroundings
-from entrepot.warm.knowledge import Knowledge, learn, read_knowledge, remember_plan, write_knowledge
+from entrepot.warm.knowledge import Knowledge, has_news, learn, read_knowledge, remember_plan, write_knowledge
 from entrepot.warm.late import resident
 from entrepot.warm.lookup import make_name, parse_key
 from entrepot.warm.observation import Module, Observation
@@ -156,3 +156,13 @@ def test_a_module_that_could_not_be_had_is_left_to_the_run() -> None:
     known = learn(Knowledge(late=("numpy", "json")), ["!numpy", "json"])
     assert "numpy" in known.avoid
     assert known.make_plan().late == ("json",)
+
+
+def test_what_a_run_could_not_have_is_news_until_it_is_left_to_the_run() -> None:
+    """Although it is known to be imported late."""
+    known = Knowledge(late=("numpy", "json"), folders=("/work",))
+
+    assert not has_news(known, ["/work", "json"])
+    assert has_news(known, ["yaml"])
+    assert has_news(known, ["!numpy", "json"])
+    assert not has_news(learn(known, ["!numpy", "json"]), ["!numpy", "json"])

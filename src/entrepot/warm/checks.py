@@ -16,7 +16,7 @@ from entrepot.warm import eligible
 from entrepot.warm.files import read_seen
 from entrepot.warm.fingerprint import Record
 from entrepot.warm.images import find_beside, list_folder, read_image, remove
-from entrepot.warm.knowledge import learn, read_knowledge, remember_plan, write_knowledge
+from entrepot.warm.knowledge import has_news, learn, read_knowledge, remember_plan, write_knowledge
 from entrepot.warm.prepare import RESTORER, Made, NotMade, find_surroundings
 from entrepot.warm.record_file import read_record, write_record
 from entrepot.warm.wire import Checks, Garbled, Request, is_stem, make_checks, parse_request
@@ -135,8 +135,7 @@ def learn_from_runs(store: str) -> list[Request]:
                 continue
             known = read_knowledge(get_plan_path(store, name))
             info = read_info(store, name)
-            names = {name.removeprefix("!") for name in modules}
-            if names <= {*known.late, *known.avoid, *known.folders} or info.get("lessons", 0) >= MAX_LESSONS:
+            if not has_news(known, modules) or info.get("lessons", 0) >= MAX_LESSONS:
                 continue
             write_knowledge(get_plan_path(store, name), learn(known, modules))
             write_info(store, name, {**info, "lessons": info.get("lessons", 0) + 1})

@@ -790,7 +790,8 @@ static size_t make_variables(const struct Run *run, const char *image, const cha
     if (first < 0 || (size_t)first + 1 >= size) return 0;
     size_t left = size - (size_t)first - 1;
     int second = snprintf(text + first + 1, left, "ENTREPOT_IMAGE=%c%d%s:%s", *run->kind, run->entry_at, ahead, image);
-    return second < 0 || (size_t)second >= left ? 0 : (size_t)(first + second + 2);
+    /* What is longer would not be kept by image_restore.c. */
+    return second < 0 || second >= PATH_MAX || (size_t)second >= left ? 0 : (size_t)(first + second + 2);
 }
 
 static int set_warm(const struct Run *run, const char *image, const char *ahead) {

@@ -36,6 +36,8 @@
 #endif
 #define RSEQ_SIGNATURE 0x53053053
 #define OLD_MAPS 1000
+#define IN_THE_WAY -2
+#define TRIES 3 /* so often once more, where something is; it is in one run of 300 */
 
 /* Who decides while this process is rebuilt. */
 struct Ahead {
@@ -233,7 +235,8 @@ static int hex(const char **at, uint64_t *value) {
     }
 }
 
-/* Note what is mapped now, and find out whether anything that must stay is in the way. */
+/* Note what is mapped now, and find out whether anything that must stay is in the way: -2, by chance (the kernel draws
+ * where the stack is); -1: this cannot be done. */
 static int plan_restore(struct State *state, char *buffer, uint64_t size) {
     long fd = call6(SYS_openat, AT_FDCWD, (long)"/proc/self/maps", O_RDONLY | O_CLOEXEC, 0, 0, 0);
     uint64_t used = 0;
@@ -261,9 +264,9 @@ static int plan_restore(struct State *state, char *buffer, uint64_t size) {
         if (is_same(name, "[stack]")) { /* the arguments are in it: it stays, room to grow included */
             for (uint64_t index = 0; index < head->map_count; index++)
                 if (overlap(start - (64 << 20), end - start + (64 << 20), state->maps[index].start, state->maps[index].size))
-                    return -1;
+                    return IN_THE_WAY;
             for (int index = 0; index < 3; index++)
-                if (overlap(start, end - start, head->special[index].start, head->special[index].size)) return -1;
+                if (overlap(start, end - start, head->special[index].start, head->special[index].size)) return IN_THE_WAY;
             continue;
         }
         if (state->old_count >= OLD_MAPS) return -1;
@@ -274,13 +277,13 @@ static int plan_restore(struct State *state, char *buffer, uint64_t size) {
         for (int two = 0; two < 3; two++)
             if (one != two && overlap(state->special[one].start, state->special[one].size, head->special[two].start,
                                       head->special[two].size))
-                return -1;
+                return IN_THE_WAY;
     }
     /* What lies where the kernel's pages go is unmapped before they arrive; the list must not unmap them again. */
     for (uint64_t index = 0; index < state->old_count; index++)
         for (int two = 0; two < 3; two++)
             if (overlap(state->olds[index].start, state->olds[index].size, head->special[two].start, head->special[two].size))
-                return -1;
+                return IN_THE_WAY;
     return 0;
 }
 
@@ -324,6 +327,18 @@ static int take_number(const char **at) {
 }
 
 static struct Ahead ahead;
+static char variables[2][4200]; /* LD_AUDIT and ENTREPOT_IMAGE, as they came */
+
+/* Start the interpreter with this image again: the kernel draws anew. */
+static void try_again(char **argv, char **envp) {
+    char **at = envp;
+    while (*at) at++;
+    at[0] = variables[0];
+    at[1] = variables[1];
+    at[2] = 0;
+    call3(SYS_execve, (long)"/proc/self/exe", (long)argv, (long)envp);
+    at[0] = 0;
+}
 
 /* Whether the answer is there already, and is another one than was guessed. */
 static int is_refused(void) {
@@ -331,10 +346,12 @@ static int is_refused(void) {
     return ahead.pid && call3(SYS_poll, (long)&poll, 1, 0) == 1 && !is_right(&ahead);
 }
 
-/* `what`: the letter of the kind, the place of the program in the arguments; where a child decides meanwhile its
+/* `what`: a plus for each time that something was in the way, the letter of the kind, the place of the program in the arguments; where a child decides meanwhile its
  * descriptors and process id, each after a comma; a colon, the path of the image. */
 static void restore(const char *what, char **argv, char **envp) {
     struct Head head;
+    int tries = 0;
+    while (*what == '+') what++, tries++;
     const char *path = what + 1;
     int entry_at = take_number(&path);
     if (*path == ',') {
@@ -386,7 +403,9 @@ static void restore(const char *what, char **argv, char **envp) {
     state->text = table + head.text;
     note_ignored(state);
     read_hot(state, path);
-    if (plan_restore(state, table + head.table_bytes, maps_bytes)) goto cold;
+    int obstacle = plan_restore(state, table + head.table_bytes, maps_bytes);
+    if (obstacle == IN_THE_WAY && tries < TRIES) try_again(argv, envp);
+    if (obstacle) goto cold;
     if (is_refused()) goto cold;
     if (leave_rseq(state->left.head)) goto cold;
     copy(&state->ahead, &ahead, sizeof ahead);
@@ -409,22 +428,30 @@ static void scrub(char **at) {
 
 extern void *__libc_stack_end; /* of the dynamic loader: where the arguments begin */
 
+/* Keep a variable; whether there was room. */
+static int keep(char *to, const char *item, int plus) {
+    uint64_t at = 0;
+    if (count_text(item) + 2 > sizeof variables[0]) return 0;
+    do {
+        to[at++] = *item;
+        if (plus && *item == '=') to[at++] = '+', plus = 0;
+    } while (*item++);
+    return 1;
+}
+
 PUBLIC unsigned la_version(unsigned version) {
     (void)version;
     char **argv = (char **)__libc_stack_end + 1, **envp = argv + *(long *)__libc_stack_end + 1;
-    char path[4096];
-    const char *image = NULL;
+    int kept = 0;
     for (char **at = envp; *at;) {
-        const char *value = find_value(*at, "ENTREPOT_IMAGE");
-        if (value && count_text(value) < sizeof path) {
-            copy(path, value, count_text(value) + 1);
-            image = path;
-        }
-        if (value || find_value(*at, "LD_AUDIT")) scrub(at);
-        else at++;
+        int is_image = find_value(*at, "ENTREPOT_IMAGE") != NULL;
+        if (is_image || find_value(*at, "LD_AUDIT")) {
+            kept |= keep(variables[is_image], *at, is_image) << is_image;
+            scrub(at);
+        } else at++;
     }
-    if (image) {
-        restore(image, argv, envp); /* comes back where this process cannot take it over */
+    if (kept == 3) {
+        restore(find_value(variables[1], "ENTREPOT_IMAGE") + 1, argv, envp); /* comes back where that cannot be */
         if (!is_right(&ahead) && *ahead.text) start_again(&ahead, "/proc/self/exe", argv, envp);
     }
     return 0;

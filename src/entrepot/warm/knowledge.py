@@ -57,6 +57,14 @@ class Knowledge:
             return True
 
 
+def has_news(known: Knowledge, imported: Sequence[str]) -> bool:
+    """Whether a run imported what is not known yet; see `learn` for the names."""
+    there = {*known.late, *known.avoid, *known.folders}
+    return any(
+        name[1:] not in known.avoid if name.startswith("!") else name not in there for name in imported
+    )
+
+
 def learn(known: Knowledge, imported: Sequence[str]) -> Knowledge:
     """Return the knowledge after a run that imported these modules late, in this order.
 

@@ -439,8 +439,10 @@ def report_late() -> None:
     if not stash.final and all(name in expected or name in stash.waiting for name in added):
         return
     names = LOADED["warm/late/resident.py"]["list_late"](reversed(added))
-    known = {*stash.waiting, *expected, *RUN["settings"]["plan"]["avoid"], *RUN["settings"]["folders"]}
-    if known.issuperset(name.removeprefix("!") for name in names):
+    plan = RUN["settings"]["plan"]
+    # Of those that could not be had ahead (they use one that is left to the run) there is nothing to be learned.
+    known = {*stash.waiting, *expected, *plan["late"], *plan["avoid"], *RUN["settings"]["folders"]}
+    if all(name[1:] in plan["avoid"] if name[:1] == "!" else name in known for name in names):
         return
     try:
         fd = posix.open(

@@ -31,6 +31,14 @@ from typing import Any, cast
 
 from entrepot.warm.files import is_external
 
+# What nearly every worker imports when it unpickles its work, and would find changed by spawn's own beginning.
+USED = (
+    "sys",
+    "multiprocessing.spawn",
+    "multiprocessing.connection",
+    "multiprocessing.queues",
+    "multiprocessing.synchronize",
+)
 CLIENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_client")
 # Called so, the client finds the interpreter that has entrepot beside itself: it starts the keeper with that one.
 CALLED = os.path.join(os.path.dirname(sys.executable or ""), "entrepot")
@@ -125,7 +133,7 @@ def make_text() -> str:
 @functools.lru_cache(maxsize=1)
 def _make_text(main: ModuleType, names_there: frozenset[str]) -> str:
     names = find_imports(main, {name: sys.modules[name] for name in names_there if name in sys.modules})
-    lines = [f"import {name}" for name in ("sys", "multiprocessing.spawn", *names)]
+    lines = [f"import {name}" for name in (*USED, *names)]
     return "\n".join([*lines, "multiprocessing.spawn.spawn_main(int(sys.argv[2]), None, int(sys.argv[3]))"])
 
 
