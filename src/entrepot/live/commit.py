@@ -12,6 +12,7 @@ from entrepot.live.functions import (
     caches_around,
     find_functions,
     find_in,
+    find_own_functions,
     innermost,
     repoint,
     set_code,
@@ -179,7 +180,7 @@ class Commit:
         record.parsed = stage.parsed
         table = table_of(stage.parsed.code)
         if stage.may_have_functions():
-            update.live[record.name] = find_functions([record.namespace])
+            update.live[record.name] = find_own_functions(record)
         for function in update.live[record.name]:
             code = find_in(table, function.__code__)
             if code is not None and code is not function.__code__ and code == function.__code__:

@@ -10,7 +10,7 @@ import functools
 import gc
 import opcode
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import CellType, CodeType, FunctionType
 
 from entrepot.live.codes import walk_codes
@@ -20,6 +20,8 @@ from entrepot.live.values import is_immutable, peek
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from entrepot.live.record import Record
 
 _CO_ITERABLE_COROUTINE = 0x100
 _STORES = (opcode.opmap["STORE_DEREF"], opcode.opmap["DELETE_DEREF"])
@@ -34,6 +36,42 @@ def find_functions(namespaces: Iterable[dict[str, Any]]) -> list[FunctionType]:
     ids = {id(namespace) for namespace in wanted}
     return [f for f in gc.get_referrers(*wanted) if type(f) is FunctionType and id(f.__globals__) in ids]
 
+
+def find_own_functions(record: Record) -> list[FunctionType]:
+    """Return the live functions of a module.
+
+    Asking the garbage collector means looking at every object of the program. That is spared where those that can be found
+    by name are, with the module and the record, all who hold the namespace.
+    """
+    found = {id(function): function for function in _list_named(record.namespace)}
+    if _count_references(record.namespace) - _OVERHEAD == len(found) + 2:
+        return list(found.values())
+    return find_functions([record.namespace])
+
+
+def _list_named(namespace: dict[str, Any]) -> Iterator[FunctionType]:
+    for value in list(namespace.values()):
+        for part in (value, *vars(value).values()) if type(value) is type else (value,):
+            function = getattr(part, "__func__", None) if type(part) in (staticmethod, classmethod) else part
+            if type(function) is FunctionType and function.__globals__ is namespace:
+                yield function
+
+
+def _count_references(namespace: dict[str, Any]) -> int:
+    return sys.getrefcount(namespace)
+
+
+class _Probe:
+    """An object that alone holds a namespace."""
+
+    __slots__ = ("namespace",)
+
+    def __init__(self) -> None:
+        self.namespace: dict[str, Any] = {}
+
+
+_PROBE = _Probe()
+_OVERHEAD = _count_references(_PROBE.namespace) - 1  # of counting itself, in this version of Python
 
 CodeKey = tuple[str, int]
 

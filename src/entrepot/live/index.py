@@ -72,8 +72,9 @@ class Uses:
         names, consts, raw = code.co_names, code.co_consts, code.co_code
         operations, arguments = raw[::2], raw[1::2]
         inner = [value for value in consts if type(value) is CodeType]
-        if any(value.co_name[:1] == "<" for value in inner):
-            return None
+        for value in inner:
+            if value.co_name[:1] == "<":
+                return None
         load = found.loads.add
         extended = 0
         for op, arg in zip(operations, arguments, strict=True):
@@ -102,7 +103,7 @@ class Uses:
                 for chain in eager_chains(code):
                     self.loads.update(chain)
         names: Collection[str] = code.co_names
-        if any(type(value) is CodeType for value in code.co_consts):
+        if CodeType in map(type, code.co_consts):
             names = {*names, *(name for inner in walk_codes(code) for name in inner.co_names)}
         if "." in " ".join(names):  # `import a.b` in a function
             names = {part for name in names for part in name.split(".")}

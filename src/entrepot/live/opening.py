@@ -13,7 +13,7 @@ from types import ModuleType
 from entrepot.live.commit import pair_codes
 from entrepot.live.diff import CODE, SAME, SIGNATURE, Step
 from entrepot.live.facts import GONE, MODULE, VALUE, Fact, absolute
-from entrepot.live.functions import find_functions
+from entrepot.live.functions import find_own_functions
 from entrepot.live.report import Problem, Refused
 from entrepot.live.staging import Stage
 from entrepot.live.statements import Parsed, parse_source
@@ -120,7 +120,7 @@ class Opening:
             else:
                 stage.staged.pop("__path__", None)
                 stage.staged["__package__"] = name.rpartition(".")[0]
-        self._update.live[name] = find_functions([stage.record.namespace])
+        self._update.live[name] = find_own_functions(stage.record)
         if "__annotations__" in stage.staged:
             unannotated = self._annotated(self._update.parsed_of(stage.record)) - self._annotated(
                 stage.parsed

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 YOUNG_NS = 50_000_000
 _SIGNATURE = struct.Struct("<4Q")
 _WHOLE = (1 << 64) - 1
-_CHUNK = 1 << 16  # bytes kept in memory until they are written together
+_CHUNK = 1 << 15  # bytes kept in memory until they are written together
 _NOBODY: frozenset[str] = frozenset()
 
 
@@ -38,10 +38,10 @@ def is_old_enough(changed_ns: int, looked_ns: int) -> bool:
 
 
 class Attic:
-    """The sources that run, and older ones, in an unlinked temporary file."""
+    """Sources (or codes) of what runs, and older ones, in an unlinked temporary file."""
 
     def __init__(self) -> None:
-        self._file = _open_nameless()
+        self._file = -1  # opened when it is needed
         self._end = 0
         self._new = bytearray()  # not written yet
 
@@ -54,6 +54,8 @@ class Attic:
         return start
 
     def _write(self) -> None:
+        if self._file < 0:
+            self._file = _open_nameless()
         if self._new:
             os.pwrite(self._file, self._new, self._end)
             self._end += len(self._new)

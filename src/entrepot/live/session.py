@@ -214,6 +214,7 @@ class Session:
                 sys.modules["__main__"] = self.main_before
             self.tracker.records.clear()
             self.tracker.attic.close()
+            self.tracker.codes.close()
 
 
 current: Session | None = None

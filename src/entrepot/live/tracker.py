@@ -42,6 +42,7 @@ class Tracker:
         self.records: dict[str, Record] = {}
         self.misses: dict[str, set[str]] = {}  # module that was not found -> modules that asked for it
         self.attic = Attic()
+        self.codes = Attic()  # apart from the sources, which are searched
         self.containers = containers
         self.stack: list[Record] = []
         self.count = 0
@@ -135,7 +136,7 @@ class Tracker:
     def keep_code(self, record: Record, code: CodeType) -> None:
         """Note what a module was compiled to, where no bytecode file has it."""
         data = marshal.dumps(code)
-        record.code_start, record.code_size = self.attic.put(data), len(data)
+        record.code_start, record.code_size = self.codes.put(data), len(data)
 
     def note_code(self, record: Record, code: CodeType) -> None:
         """Note what running a module's code may do that its source must be searched for otherwise."""
@@ -178,7 +179,7 @@ class Tracker:
         if record.parsed is not None:
             return record.parsed.code
         if record.code_size:
-            code = marshal.loads(self.attic.get(record.code_start, record.code_size))
+            code = marshal.loads(self.codes.get(record.code_start, record.code_size))
             assert isinstance(code, CodeType)
             return code
         if record.is_trusted:

@@ -27,7 +27,7 @@ from entrepot.live.diff import RUN, SAME, SIGNATURE, Step, plan_nothing, plan_st
 from entrepot.live.effects import Effects
 from entrepot.live.facts import BEHAVIOUR, GONE, Fact, Facts
 from entrepot.live.following import Following, in_header
-from entrepot.live.functions import caches_around, find_functions
+from entrepot.live.functions import caches_around, find_own_functions
 from entrepot.live.hooks import Hooks
 from entrepot.live.lateness import find_late
 from entrepot.live.opening import Opening
@@ -301,7 +301,7 @@ class Update:
     def live_functions(self, stage: Stage) -> list[FunctionType]:
         name = stage.record.name
         if name not in self.live:
-            self.live[name] = find_functions([stage.record.namespace])
+            self.live[name] = find_own_functions(stage.record)
         return self.live[name]
 
     def publish(self) -> None:
