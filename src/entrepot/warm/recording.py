@@ -113,14 +113,12 @@ def make_record(
     bytecode: dict[str, set[str]] = {}
     for (path, follow), asked in sorted(seen.files.items()):
         folder, name = os.path.split(path)
-        if (
-            name.endswith(".pyc")
-            and folder.endswith("/__pycache__")
-            and asked.keys() == {"o"}
-            and is_derived(path)
-        ):
-            bytecode.setdefault(folder, set()).add(name)
-            continue
+        if name.endswith(".pyc") and folder.endswith("/__pycache__") and asked.keys() == {"o"}:
+            if is_derived(path):
+                bytecode.setdefault(folder, set()).add(name)
+                continue
+            if not asked["o"].mode and (source_from_cache(path), True) in seen.files:
+                continue  # what is written later is made from the source, which counts
         files += _make_inputs(path, follow, asked, tuple(sorted(seen.tails.get(path, ()))))
     for folder, found in sorted(bytecode.items()):
         if any(

@@ -96,7 +96,9 @@ def begin(kind: str, subject: str) -> "Any":
             set_main(names, filename)
     preparation = load("warm/preparation/resident.py")
     load("warm/renewal/resident.py")
-    RUN["codes"] = load("warm/codes/resident.py")["read_codes"](settings["codes"]) if settings["base"] else {}
+    codes = load("warm/codes/resident.py")
+    RUN["give back"] = codes["leave_young"]()
+    RUN["codes"] = codes["read_codes"](settings["codes"]) if settings["base"] else {}
     posix.access("\1entrepot\1R", 0)
     if kind in ("file", "command") and not settings["base"]:
         return preparation["begin"](names, source, filename, "", plan, load, wait)
@@ -213,6 +215,7 @@ def ended() -> None:
 
 def wait(report: "dict[str, Any]", stash: "Any") -> None:
     """Become an image. Returns in each run that takes it over, and never here."""
+    RUN.pop("give back")()
     send(report)
     answer = receive()
     if answer.get("dump") is None:

@@ -2,6 +2,7 @@
 
     codes = read_codes(paths)      in the preparing interpreter: source file -> its code
     serve(codes, watch)            in the run: `SourceFileLoader.get_code` looks here first
+    give_back = leave_young()      in the preparing interpreter: no bytecode of new files is written, up to `give_back()`
 
 Only reading is saved. Each module is found, made and run as always, and its code is taken from here only while
 source and bytecode file are the very files that they were (inode, size, both times), so that an edit is seen, and
@@ -14,6 +15,7 @@ import sys
 import time
 
 YOUNG_NS = 50_000_000
+YOUNG_S = 2  # bytecode names the second of its source
 
 
 def read_codes(paths):  # type: ignore[no-untyped-def]
@@ -31,6 +33,23 @@ def read_codes(paths):  # type: ignore[no-untyped-def]
         if read_stamp(path) == before and read_stamp(bytecode) is not None:
             found[path] = (before, bytecode, read_stamp(bytecode), code)
     return found
+
+
+def leave_young():  # type: ignore[no-untyped-def]
+    """Write no bytecode of a source that may still be edited in the second of its last edit.
+
+    Bytecode is used while its source has the size and the second that it names (PEP 552). Nobody waits for a preparing
+    interpreter, so an edit may come before it writes: every later run would take the code of the text before.
+    """
+    loader, now = external.SourceFileLoader, time.time
+    real = loader.__dict__["_cache_bytecode"]
+
+    def cache_bytecode(self, source_path, bytecode_path, data):  # type: ignore[no-untyped-def]
+        if data[4:8] != bytes(4) or int.from_bytes(data[8:12], "little") + YOUNG_S <= now():
+            real(self, source_path, bytecode_path, data)
+
+    loader._cache_bytecode = cache_bytecode  # type: ignore[method-assign]
+    return lambda: setattr(loader, "_cache_bytecode", real)
 
 
 def read_stamp(path: str) -> "tuple[int, ...] | None":
