@@ -2,8 +2,8 @@
 
 preloaded runs the script that imports pandas, scikit-learn and matplotlib.pyplot, inside one terminal (its server ends
 with the terminal); the others run three tests on django and pandas: pytest-fast's client to its daemon, pytest with the
-plugin to pytest-hot-reloading's daemon, and the line `pytest -q` typed into xf's shell until its result is shown (no bar: that shell has imported
-everything itself, and forks).
+plugin to pytest-hot-reloading's daemon, and the line `pytest -q` typed into xf's shell until its result is shown (no bar:
+that shell has imported everything itself, and forks).
 `peer` is the time of the peer's run, and the ratio is entrepot / peer. Each peer is installed by the benchmark, in a venv
 of its own that also sees the libraries; one that does not install or run is said so with its error.
 """

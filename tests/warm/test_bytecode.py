@@ -45,6 +45,8 @@ def test_only_older_modules_get_bytecode_by_preparing(tmp_path: Path) -> None:
 
         assert find_bytecode(place) == ["old"]
         assert place.run() == ("warm", (0, "3\n", ""))
+        why = place.run_raw("--why", "main.py")[2]
+        assert "reused: 2 modules" in why, why
 
 
 def test_bytecode_that_comes_later_is_no_change(tmp_path: Path) -> None:

@@ -41,14 +41,15 @@ def leave_young():  # type: ignore[no-untyped-def]
     Bytecode is used while its source has the size and the second that it names (PEP 552). Nobody waits for a preparing
     interpreter, so an edit may come before it writes: every later run would take the code of the text before.
     """
-    loader, now = external.SourceFileLoader, time.time
+    # Looked at once: a module that is being initialised would seem to have asked for the time.
+    loader, latest_s = external.SourceFileLoader, time.time() - YOUNG_S
     real = loader.__dict__["_cache_bytecode"]
 
     def cache_bytecode(self, source_path, bytecode_path, data):  # type: ignore[no-untyped-def]
-        if data[4:8] != bytes(4) or int.from_bytes(data[8:12], "little") + YOUNG_S <= now():
+        if data[4:8] != bytes(4) or int.from_bytes(data[8:12], "little") <= latest_s:
             real(self, source_path, bytecode_path, data)
 
-    loader._cache_bytecode = cache_bytecode  # type: ignore[method-assign]
+    loader._cache_bytecode = cache_bytecode  # type: ignore[attr-defined]
     return lambda: setattr(loader, "_cache_bytecode", real)
 
 

@@ -446,7 +446,11 @@ class Stash:
                 continue
             values = [(at, value) for at, (other, value) in enumerate(self._settings) if other == name]
             current = now.get(name)
-            for member in group:
+            if (
+                not values and start.get(name) != current
+            ):  # none of the modules sets it, so all found the same
+                return name
+            for member in group if values else ():
                 late = self.waiting[member]
                 found = start.get(name)
                 for at, value in values:
@@ -471,17 +475,18 @@ class Stash:
                     break
                 if id(finder) not in start["meta"]:  # type: ignore[operator]
                     extra.append(finder)
-        for name in group if extra else ():
+        # That of entrepot.live says of which files it finds just what PathFinder does.
+        asked = [(finder, getattr(finder, "leaves_alone", None)) for finder in extra]
+        paths: dict[str, list[str] | None] = {"": None}
+        for name in group if asked else ():
             above = name.rpartition(".")[0]
-            parent = sys.modules.get(above) or getattr(self.waiting.get(above), "module", None)
-            path = _list_path(parent) if above else None
-            for finder in extra:
-                leaves = getattr(
-                    finder, "leaves_alone", None
-                )  # that of entrepot.live, which finds what PathFinder does
+            if above not in paths:
+                parent = sys.modules.get(above) or getattr(self.waiting.get(above), "module", None)
+                paths[above] = _list_path(parent)
+            for finder, leaves in asked:
                 if leaves is not None and leaves(self.waiting[name].file):
                     continue
-                if finder.find_spec(name, path) is not None:
+                if finder.find_spec(name, paths[above]) is not None:
                     return "a finder that the program added finds it"
         for name in group if is_moved else ():
             if "." not in name and self._is_elsewhere(name):
