@@ -166,6 +166,7 @@ class Worker:
         self.values = {"own": 1, "deep": 1, "data": 1}
         self.shadow = 0
         self.variable: int | None = None
+        self.ahead = str(number % 2)  # the way in of large programs, and that of small ones
         (self.folder / "package").mkdir(parents=True)
         (self.folder / "package" / "__init__.py").write_text("from . import deep\n")
         for name in self.values:
@@ -201,7 +202,7 @@ class Worker:
         process = subprocess.Popen(
             command,
             cwd=self.folder,
-            env=self.soak.get_env(**env),
+            env=self.soak.get_env(**env, ENTREPOT_AHEAD=self.ahead),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -61,7 +61,8 @@ def test_the_interpreter_is_the_one_that_run_takes(draw: Draw):
     root = draw({"main.py": "import sys; print(sys.executable)\n"})
     (root / "bin").mkdir()
     (root / "bin" / "python").symlink_to(sys.executable)
-    environment = {**os.environ, "PATH": f"{root / 'bin'}:{os.environ['PATH']}"}
+    # No keeper is to be left behind.
+    environment = {**os.environ, "PATH": f"{root / 'bin'}:{os.environ['PATH']}", "ENTREPOT_WARM": "0"}
     command = Path(sys.executable).with_name("entrepot")
     for words in (["run"], ["trace"], ["explain"], ["run", "--label-output"]):
         run = subprocess.run(
