@@ -62,3 +62,28 @@ def test_outlines_of_the_standard_library_are_its_bindings():
         if path.endswith(".py") and os.path.isfile(path):
             with open(path, encoding="utf-8") as file:
                 compare(file.read())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("from . import a\n__all__ = a.__all__.copy()\n", [(1, "a")]),
+        ("import a\n__all__ = a.__all__[:] + ['x']\n", [(0, "a")]),
+        ("from .a import __all__ as names\n__all__ = [*names, 'x']\n", [(1, "a")]),
+        ("from a.b import __all__ as names\n__all__ = ['x']\n__all__.extend(names)\n", [(0, "a.b")]),
+    ],
+)
+def test_the_list_of_another_module_is_followed(text: str, expected: list[tuple[int, str]]) -> None:
+    """A copy, all of a slice, and the list under another name."""
+    found = read_bindings(parse_tree(text).tree, TARGET)
+
+    assert (found.all_from, found.is_all_known) == (expected, True)
+    compare(text)
+
+
+@pytest.mark.parametrize("value", ["a.__all__[1:]", "names", "a.__all__.copy(1)", "make().copy()"])
+def test_a_list_that_cannot_be_followed_is_not_known(value: str) -> None:
+    """Part of a list, any other name, a call."""
+    found = read_bindings(parse_tree(f"import a\nnames = []\n__all__ = {value}\n").tree, TARGET)
+
+    assert (found.all_from, found.is_all_known) == ([], False)

@@ -244,10 +244,22 @@ class BindingsReader:
                         self.found.all_from.append((1, module.id))
                 case ast.Call(func=ast.Name(id="list" | "tuple" | "sorted" | "set"), args=[inner]):
                     self.add_all(inner)
+                case (
+                    ast.Call(func=ast.Attribute(value=inner, attr="copy"), args=[], keywords=[])
+                    | ast.Subscript(value=inner, slice=ast.Slice(lower=None, upper=None, step=None))
+                ):
+                    self.add_all(inner)
                 case ast.Name(id="__all__"):
                     pass
+                case ast.Name(id=name) if self._is_another_all(name):  # from other import __all__ as name
+                    last = self.found.names[name][-1]
+                    self.found.all_from.append((last.level, last.module))
                 case _:
                     self.found.is_all_known = False
+
+    def _is_another_all(self, name: str) -> bool:
+        bound = self.found.names.get(name, [])
+        return bool(bound) and bound[-1].kind == "import" and bound[-1].fetched == "__all__"
 
     def read_all_call(self, node: ast.expr) -> None:
         match node:
