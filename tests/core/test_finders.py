@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from entrepot.core import bytecode, finders, loaders
+from entrepot.core import bytecode, finders, interpreter, loaders
 from entrepot.core.modules import Importer
 from entrepot.core.namespace import NamespaceLoader, NamespacePath
 from outcome import outcome
@@ -365,11 +365,11 @@ class TestLegacyFinders:
                 assert type(mine[1]).__name__ == type(expected[1]).__name__
         for kind in ("BuiltinImporter", "FrozenImporter"):
             for name in ("sys", "zipimport", "nosuch"):
-                mine = outcome(getattr(loaders, kind).find_module, name)
+                mine = outcome(getattr(interpreter, kind).find_module, name)
                 expected = outcome(getattr(importlib.machinery, kind).find_module, name)
                 assert mine[2] == expected[2]
                 assert getattr(mine[1], "__name__", None) == getattr(expected[1], "__name__", None)
-            mine = outcome(getattr(loaders, kind).module_repr, sys)
+            mine = outcome(getattr(interpreter, kind).module_repr, sys)
             assert mine == outcome(getattr(importlib.machinery, kind).module_repr, sys)
         assert (
             outcome(finders.PathFinder.find_module, "nosuch")[2]

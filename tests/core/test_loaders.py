@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from both_ways import INSTALLED, run
-from entrepot.core import loaders, source
+from entrepot.core import interpreter, loaders, source
 from outcome import outcome
 
 
@@ -240,7 +240,7 @@ class TestCompiledModules:
     def test_the_interpreters_own_modules_are_known_as_to_importlib(self, kind: str, name: str):
         """What is a built-in or frozen module, and what the others say."""
         # [5.3.4 default finders]
-        ours, theirs_ = getattr(loaders, kind), getattr(importlib.machinery, kind)
+        ours, theirs_ = getattr(interpreter, kind), getattr(importlib.machinery, kind)
         found, expected = ours.find_spec(name), theirs_.find_spec(name)
 
         assert (found is None) == (expected is None)
@@ -252,20 +252,20 @@ class TestCompiledModules:
 
     def test_a_frozen_module_runs(self):
         """Its file is that of the standard library it was made from."""
-        made: Any = loaders.FrozenImporter.find_spec("__hello__")
-        module = loaders.FrozenImporter.create_module(made)
+        made: Any = interpreter.FrozenImporter.find_spec("__hello__")
+        module = interpreter.FrozenImporter.create_module(made)
         module.__spec__ = made
 
-        loaders.FrozenImporter.exec_module(module)
+        interpreter.FrozenImporter.exec_module(module)
 
         assert module.initialized
 
     def test_a_module_that_is_not_built_in_cannot_be_made(self):
         """The error names it."""
-        made = loaders.spec_from_loader("nosuch", loaders.BuiltinImporter)
+        made = loaders.spec_from_loader("nosuch", interpreter.BuiltinImporter)
         expected = importlib.machinery.ModuleSpec("nosuch", None)
 
-        assert outcome(loaders.BuiltinImporter.create_module, made) == outcome(
+        assert outcome(interpreter.BuiltinImporter.create_module, made) == outcome(
             importlib.machinery.BuiltinImporter.create_module, expected
         )
 
@@ -279,7 +279,7 @@ class TestLoadModule:
         name = {"BuiltinImporter": "errno", "FrozenImporter": "__hello__"}[kind]
         monkeypatch.delitem(sys.modules, name, raising=False)
         with pytest.warns(DeprecationWarning, match="load_module"):
-            module = getattr(loaders, kind).load_module(name)
+            module = getattr(interpreter, kind).load_module(name)
 
         assert sys.modules.pop(name) is module
         assert module.__name__ == name
@@ -288,10 +288,12 @@ class TestLoadModule:
         """And its file, where the standard library is."""
         monkeypatch.delitem(sys.modules, "__phello__", raising=False)
         with pytest.warns(DeprecationWarning, match="load_module"):
-            module = loaders.FrozenImporter.load_module("__phello__")
+            module = interpreter.FrozenImporter.load_module("__phello__")
         del sys.modules["__phello__"]
 
-        assert module.__path__ == loaders.FrozenImporter.find_spec("__phello__").submodule_search_locations
+        assert (
+            module.__path__ == interpreter.FrozenImporter.find_spec("__phello__").submodule_search_locations
+        )
 
     def test_a_source_is_run_again_in_the_same_module(self, draw: Callable[..., Path]):
         """As `reload` does."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from entrepot.core import events, loaders, reload, statement
+from entrepot.core import events, interpreter, reload, statement
 from entrepot.core.modules import Importer, find_importer
 from entrepot.core.spec import ModuleSpec
 from outcome import outcome
@@ -280,7 +280,7 @@ class TestReload:
         else:
             expected = (ModuleNotFoundError, ("spec not found for the module 'p.m'",))
             importer.state.meta_path.clear()
-            importer.state.meta_path.append(loaders.BuiltinImporter)
+            importer.state.meta_path.append(interpreter.BuiltinImporter)
 
         assert outcome(reload.reload, importer, module)[:2] == expected
 

@@ -18,7 +18,7 @@ import pytest
 
 import entrepot
 from both_ways import INSTALLED, PLAIN, run
-from entrepot.core import adopt, events, frames, loaders
+from entrepot.core import adopt, events, frames, interpreter, loaders
 from entrepot.core.spec import ModuleSpec
 from outcome import outcome
 
@@ -384,14 +384,14 @@ def test_odd_things_in_the_cache_are_passed_over():
     classes: dict[Any, Any] = {
         importlib.machinery.SourceFileLoader: loaders.SourceFileLoader,
         importlib.machinery.ModuleSpec: ModuleSpec,
-        importlib.machinery.BuiltinImporter: loaders.BuiltinImporter,
+        importlib.machinery.BuiltinImporter: interpreter.BuiltinImporter,
     }
 
     adopt.adopt([23, None, bare, module], classes)
 
     assert type(module.__spec__) is ModuleSpec
     assert type(module.__spec__.loader) is loaders.SourceFileLoader
-    assert bare.__loader__ is loaders.BuiltinImporter
+    assert bare.__loader__ is interpreter.BuiltinImporter
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from entrepot.core import archives, finders, loaders, statement
+from entrepot.core import archives, finders, interpreter, loaders, statement
 from entrepot.core.modules import Importer
 
 
@@ -21,7 +21,7 @@ class State:
         }
         self.path = path
         finder = type("PathFinder", (finders.PathFinder,), {"_state": self})
-        self.meta_path: list[Any] = [loaders.BuiltinImporter, loaders.FrozenImporter, finder]
+        self.meta_path: list[Any] = [interpreter.BuiltinImporter, interpreter.FrozenImporter, finder]
         self.path_hooks: list[Any] = [
             archives.ZipImporter,
             finders.FileFinder.path_hook(*loaders.file_loaders()),

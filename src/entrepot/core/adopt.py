@@ -11,7 +11,7 @@ Knows the classes' pairs from its caller. Instances of subclasses are left alone
 
 import sys
 
-from entrepot.core import finders, frames, loaders, namespace
+from entrepot.core import finders, frames, interpreter, loaders, namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,12 +71,11 @@ def register(abc: "Any", classes: "dict[Any, Any]") -> None:
 def register_ours(abc: "Any") -> None:
     """Make our loaders and finders what importlib's are in terms of `importlib.abc`."""
     classes = {}
+    homes = [vars(ours) for ours in (interpreter, loaders, finders, namespace)]
     for half in ("_frozen_importlib", "_frozen_importlib_external"):
         for old in list(sys.modules[half].__dict__.values()):
             name = getattr(old, "__name__", "")
-            new = next(
-                (vars(ours)[name] for ours in (loaders, finders, namespace) if name in vars(ours)), None
-            )
+            new = next((names[name] for names in homes if name in names), None)
             if isinstance(old, type) and isinstance(new, type) and old is not new:
                 classes[old] = new
     register(abc, classes)

@@ -17,6 +17,7 @@ from entrepot.core import (
     bindings,
     finders,
     frames,
+    interpreter,
     loaders,
     statement,
 )
@@ -278,8 +279,8 @@ class _State:
             self.path_importer_cache = system._path_importer_cache
             return
         ours = {
-            "BuiltinImporter": loaders.BuiltinImporter,
-            "FrozenImporter": loaders.FrozenImporter,
+            "BuiltinImporter": interpreter.BuiltinImporter,
+            "FrozenImporter": interpreter.FrozenImporter,
             "PathFinder": finders.PathFinder,
         }
         # Finders and hooks that others have added stay where they are.

@@ -10,7 +10,7 @@ import _imp
 
 from entrepot.core import frames
 from entrepot.core.finders import FileFinder, PathFinder
-from entrepot.core.loaders import BuiltinImporter, FrozenImporter
+from entrepot.core.interpreter import BuiltinImporter, FrozenImporter
 from entrepot.core.namespace import NamespaceLoader
 
 TYPE_CHECKING = False

@@ -12,6 +12,7 @@ from entrepot.core import (
     bytecode,
     finders,
     frames,
+    interpreter,
     loaders,
     names,
     namespace,
@@ -99,8 +100,8 @@ def _inner_names(importer: Importer) -> "dict[str, Any]":
         "_init_module_attrs": spec.set_attributes,
         "_module_repr": spec.describe_module,
         "_module_repr_from_spec": spec.describe_spec,
-        "BuiltinImporter": loaders.BuiltinImporter,
-        "FrozenImporter": loaders.FrozenImporter,
+        "BuiltinImporter": interpreter.BuiltinImporter,
+        "FrozenImporter": interpreter.FrozenImporter,
     }
 
 
@@ -145,7 +146,7 @@ def _call_as_importlib_does() -> None:
     for value in _outer_names().values():
         if isinstance(value, type):
             value.__module__ = "_frozen_importlib_external"
-    for value in (spec.ModuleSpec, loaders.BuiltinImporter, loaders.FrozenImporter):
+    for value in (spec.ModuleSpec, interpreter.BuiltinImporter, interpreter.FrozenImporter):
         value.__module__ = "_frozen_importlib"
     LazyLoader.__module__ = "importlib.util"
     archives.ZipImporter.__module__ = "zipimport"

@@ -15,6 +15,7 @@ import sys
 from entrepot.core import adopt, events, finders, frames, loaders, paths, statement
 from entrepot.core.archives import ZipImporter
 from entrepot.core.install import Installation
+from entrepot.core.interpreter import BuiltinImporter, FrozenImporter
 from entrepot.core.locks import ModuleLocks
 from entrepot.core.modules import find_importer
 
@@ -73,7 +74,7 @@ class System:
         own = {"_state": self, "find_distributions": staticmethod(self._find_distributions)}
         own["__module__"] = finders.PathFinder.__module__
         self._path_finder: Any = type("PathFinder", (finders.PathFinder,), own)
-        self._meta_path: list[Any] = [loaders.BuiltinImporter, loaders.FrozenImporter, self._path_finder]
+        self._meta_path: list[Any] = [BuiltinImporter, FrozenImporter, self._path_finder]
         self._path_hooks: list[Any] = [ZipImporter, finders.FileFinder.path_hook(*self._loader_details())]
         self._path_importer_cache: dict[str, Any] = {}
         self._installation: Installation | None = None
