@@ -1,6 +1,6 @@
 """Build what is native, where a C compiler is there: the client and the libraries it uses.
 
-    src/entrepot/warm/client.c + check.c           -> the command `entrepot`
+    src/entrepot/warm/client*.c + check.c          -> the command `entrepot`
     src/entrepot/warm/image_preload.c + image_dump.c + image_hot.c -> entrepot/warm/_image.so
     src/entrepot/warm/image_restore.c              -> entrepot/warm/_restore.so
     src/entrepot/trace/observe.c                   -> entrepot/trace/_observe.so

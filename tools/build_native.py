@@ -19,6 +19,10 @@ IMAGE = [
     *SHARED, "-fno-builtin", "-fno-stack-protector", "-fno-jump-tables", "-fcf-protection=none",
     "-fno-tree-loop-distribute-patterns",
 ]  # fmt: skip
+CLIENT = (
+    "client", "client_options", "client_python", "client_decide", "client_store", "client_checks", "client_keeper",
+    "check",
+)  # fmt: skip
 
 
 def find_compiler() -> str | None:
@@ -39,7 +43,7 @@ def build(root: str, version: str) -> bool:
     warm = os.path.join(root, "src", "entrepot", "warm")
     trace = os.path.join(root, "src", "entrepot", "trace")
     define = f'-DENTREPOT_VERSION="{version}"'
-    client = [define, f"{warm}/client.c", f"{warm}/check.c"]
+    client = [define, *(f"{warm}/{name}.c" for name in CLIENT)]
     try:
         loader = run([compiler, "-print-file-name=ld-linux-x86-64.so.2"]).stdout.strip()
         parts = {

@@ -118,7 +118,8 @@ def test_the_source_distribution_has_what_a_build_and_a_reader_need(built: dict[
     with tarfile.open(built["sdist"]) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
 
-    assert {"LICENSE", "README.md", "pyproject.toml", "hatch_build.py", "src/entrepot/warm/client.c"} <= names
+    assert {"LICENSE", "README.md", "pyproject.toml", "hatch_build.py"} <= names
+    assert {"src/entrepot/warm/client.c", "src/entrepot/warm/client.h"} <= names
     assert not [name for name in names if name.endswith((".so", ".pyc", "_client"))]
 
 

@@ -1,7 +1,7 @@
 """Find a program in the store: where the store is, and which of its files belong to whom.
 
 The names of the files are hashes of the *key*: interpreter, how it was called, kind of program,
-options, entry point and, where that is relative, the directory (see `make_key` in client.c). The
+options, entry point and, where that is relative, the directory (see `make_key` in client_store.c). The
 `.checks` file of an image has the key itself, as its field `k`.
 
 Reads only.

@@ -30,7 +30,7 @@ from entrepot.warm.record_file import read_record
 from entrepot.warm.verdict import Plan
 from entrepot.warm.wire import Request
 
-MAX_PARTS = 3  # client.c has the same number
+MAX_PARTS = 3  # client.h has the same number
 MIN_OWN = 50  # own modules from which on ...
 MIN_SECONDS = 0.3  # ... and seconds of initialising, it is worth the memory
 SHARES = (0.5, 0.75)

@@ -10,7 +10,7 @@ import os
 
 
 def read_rights() -> str:
-    """Return one text, the same that client.c makes: user, group, capabilities, user namespace, machine, groups."""
+    """Return one text, as client_checks.c makes it: user, group, capabilities, user namespace, machine, groups."""
     users = os.stat("/proc/self/ns/user").st_ino if os.path.exists("/proc/self/ns/user") else 0
     parts = [os.geteuid(), os.getegid(), _read_capabilities(), users, os.uname().machine, *os.getgroups()]
     return " ".join(map(str, parts))

@@ -3,7 +3,7 @@
     request   the client's wish for an image: groups of texts, each group led by its count, every
               text ended by a zero byte (`parse_request`)
     checks    what the client compares before it takes an image over: fields of a letter and a text,
-              each ended by a zero byte (`make_checks`; read by client.c)
+              each ended by a zero byte (`make_checks`; read by client_checks.c)
     message   between keeper and preparing interpreter: eight bytes of length, then a marshalled
               value of plain types (`make_message`; both belong to one user and one pipe)
 
@@ -149,7 +149,7 @@ class Checks:
 
 
 def make_checks(checks: Checks) -> bytes:
-    """Return the bytes that client.c reads."""
+    """Return the bytes that client_checks.c reads."""
     fields = list(_list_fields(checks))
     if any("\0" in text for _, text in fields):
         raise Garbled(what="set of checks")
