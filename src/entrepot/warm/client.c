@@ -17,6 +17,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -125,7 +126,21 @@ static int set_warm(const struct Run *run, const char *image, const char *ahead)
 
 /* ---- taking over ahead of the decision */
 
-/* The image that a run takes over unless some file has changed; worth it where there are many files to look at. */
+/* Whether a processor is free for somebody else: those that want one now are among what /proc/loadavg says (proc(5)). */
+static int has_room(void) {
+    char text[128] = {0};
+    cpu_set_t set;
+    int fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0) close(fd);
+    const char *slash = got > 0 ? strchr(text, '/') : NULL;
+    if (!slash || sched_getaffinity(0, sizeof set, &set)) return 1;
+    while (slash > text && slash[-1] != ' ') slash--;
+    return atoi(slash) <= CPU_COUNT(&set) && CPU_COUNT(&set) > 1;
+}
+
+/* The image that a run takes over unless some file has changed; worth it where there are many files to look at, and
+ * somebody can do that meanwhile. */
 static const char *guess(struct Run *run) {
     static char key[PATH_MAX * 4];
     size_t size;
@@ -137,7 +152,7 @@ static const char *guess(struct Run *run) {
     const char *image = store < 0 ? NULL : look_up(run, store, name, key, &block, &size, &is_gone);
     if (store >= 0) close(store);
     const char *asked = getenv("ENTREPOT_AHEAD"); /* always, or never */
-    return image && is_image(image) && (asked && *asked ? *asked != '0' : size >= MANY_FILES) ? image : NULL;
+    return image && is_image(image) && (asked && *asked ? *asked != '0' : size >= MANY_FILES && has_room()) ? image : NULL;
 }
 
 /* Have a child decide while this process takes the guessed image over. The program does not begin before the child has
