@@ -13,11 +13,11 @@ from typing import Any, Protocol
 from nicegui import Client, background_tasks, ui
 
 from entrepot.errors import EntrepotError
-from entrepot.studio import questions
 from entrepot.studio.analyst import Analyst
 from entrepot.studio.checks import Checks
 from entrepot.studio.elements import make_button, style_sheet
-from entrepot.studio.programs import KINDS, parse_arguments
+from entrepot.studio.header import Header
+from entrepot.studio.programs import parse_arguments
 from entrepot.studio.run_board import RunBoard, Shown
 from entrepot.studio.run_pane import RunPane
 from entrepot.studio.studio import Studio
@@ -27,7 +27,6 @@ from entrepot.studio.view_graph import GraphView
 from entrepot.studio.view_names import NamesView
 from entrepot.studio.view_organise import OrganiseView
 from entrepot.studio.view_steps import StepsView
-from entrepot.studio.workspace import show
 
 BUSY_AFTER_S = 0.4
 
@@ -84,14 +83,13 @@ class StudioPage:
         self.views: dict[str, View] = {}
         self._panels: dict[str, ui.element] = {}
         self._built: set[str] = set()
-        self._offered: list[str] = []
         self._busy: list[str] = []
         self._is_here = False
 
     async def build(self) -> None:
         """Make the page, then wait for its browser."""
         ui.add_css(style_sheet())
-        self.dark = ui.dark_mode({"light": False, "dark": True}.get(self.studio.session.theme))
+        self.header = Header(self)
         self.run_pane = RunPane(self)
         self.code = CodeView(self)
         self.steps_view = StepsView(self)
@@ -104,7 +102,7 @@ class StudioPage:
             "findings": self.findings, "organise": self.organise,
         }  # fmt: skip
         with ui.element("div").classes("studio"):
-            self._build_header()
+            self.header.build()
             with ui.element("div").classes("body"):
                 self._build_rail()
                 with ui.element("main").classes("stage"):
@@ -127,7 +125,7 @@ class StudioPage:
         await self.client.connected(timeout=60)
         self._arrive()
         self.run_pane.attach_runs()
-        await self.refresh_undo()
+        await self.header.refresh_undo()
 
     def _arrive(self) -> None:
         """Note which browser tab this is: a reload is the same one. A click may come before `connected` returns."""
@@ -149,44 +147,6 @@ class StudioPage:
             self.checks.on_change.remove(self.findings_changed)
             self.studio.listeners.remove(self.sources_changed)
         self._go()
-
-    def _build_header(self) -> None:
-        session = self.studio.session
-        with ui.element("header").classes("top"):
-            with ui.element("div").classes("top-part"):
-                ui.label("entrepot").classes("mark")
-                ui.label(self.studio.name).classes("folder").tooltip(show(self.studio.workspace.root))
-            with ui.element("div").classes("runbar"):
-                # What is typed counts as it stands; the list only offers.
-                self.offers = ui.element("datalist")
-                self.entry = ui.input(placeholder="main.py", on_change=self._choose_entry)
-                self.entry.props(
-                    f'dense borderless aria-label="What Run runs" list={self.offers.html_id}'
-                ).classes("entry")
-                self.arguments = ui.input(
-                    value=session.arguments, placeholder="arguments", on_change=self._set_arguments
-                )
-                self.arguments.props('dense borderless aria-label="Arguments"').classes("arguments")
-                self.run_button = make_button(
-                    "Run", icon="play_arrow", tip="Run (Ctrl+Enter)", act=lambda: self.run("run"), css="run"
-                )
-                with (
-                    make_button(icon="arrow_drop_down", label="Other ways to run", css="more"),
-                    ui.menu().props("auto-close"),
-                ):
-                    for kind, label in KINDS.items():
-                        ui.menu_item(label, on_click=lambda kind=kind: self.run(kind))
-                self.stop_button = make_button(
-                    "Stop", icon="stop", tip="Stop the program", act=self._stop, css="stop"
-                )
-            with ui.element("div").classes("top-part is-right"):
-                self.undo_button = make_button(
-                    "Undo", icon="undo", tip="Take the last edit back", act=lambda: self.later(self._undo())
-                )
-                self.undo_button.classes("quiet")
-                self.undo_button.set_visibility(False)
-                make_button(icon="contrast", label="Light or dark", act=self._turn_theme, css="quiet")
-        self.refresh_entries()
 
     def _build_rail(self) -> None:
         self._rail: dict[str, ui.button] = {}
@@ -327,68 +287,11 @@ class StudioPage:
             self.show("code")
             self.run_pane.show_run(shown)
 
-    async def _stop(self) -> None:
-        shown = self.run_pane.shown_run
-        if shown is not None and shown.run.is_running:
-            async with self.busy("Stopping…"):
-                await shown.run.stop()
-
-    async def refresh_undo(self) -> None:
-        """Offer to take back the last edit, if there is one."""
-        try:
-            title = await self.analyst.ask(questions.find_last_edit, self.studio.workspace.root)
-        except (EntrepotError, OSError):
-            title = ""
-        self.undo_button.set_visibility(bool(title))
-
-    async def _undo(self) -> None:
-        async with self.busy("Taking the last edit back…"):
-            title = await self.analyst.ask(questions.undo, self.studio.workspace.root)
-        self.studio.look_now()
-        self.studio.tell_files()
-        self.say(f"Taken back: {title}", kind="good")
-        await self.refresh_undo()
-        if self.studio.session.view == "organise":
-            self.organise.shown()
-
-    def _choose_entry(self, event: Any) -> None:
-        value = str(event.value or "").strip()
-        if value and value != self.studio.session.entry:
-            self.studio.session.entry = value
-            self.studio.state.save()
-
-    def _set_arguments(self, event: Any) -> None:
-        self.studio.session.arguments = str(event.value or "")
-        self.studio.state.save()
-
-    def refresh_entries(self) -> None:
-        """Offer what can be run."""
-        entry = self.studio.session.entry
-        if self.entry.value != entry:
-            self.entry.value = entry
-        if self._offered != (offered := self.studio.entries[:200]):
-            self._offered = offered
-            self.offers.clear()
-            with self.offers:
-                for name in offered:
-                    ui.element("option").props["value"] = name
-
-    def _turn_theme(self) -> None:
-        order = ["auto", "light", "dark"]
-        theme = (
-            order[(order.index(self.studio.session.theme) + 1) % 3]
-            if self.studio.session.theme in order
-            else "auto"
-        )
-        self.studio.session.theme = theme
-        self.dark.value = {"light": False, "dark": True}.get(theme)
-        self.say({"auto": "Light or dark as the system is", "light": "Light", "dark": "Dark"}[theme])
-
     # What the studio tells.
 
     def files_changed(self) -> None:
         with self.client:
-            self.refresh_entries()
+            self.header.refresh_entries()
             for key in self._built:
                 self.views[key].files_changed()
 

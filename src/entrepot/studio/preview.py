@@ -122,6 +122,6 @@ class PreviewPane:
         page.studio.look_now()
         page.studio.tell_files()
         page.say(f"Done: {preview.title}. Undo takes it back.", kind="good")
-        await page.refresh_undo()
+        await page.header.refresh_undo()
         if self._done is not None:
             self._done()

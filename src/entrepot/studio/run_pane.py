@@ -87,7 +87,7 @@ class RunPane:
         self._draw_reports()
         self.run_state.set_text(describe_run(self.shown_run) if self.shown_run else "")
         is_running = self.shown_run is not None and self.shown_run.run.is_running
-        self.page.stop_button.set_enabled(is_running)
+        self.page.header.stop_button.set_enabled(is_running)
         failed = self.shown_run is not None and self.shown_run.run.status == 1
         self.explain.set_visibility(failed)
 

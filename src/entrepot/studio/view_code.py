@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING, Any
 from nicegui import ui
 
 from entrepot.studio.documents import Open
-from entrepot.studio.elements import Editor, Files, make_button
+from entrepot.studio.elements import Editor, make_button
 from entrepot.studio.examples import EXAMPLES, Example, copy_example, find_folder
+from entrepot.studio.file_tree import FileTree
 from entrepot.studio.pointer import Pointer
 from entrepot.studio.text import BadChanges
 from entrepot.studio.workspace import MOST_BYTES, ChangedError, WorkspaceError
 
 if TYPE_CHECKING:
     from entrepot.studio.page import StudioPage
-
-_KINDS = {"py": "python", "pyi": "python", "pyw": "python", "md": "text", "txt": "text", "toml": "data", "json": "data",
-          "csv": "data", "yaml": "data", "yml": "data"}  # fmt: skip
 
 
 class CodeView:
@@ -30,6 +28,7 @@ class CodeView:
         self._showing: tuple[str, int] = ("", -1)
         self._pieces: dict[str, str] = {}
         self._drawn_tabs: object = None
+        self.tree = FileTree(self)
 
     def build(self) -> None:
         sizes = self.studio.session.sizes
@@ -40,7 +39,7 @@ class CodeView:
         ):
             outer.on_value_change(lambda event: sizes.update(tree=float(event.value)))
             with outer.before:
-                self._build_tree()
+                self.tree.build()
             with (
                 outer.after,
                 ui.splitter(horizontal=True, value=sizes.get("editor", 62), limits=(15, 90)).classes(
@@ -53,29 +52,6 @@ class CodeView:
                 with inner.after:
                     self.page.run_pane.build()
         self.files_changed()
-
-    def _build_tree(self) -> None:
-        with ui.element("div").classes("side"):
-            with ui.element("div").classes("side-head"):
-                ui.label("Files").classes("heading")
-                ui.element("div").classes("space")
-                make_button(
-                    icon="note_add",
-                    label="New file",
-                    act=lambda: self.files.run_method("begin", "", 0, False),
-                )
-                make_button(
-                    icon="create_new_folder",
-                    label="New folder",
-                    act=lambda: self.files.run_method("begin", "", 0, True),
-                )
-            self.files = Files()
-            self.files.when("open", self.open)
-            self.files.when("toggle", self._toggle)
-            self.files.when("move", self._move)
-            self.files.when("create", self._create)
-            self.files.when("remove", lambda name: self.page.later(self._remove(str(name))))
-            self.files.when("run", lambda name: self.page.run("run", str(name)))
 
     def _build_editor(self) -> None:
         with ui.element("div").classes("upright"):
@@ -92,50 +68,14 @@ class CodeView:
             self.editor.when("cursor", self.pointer.point)
             self.editor.when("save", lambda name: self.save(str(name)))
 
-    # Files
-
     def files_changed(self) -> None:
         """Draw the tree and the tabs again."""
-        self.files.put(rows=self._make_rows(), active=self.studio.session.active)
+        self.tree.draw()
         self._draw_tabs()
         self._draw_document()
 
     def shown(self) -> None:
         """Nothing waits for it to be shown."""
-
-    def _make_rows(self) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = []
-        expanded = set(self.studio.session.expanded)
-        drafts = self.studio.documents.open
-        checks = self.page.checks
-        by_folder = checks.count_folders()
-
-        def counts(name: str, is_folder: bool) -> tuple[int, int]:
-            return by_folder.get(name, (0, 0)) if is_folder else checks.count(name)
-
-        def add(folder: str, depth: int) -> None:
-            try:
-                entries = self.studio.workspace.list_folder(folder)
-            except (OSError, WorkspaceError):
-                return
-            for entry in entries:
-                is_open = entry.is_folder and entry.name in expanded
-                document = drafts.get(entry.name)
-                ending = entry.name.rpartition(".")[2].lower()
-                rows.append(
-                    {
-                        "name": entry.name, "depth": depth, "is_folder": entry.is_folder, "is_open": is_open,
-                        "is_outside": entry.is_outside, "kind": _KINDS.get(ending, "other"),
-                        "errors": counts(entry.name, entry.is_folder)[0],
-                        "warnings": counts(entry.name, entry.is_folder)[1],
-                        "is_draft": document is not None and document.is_draft,
-                    }
-                )  # fmt: skip
-                if is_open and len(rows) < 5000:
-                    add(entry.name, depth + 1)
-
-        add("", 0)
-        return rows
 
     def open(self, name: str, line: int = 0) -> None:
         """Show a file, at a line."""
@@ -146,56 +86,7 @@ class CodeView:
             if line:
                 self.editor.run_method("go", line)
 
-    def _toggle(self, name: str) -> None:
-        expanded = self.studio.session.expanded
-        if name in expanded:
-            expanded.remove(name)
-        else:
-            expanded.append(name)
-        self.files_changed()
-
-    def _move(self, names: list[str]) -> None:
-        with self.page.reporting():
-            self.studio.rename(names[0], names[1])
-        self.files_changed()
-
-    def _create(self, given: list[Any]) -> None:
-        name, is_folder = str(given[0]).strip("/"), bool(given[1])
-        with self.page.reporting():
-            self.studio.workspace.create(name, is_folder=is_folder)
-            self._reveal(name)
-            self.studio.look_now()
-            if is_folder:
-                self.studio.tell_files()
-            else:
-                self.open(name)
-
-    def _reveal(self, name: str) -> None:
-        parts = name.split("/")[:-1]
-        for count in range(1, len(parts) + 1):
-            folder = "/".join(parts[:count])
-            if folder not in self.studio.session.expanded:
-                self.studio.session.expanded.append(folder)
-
-    async def _remove(self, name: str) -> None:
-        short = name.rpartition("/")[2]
-        if not await self.page.ask(f"Delete {short}?", yes="Delete", danger=True):
-            return
-        kept = self.studio.workspace.delete(name, self.studio.state.bin_folder)
-        for known in [n for n in self.studio.session.tabs if n == name or n.startswith(name + "/")]:
-            self.studio.close(known)
-        self.studio.look_now()
-        self.studio.tell_files()
-
-        def back() -> None:
-            with self.page.reporting():
-                self.studio.workspace.restore(kept, name)
-                self.studio.look_now()
-                self.studio.tell_files()
-
-        self._offer_back(f"{short} was deleted.", back)
-
-    def _offer_back(self, text: str, back: Any) -> None:
+    def offer_back(self, text: str, back: Any) -> None:
         """Say what was done, with a way back."""
         self.notice.clear()
         with self.notice:
@@ -303,7 +194,10 @@ class CodeView:
                     card.on("click", lambda example=example: self._begin(example))
                     card.on("keydown.enter", lambda example=example: self._begin(example))
         make_button(
-            "An empty main.py", icon="add", act=lambda: self._create(["main.py", False]), css="main-button"
+            "An empty main.py",
+            icon="add",
+            act=lambda: self.tree.create(["main.py", False]),
+            css="main-button",
         )
 
     def _begin(self, example: Example) -> None:
@@ -311,7 +205,7 @@ class CodeView:
             copy_example(example, self.studio.workspace.root)
             self.studio.look_now()
             self.studio.session.entry = example.entry
-            self.page.refresh_entries()
+            self.page.header.refresh_entries()
             self.open(example.first)
 
     def _draw_conflict(self, document: Open) -> None:
@@ -400,7 +294,7 @@ class CodeView:
 
     def findings_changed(self) -> None:
         """Mark them in the editor and the tree."""
-        self.files.put(rows=self._make_rows())
+        self.tree.draw_findings()
         name = self.studio.session.active
         self.editor.run_method("setFindings", self._findings_of(name))
 
