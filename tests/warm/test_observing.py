@@ -9,7 +9,7 @@ from pathlib import Path
 
 import entrepot
 from entrepot.trace.resident import find_kept_clock
-from entrepot.warm.late.resident import find_mentioned
+from entrepot.warm.ahead.resident import find_mentioned
 from native import NEEDS_NATIVE
 from stored import Stored
 

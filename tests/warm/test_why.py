@@ -8,9 +8,9 @@ from pathlib import Path
 from entrepot.warm import eligible
 from entrepot.warm.fingerprint import Record, Surroundings
 from entrepot.warm.knowledge import Knowledge, has_news, learn, read_knowledge, remember_plan, write_knowledge
-from entrepot.warm.late import resident
 from entrepot.warm.lookup import make_name, parse_key
 from entrepot.warm.observation import Module, Observation
+from entrepot.warm.obstacles import resident
 from entrepot.warm.record_file import read_record, write_record
 from entrepot.warm.recording import make_record
 from entrepot.warm.verdict import Again, Never, Plan, Ready, judge

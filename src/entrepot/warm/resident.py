@@ -97,6 +97,8 @@ def begin(kind: str, subject: str) -> "Any":
     preparation = load("warm/preparation/resident.py")
     load("warm/renewal/resident.py")
     codes = load("warm/codes/resident.py")
+    for part in ("world", "ahead", "obstacles"):
+        load(f"warm/{part}/resident.py")  # while nobody listens: each run compares what is read after that
     RUN["give back"] = codes["leave_young"]()
     RUN["codes"] = codes["read_codes"](settings["codes"]) if settings["base"] else {}
     posix.access("\1entrepot\1R", 0)
@@ -224,7 +226,7 @@ def wait(report: "dict[str, Any]", stash: "Any") -> None:
     report.clear()  # here, not in each run
     RUN["stash"] = stash
     stash.start_cold = start_cold
-    stash.is_same = is_same  # type: ignore[name-defined] # noqa: F821
+    stash.obstacles.is_same = is_same  # type: ignore[name-defined] # noqa: F821
     stash.front = front_find_and_load  # type: ignore[name-defined] # noqa: F821
     if answer["base"]:
         RUN["script"] = sys.argv[0]
@@ -441,7 +443,7 @@ def report_late() -> None:
     added, expected = find_added(), frozenset(stash.taken)
     if not stash.final and all(name in expected or name in stash.waiting for name in added):
         return
-    names = LOADED["warm/late/resident.py"]["list_late"](reversed(added))
+    names = stash.list_late(reversed(added))
     plan = RUN["settings"]["plan"]
     # Of those that could not be had ahead (they use one that is left to the run) there is nothing to be learned.
     known = {*stash.waiting, *expected, *plan["late"], *plan["avoid"], *RUN["settings"]["folders"]}

@@ -24,14 +24,14 @@ def begin(main, source, filename: str, package: str, plan, load, wait):  # type:
     Raises:
         SyntaxError, ValueError: as `compile` does for the entry point.
     """
-    observer, stash = _make(plan, load)
+    observer, ahead, stash = _make(plan, load)
 
     def stop() -> None:
         # Nothing has been learned of a program that has only run cold: its own text says what it will import.
         later = (
-            () if plan["late"] else find_external(entry.later, load("warm/late/resident.py")["is_external"])
+            () if plan["late"] else find_external(entry.later, load("warm/world/resident.py")["is_external"])
         )
-        report = _settle(observer, stash, plan["late"] or later)
+        report = _settle(observer, ahead, plan["late"] or later)
         report.update(leading=entry.leading, line=entry.line, reason=entry.reason)
         wait(report, stash)
         stash.serve()
@@ -49,9 +49,9 @@ def begin(main, source, filename: str, package: str, plan, load, wait):  # type:
 
 def begin_base(plan, load, wait):  # type: ignore[no-untyped-def]
     """Import ahead what the plan names, then wait; in the run, let imports ask the stash first."""
-    observer, stash = _make(plan, load)
+    observer, ahead, stash = _make(plan, load)
     observer.arm()
-    report = _settle(observer, stash, plan["late"])
+    report = _settle(observer, ahead, plan["late"])
     wait(report, stash)
     stash.serve()
     return stash
@@ -69,21 +69,23 @@ def _make(plan, load) -> tuple:  # type: ignore
         observer.tell("!", "")
 
     observer.on_avoided = on_avoided
-    stash = load("warm/late/resident.py")["Stash"]
-    return observer, stash(observer, renewing["renew"], observing["read_registers"])
+    world = type(sys.implementation)(**load("warm/world/resident.py"))  # types.SimpleNamespace
+    ahead = load("warm/ahead/resident.py")["Ahead"](observer, world, observing["read_registers"])
+    obstacles = load("warm/obstacles/resident.py")["Obstacles"](ahead, world)
+    return observer, ahead, load("warm/late/resident.py")["Stash"](ahead, obstacles, world, renewing["renew"])
 
 
-def _settle(observer, stash, names) -> dict[str, object]:  # type: ignore[no-untyped-def]
-    """Fill the stash, take the observer away, hide the stash."""
-    stash.fill(names)
+def _settle(observer, ahead, names) -> dict[str, object]:  # type: ignore[no-untyped-def]
+    """Import ahead, take the observer away, hide what waits."""
+    ahead.fill(names)
     watched = sys.argv
     observer.disarm()
-    stash.hide()
-    stash.observer = None
+    ahead.hide()
+    ahead.observer = None
     return {
-        "waiting": list(stash.waiting),
-        "failed": dict(stash.failed),
-        "misfits": dict(stash.misfits),
+        "waiting": list(ahead.waiting),
+        "failed": dict(ahead.failed),
+        "misfits": dict(ahead.misfits),
         "keeps_argv": find_keepers(watched) if watched is not sys.argv else [],
     }
 

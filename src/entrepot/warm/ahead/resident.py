@@ -1,0 +1,233 @@
+"""Modules imported ahead of the program: those that wait, and what each did to the process meanwhile.
+
+    ahead = Ahead(observer, world)
+    ahead.fill(names)        import them, in the order learned; then undo what they changed outside
+    ahead.hide()             take them out of `sys.modules`
+    ahead.waiting            name -> module, what it needs, and what it changed
+
+All of it happens in the preparing interpreter. What cannot wait is in `failed` and `misfits`, with the reason.
+
+Resident: `world` has the names of `world/resident.py`.
+"""
+
+import sys
+
+
+class Late:
+    """One module that waits."""
+
+    __slots__ = ("binds", "changes", "environment", "file", "module", "name", "needs", "outside", "stamp")
+
+    def __init__(self, name: str, module: object) -> None:
+        self.name = name
+        self.module = module
+        self.needs: dict[
+            str, None
+        ] = {}  # everything that it asked for, in order; the waiting ones once hidden
+        self.outside: tuple[str, ...] = ()  # the others, which the program sees
+        self.file: str = ""
+        self.stamp: object = None  # of its file
+        self.binds: object = None  # the parent module to which the name must be bound again
+        self.changes: list[tuple[str, str, int, object]] = []  # what it did to the lists of the process
+        self.environment = 0  # how many of the changes of the environment were there before its own
+
+
+class Ahead:
+    """All the modules that wait, and what is known of them."""
+
+    def __init__(self, observer, world, read_registers=dict) -> None:  # type: ignore[no-untyped-def]
+        self.observer = observer
+        self._world = world
+        self._read_registers = read_registers
+        self.waiting: dict[str, Late] = {}
+        self.finders: dict[str, object] = {}  # of their packages' folders, until the program comes there
+        self.snapshots: dict[str, dict[str, object]] = {}
+        self.failed: dict[str, str] = {}  # name -> why it could not be imported
+        self.misfits: dict[str, str] = {}  # name -> what it changes that cannot wait with it
+        self.env_names: frozenset[str] | None = None  # None: any change of the environment counts
+        self.warned: set[str] = set()  # modules to which a warning was charged, shown or not
+        self.settings: list[tuple[bytes, object]] = []  # variables as the waiting modules set them, in order
+        self._settled: dict[str, tuple[int, int]] = {}  # module -> how many of these before and after it
+        self._lists: dict[tuple[str, str], list[object]] = {}
+        self._pending: dict[str, list[tuple[str, str, int, object]]] = {}
+
+    def fill(self, names: list[str]) -> None:
+        """Import modules ahead of the program. Those that cannot be imported now are passed over."""
+        self.observer.tell("H", "")
+        before = self._before = frozenset(sys.modules)
+        finders = frozenset(sys.path_importer_cache)
+        self._env = self._env_before = self._world.read_environment()
+        visible = {
+            name: dict(module.__dict__) for name, module in list(sys.modules.items()) if _has_dict(module)
+        }
+        self._lists = self._world.read_lists()
+        genuine = {key: list(value) for key, value in self._lists.items()}
+        self._list_names = frozenset(".".join(key) for key in self._world.LISTS)
+        self._registers = self._read_registers()
+        self.observer.on_finish = self._finished
+        for name in names:
+            if name in sys.modules or name in self.observer.avoid:
+                continue
+            try:
+                __import__(name)
+            except Exception as error:
+                self.failed[name] = f"{type(error).__name__}: {error}"
+        self.observer.on_finish = None
+        self.env_names = frozenset(self.observer.variables)
+        self.observer.tell("P", "")
+        settled = 0
+        for name in list(sys.modules):
+            if name not in before:
+                late = Late(name, sys.modules[name])
+                late.needs = dict(self.observer.edges.get(name, ()))
+                if "." in name:
+                    late.needs[name.rpartition(".")[0]] = None  # in the cache already, so nobody asked for it
+                if self._world.is_extension(late.module):
+                    late.needs.update(dict.fromkeys(find_mentioned(late.module)))
+                late.changes = self._pending.get(name, [])
+                # Modules that nobody sees finish (parts of extensions) come after the one before them.
+                late.environment, settled = self._settled.get(name, (settled, settled))
+                file = getattr(late.module, "__file__", None)
+                if type(file) is str and file:
+                    late.file, late.stamp = file, self._world.read_stamp(file)
+                    if not self._world.is_external(file):
+                        # It has been initialised already, before its time: not in the next preparation.
+                        self.misfits[name] = "belongs to the program"
+                self.waiting[name] = late
+                if "__warningregistry__" in getattr(late.module, "__dict__", ()):
+                    self.warned.add(name)
+        self.observer.tell("R", "")
+        self.warned |= {
+            name
+            for name, names in visible.items()
+            if "__warningregistry__" not in names and "__warningregistry__" in sys.modules[name].__dict__
+        }
+        self._world.write_lists(genuine)
+        for key in self._env.keys() | self._env_before.keys():
+            self._world.write_variable(key, self._env_before.get(key))
+        self._give_up_patchers(visible)
+        cache = sys.path_importer_cache
+        self.finders = {path: cache.pop(path) for path in list(cache) if path not in finders}
+
+    def _finished(self, name: str) -> None:
+        """Note what a module has just done to the lists of the process."""
+        now = self._world.read_lists()
+        for key, items in now.items():
+            before = self._lists.get(key, [])
+            if items == before:
+                continue
+            added = [item for item in items if not any(item is other for other in before)]
+            kept = [item for item in items if any(item is other for other in before)]
+            if kept != before:
+                missing = [item for item in before if not any(item is other for other in items)]
+                if not self._cancel(key, missing):
+                    self.misfits[name] = f"takes something out of {key[0]}.{key[1]}"
+                    continue
+                before = kept
+            for item in added:
+                at = next(index for index, other in enumerate(items) if other is item)
+                place = at if at < len(before) else -1
+                self._pending.setdefault(name, []).append((*key, place, item))
+        self._lists = now
+        env = self._world.read_environment()
+        before_own = len(self.settings)
+        if env != self._env:
+            for variable in env.keys() | self._env.keys():
+                if env.get(variable) != self._env.get(variable):
+                    self.settings.append((variable, env.get(variable)))
+                    self._pending.setdefault(name, []).append(
+                        ("os", "environ", 0, (variable, env.get(variable)))
+                    )
+            self._env = env
+        self._settled[name] = before_own, len(self.settings)
+        registers = self._read_registers()
+        for key, value in registers.items():
+            # A register that has just come with its module is that module's own affair.
+            if key not in self._list_names and self._registers.get(key, value) != value:
+                self.misfits[name] = f"changes {key}"
+        self._registers = registers
+
+    def _cancel(self, key: tuple[str, str], items: list[object]) -> bool:
+        """Forget additions that were gone when the importer left `warnings.catch_warnings`."""
+        for item in items:
+            for changes in self._pending.values():
+                found = [change for change in changes if change[:2] == key and change[3] is item]
+                if found:
+                    changes.remove(found[0])
+                    break
+            else:
+                return False
+        return True
+
+    def _give_up_patchers(self, visible: dict[str, dict[str, object]]) -> None:
+        """Find out whether a waiting module changed one that the program can already see."""
+        for name, before in visible.items():
+            module = sys.modules.get(name)
+            if module is None or name == "sys":
+                continue
+            for attribute, value in list(module.__dict__.items()):
+                if attribute in before and before[attribute] is value:
+                    continue
+                full = f"{name}.{attribute}"
+                if full in self.waiting and self.waiting[full].module is value:
+                    self.waiting[full].binds = module
+                    continue
+                if full in sys.modules and sys.modules[full] is value:
+                    continue  # a submodule, given up or there before
+                # Module-level caches fill up by being used; only functions, classes and modules are patches.
+                if attribute in before and (callable(value) or type(value) is type(sys)):
+                    culprit = getattr(value, "__module__", None)
+                    self.misfits.setdefault(
+                        culprit if culprit in self.waiting else "*", f"changes {full} of another module"
+                    )
+
+    def hide(self) -> None:
+        """Take the waiting modules out of the program's sight."""
+        if "*" in self.misfits:
+            # Which module did it is not known, so all of them go.
+            self.waiting.clear()
+        for name in (*self.failed, *self.misfits):
+            self.drop(name)
+        for name in [name for name in sys.modules if name not in self._before]:
+            module = sys.modules.pop(name)
+            parent, _, tail = name.rpartition(".")
+            if parent in self._before and parent in sys.modules:
+                names = sys.modules[parent].__dict__
+                if names.get(tail) is module:
+                    del names[tail]
+        # What the program will see when it starts: taken now that nothing of the observer is left.
+        for name in {need for late in self.waiting.values() for need in late.needs}:
+            found = sys.modules.get(name)
+            if _has_dict(found) and name not in ("sys", "builtins", "_frozen_importlib"):
+                self.snapshots[name] = dict(found.__dict__)
+        for late in self.waiting.values():
+            late.outside = tuple(name for name in late.needs if name not in self.waiting)
+            late.needs = {name: None for name in late.needs if name in self.waiting}
+        self.snapshots["builtins"] = {"__import__": sys.modules["builtins"].__dict__["__import__"]}
+
+    def drop(self, name: str) -> None:
+        """Give up a module and all that was built on it."""
+        gone = [name]
+        while gone:
+            name = gone.pop()
+            if self.waiting.pop(name, None) is None and name not in self.failed and name not in self.misfits:
+                continue
+            gone += [other for other, late in self.waiting.items() if name in late.needs]
+
+
+def find_mentioned(module: object) -> set[str]:
+    """Return the modules that a compiled one has among its names, or has taken something from.
+
+    Parts of one library may hand modules to each other without asking the interpreter (mypyc), and look for
+    them in its cache when they are used.
+    """
+    found = set()
+    for value in list(getattr(module, "__dict__", {}).values()):
+        name = getattr(value, "__name__" if type(value) is type(sys) else "__module__", None)
+        if type(name) is str and name in sys.modules and name != getattr(module, "__name__", ""):
+            found.add(name)
+    return found
+
+
+def _has_dict(module: object) -> bool:
+    return type(getattr(module, "__dict__", None)) is dict

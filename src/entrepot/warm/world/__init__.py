@@ -1,0 +1,1 @@
+"""What may a module find around it when it is initialised?"""
