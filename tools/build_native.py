@@ -23,6 +23,7 @@ CLIENT = (
     "client", "client_options", "client_python", "client_decide", "client_store", "client_checks", "client_keeper",
     "check",
 )  # fmt: skip
+OBSERVE = ("observe", "observe_log", "observe_files", "observe_surroundings", "observe_effects")
 
 
 def find_compiler() -> str | None:
@@ -44,6 +45,7 @@ def build(root: str, version: str) -> bool:
     trace = os.path.join(root, "src", "entrepot", "trace")
     define = f'-DENTREPOT_VERSION="{version}"'
     client = [define, *(f"{warm}/{name}.c" for name in CLIENT)]
+    observe = [f"{trace}/{name}.c" for name in OBSERVE]
     try:
         loader = run([compiler, "-print-file-name=ld-linux-x86-64.so.2"]).stdout.strip()
         parts = {
@@ -61,7 +63,7 @@ def build(root: str, version: str) -> bool:
                 "-Wl,--no-as-needed",
                 loader,
             ],
-            f"{trace}/_observe.so": [*SHARED, f"{trace}/observe.c", "-ldl", "-lpthread"],
+            f"{trace}/_observe.so": [*SHARED, *observe, "-ldl", "-lpthread"],
             # What it calls is found in the interpreter that loads it.
             f"{trace}/_watch.so": [*SHARED, f"{trace}/watch.c"],
         }

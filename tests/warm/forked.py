@@ -7,6 +7,7 @@ run, so that the observer, the records, the verdicts and the stash are tested by
 from __future__ import annotations
 
 import datetime
+import glob
 import os
 import resource
 import shutil
@@ -81,10 +82,11 @@ exec(code)
 
 
 def build_observer(folder: str) -> str:
-    """Compile observe.c."""
+    """Compile observe.c and its parts."""
     target = os.path.join(folder, "observe.so")
     command = [shutil.which("cc") or "gcc", "-O1", "-shared", "-fPIC", "-fvisibility=hidden", "-o", target]
-    subprocess.run([*command, os.path.join(SOURCE, "trace", "observe.c"), "-ldl", "-lpthread"], check=True)
+    parts = glob.glob(os.path.join(SOURCE, "trace", "observe*.c"))
+    subprocess.run([*command, *parts, "-ldl", "-lpthread"], check=True)
     return target
 
 

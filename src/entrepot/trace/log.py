@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-LOG_BYTES = 256 << 20  # the same in observe.c
+LOG_BYTES = 256 << 20  # the same in observe.h
 _HEAD = struct.Struct("<IB")
 _SEEN = struct.Struct("<5Q3q")
 _FILE_KINDS = frozenset("oseakzplyf")
