@@ -96,6 +96,12 @@ def describe_module(
     return origin, kind, bytecode, is_kept, sort_names(namespace, name)
 
 
+def foreign_folders() -> "tuple[str, ...]":
+    """Return the folders that the program's own modules are not in: the standard library's."""
+    os = sys.modules["os"]
+    return (os.path.dirname(os.__file__) + "/", f"{sys.base_prefix}/lib/", f"{sys.prefix}/lib/")
+
+
 _FUNCTION, _BUILT_IN, _MODULE = type(why_not_bytecode), type(len), type(sys)
 # Kinds of value that are variables and nothing else: most values by far.
 _PLAIN = frozenset((str, int, float, bool, tuple, list, dict, set, frozenset, bytes, type(None)))
@@ -183,6 +189,26 @@ def describe_error(error: BaseException) -> "tuple[str, str, str, str, tuple[str
         traceback = traceback.tb_next
     known = tuple([name for name in read_namespace(subject) if type(name) is str]) if module else ()
     return type(error).__name__, text, wanted, module, known, tuple(places)
+
+
+def find_origin(error: BaseException, name: str) -> str:
+    """Return the file of a module whose initialising has ended in an error, "" where it did not come so far."""
+    traceback = error.__traceback__
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") == name:
+            return frame.f_code.co_filename
+        traceback = traceback.tb_next
+    file = error.filename if isinstance(error, SyntaxError) else None
+    return file if type(file) is str and name.rpartition(".")[2] in file else ""
+
+
+def read_text(error: BaseException) -> str:
+    """Return an error's text, which is code of the program's."""
+    try:
+        return str(error)
+    except Exception:
+        return "(its text cannot be had)"
 
 
 def list_modules() -> "tuple[str, ...]":

@@ -11,8 +11,6 @@ what cannot be known later, as tuples (see `journal/resident.py`), and leave all
 import _frozen_importlib
 import _frozen_importlib_external
 import _imp
-import _signal  # type: ignore[import-not-found]
-import atexit
 import builtins
 import posix
 import sys
@@ -20,8 +18,9 @@ from _thread import get_ident
 from time import perf_counter, process_time
 
 from entrepot.core import frames
-from entrepot.trace.facts.resident import describe_module
+from entrepot.trace.facts.resident import describe_module, find_origin, foreign_folders, read_text
 from entrepot.trace.journal.resident import FLUSH_AT
+from entrepot.trace.registers.resident import fold_ids, read_handlers, read_signature
 from entrepot.trace.resident import Observer, read_registers
 
 TYPE_CHECKING = False
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 # Functions of the import system in which a module's own code runs.
 _RUNNING = frozenset(("exec_module", "create_module", "_load_unlocked", "module_from_spec"))
 _MISSING = object()
-_SIGNALS = range(1, 32)
 _NOBODY = ("", "?", "", 0, "")
 IMPORTLIB = (frames.IMPORTLIB_FILE, "<frozen importlib._bootstrap_external>", "<frozen zipimport>")
 
@@ -71,7 +69,7 @@ class StatementObserver(Observer):
         """
         super().__init__(tell)
         self._native = native
-        self._fold = _fold if native is None else native.fold
+        self._fold = fold_ids if native is None else native.fold
         self.journal = journal
         self.stacks: dict[int, list[str]] = {}
         self.code_of: dict[str, str] = {}
@@ -193,7 +191,7 @@ class StatementObserver(Observer):
 
     def _note_failure(self, at: float, error: BaseException) -> None:
         """Note that the statement which began at that time has failed."""
-        self.journal.events.extend(("!", get_ident(), at, type(error).__name__, _say(error)))
+        self.journal.events.extend(("!", get_ident(), at, type(error).__name__, read_text(error)))
 
     # ---- modules
 
@@ -254,7 +252,7 @@ class StatementObserver(Observer):
         def fail(name: str, error: BaseException) -> None:
             at, used, thread = now(), cpu(), get_ident()
             stacks[thread].pop()
-            size, text, origin = pages(), _say(error), _find_origin(error, name)
+            size, text, origin = pages(), read_text(error), find_origin(error, name)
             add(("X", thread, at, now(), used, size, name, type(error).__name__, text, origin))
 
         def end(name: str) -> None:
@@ -370,12 +368,6 @@ def load_native() -> "Any":
     return library
 
 
-def foreign_folders() -> "tuple[str, ...]":
-    """Return the folders that the program's own modules are not in: the standard library's."""
-    os = sys.modules["os"]
-    return (os.path.dirname(os.__file__) + "/", f"{sys.base_prefix}/lib/", f"{sys.prefix}/lib/")
-
-
 def _make_memory_reader() -> "Callable[[], int]":
     try:
         statm = posix.open("/proc/self/statm", posix.O_RDONLY | posix.O_CLOEXEC)
@@ -396,62 +388,6 @@ def _no_memory() -> int:
     return 0
 
 
-def _say(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:
-        return "(its text cannot be had)"
-
-
-def _find_origin(error: BaseException, name: str) -> str:
-    """Return the file of a module whose initialising has ended in an error, "" where it did not come so far."""
-    traceback = error.__traceback__
-    while traceback is not None:
-        frame = traceback.tb_frame
-        if frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") == name:
-            return frame.f_code.co_filename
-        traceback = traceback.tb_next
-    file = error.filename if isinstance(error, SyntaxError) else None
-    return file if type(file) is str and name.rpartition(".")[2] in file else ""
-
-
 def _disguise(function: "Any") -> None:
     # Seen from `warnings` and the like, these are frames of the import system.
     function.__code__ = function.__code__.replace(co_filename=frames.IMPORTLIB_FILE)
-
-
-def read_signature(fold: "Callable[..., object]") -> "tuple[object, ...]":
-    """Return a few values that differ when one of the process's registers has been changed.
-
-    `fold` is that of the library, or `_fold`.
-    """
-    warnings = sys.modules.get("warnings")
-    return (
-        len(sys.path),
-        len(sys.meta_path),
-        len(sys.path_hooks),
-        fold(
-            _signal.getsignal,
-            *(sys.excepthook, sys.displayhook, sys.unraisablehook, sys.stdin, sys.stdout, sys.stderr),
-            *(builtins.open, builtins.print),
-        ),
-        atexit._ncallbacks(),
-        len(warnings.filters) if warnings is not None and hasattr(warnings, "filters") else 0,
-        sys.getrecursionlimit(),
-    )
-
-
-def _fold(getsignal: "Callable[[int], object]", *objects: object) -> object:
-    return list(map(id, [*map(getsignal, _SIGNALS), *objects]))
-
-
-def read_handlers() -> "dict[str, object]":
-    """Return what is to be called at the end and on signals, as plain values to compare."""
-    found: dict[str, object] = {"atexit.register": atexit._ncallbacks()}
-    names = {value: name for name, value in vars(_signal).items() if name[:3] == "SIG" and name[3] != "_"}
-    for number in _SIGNALS:
-        handler = _signal.getsignal(number)
-        found[f"signal.signal({names.get(number, number)})"] = (
-            handler if type(handler) is int else id(handler)
-        )
-    return found

@@ -1,0 +1,1 @@
+"""Which registers of the process has a module changed?"""
