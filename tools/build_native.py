@@ -13,11 +13,11 @@ import subprocess
 import sys
 
 COMMON = ["-O2", "-Wall", "-U_FORTIFY_SOURCE"]
-# The restorer runs where no library is: nothing may be called behind its back.
+# The restorer runs where no library is: nothing may be called behind its back, and no constant lie elsewhere.
 SHARED = ["-fPIC", "-shared", "-fvisibility=hidden"]
 IMAGE = [
     *SHARED, "-fno-builtin", "-fno-stack-protector", "-fno-jump-tables", "-fcf-protection=none",
-    "-fno-tree-loop-distribute-patterns",
+    "-fno-tree-loop-distribute-patterns", "-fno-tree-slp-vectorize",
 ]  # fmt: skip
 CLIENT = (
     "client", "client_options", "client_python", "client_decide", "client_store", "client_checks", "client_keeper",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from entrepot import warm
 from entrepot.warm.images import find_images
 from native import NEEDS_NATIVE, WAIT_S
 from stored import Stored
@@ -52,6 +54,20 @@ os.environ["LD_AUDIT"] = sys.argv[1]
 os.environ["ENTREPOT_IMAGE"] = f"f1,{answer[0]},{hold[1]},{child}:{sys.argv[2]}"
 os.execv(sys.executable, [sys.executable, "main.py", "-v"])
 """
+
+
+def test_the_restorer_stands_alone(need: Callable[[object, str], None]) -> None:
+    """It goes on where its library is no longer mapped: no instruction of it reads, or calls, anything beside it."""
+    objdump = shutil.which("objdump")
+    need(objdump, "objdump (binutils)")
+    library = Path(warm.__file__).with_name("_restore.so")
+    command = [str(objdump), "--disassemble", "--section=restorer", "--no-show-raw-insn", str(library)]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    assert "syscall" in found
+    assert [
+        line for line in found.splitlines() if "(%rip)" in line or "call  " in line.replace("syscall", "")
+    ] == []
 
 
 @pytest.fixture
@@ -143,6 +159,8 @@ def test_every_answer_ends_in_the_right_run(place: Stored, child: str) -> None:
     assert token not in cold_tokens
     assert len(cold_tokens) == 5
     if child == "waits":
+        # Less than all of two variables is none: the program sees no piece of them.
+        assert take_over(place, good[:20])[1] == take_over(place, good[:-5])[1] == out
         assert take_over(place, good)[1] == out == place.plain("main.py", "-v")[1]
 
 

@@ -124,7 +124,23 @@ static int set_warm(const struct Run *run, const char *image, const char *ahead)
     return 1;
 }
 
+/* What cannot be written into the store must not end the run; the program gets its signals as they were. */
+static const int written[] = {SIGXFSZ, SIGPIPE};
+static struct sigaction before[2];
+
+static void ignore_signals(void) {
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    for (int index = 0; index < 2; index++) sigaction(written[index], &ignore, &before[index]);
+}
+
+static void give_signals_back(void) {
+    for (int index = 0; index < 2; index++) sigaction(written[index], &before[index], NULL);
+}
+
 /* ---- taking over ahead of the decision */
+
+static int answer = -1, hold = -1; /* in the child that decides: where its answer goes, and what it waits for at its end */
+static char guessed[PATH_MAX + 64];
 
 /* Whether a processor is free for somebody else: those that want one now are among what /proc/loadavg says (proc(5)). */
 static int has_room(void) {
@@ -139,49 +155,44 @@ static int has_room(void) {
     return atoi(slash) <= CPU_COUNT(&set) && CPU_COUNT(&set) > 1;
 }
 
-/* The image that a run takes over unless some file has changed; worth it where there are many files to look at, and
- * somebody can do that meanwhile. */
-static const char *guess(struct Run *run) {
-    static char key[PATH_MAX * 4];
-    size_t size;
-    const char *block;
-    int is_gone;
-    if (run->prepare || run->why || !strcmp(run->kind, "stdin") || !is_asked_for(run) || !is_elf(run->python)) return NULL;
-    const char *name = make_key(run, 0, key, sizeof key);
-    int store = name ? open_store() : -1;
-    const char *image = store < 0 ? NULL : look_up(run, store, name, key, &block, &size, &is_gone);
-    if (store >= 0) close(store);
+/* Have a child go on with deciding, and take the image over meanwhile: worth it where there are many files to compare, and
+ * somebody can do that. The program does not begin before the child has answered and is gone (image_restore.c; image.h says
+ * what an answer is). Comes back in the child, and where there is none. */
+static void go_ahead(const struct Run *run, const char *image, size_t size) {
     const char *asked = getenv("ENTREPOT_AHEAD"); /* always, or never */
-    return image && is_image(image) && (asked && *asked ? *asked != '0' : size >= MANY_FILES && has_room()) ? image : NULL;
-}
-
-/* Have a child decide while this process takes the guessed image over. The program does not begin before the child has
- * answered and is gone (image_restore.c): nothing for "as guessed", else the variables of the run as it must be, or one
- * zero byte for a cold one. Returns in the parent what the restorer must know, in the child NULL with `answer` set;
- * also NULL, and no answer, if there can be no child. */
-static const char *start_ahead(int *answer, int *hold) {
-    static char ahead[64];
     int answers[2], holds[2];
-    *answer = *hold = -1;
-    if (pipe2(answers, O_CLOEXEC)) return NULL;
-    if (pipe2(holds, O_CLOEXEC)) return close(answers[0]), close(answers[1]), NULL;
+    if (answer >= 0 || !is_image(image)) return;
+    if (asked && *asked ? *asked == '0' : size < MANY_FILES || !has_room()) return;
+    if (pipe2(answers, O_CLOEXEC)) return;
+    if (pipe2(holds, O_CLOEXEC)) {
+        close(answers[0]);
+        close(answers[1]);
+        return;
+    }
+    strcpy(guessed, image);
     pid_t child = fork();
-    int is_child = child == 0;
-    int kept[] = {answers[is_child], holds[!is_child]};
+    int is_child = child == 0, one = answers[is_child], other = holds[!is_child];
     close(answers[!is_child]);
     close(holds[is_child]);
     if (is_child) {
-        *answer = kept[0];
-        *hold = kept[1];
-        return NULL;
+        answer = one;
+        hold = other;
+        return;
     }
-    if (child < 0 || fcntl(kept[0], F_SETFD, 0) || fcntl(kept[1], F_SETFD, 0)) return close(kept[0]), close(kept[1]), NULL;
-    snprintf(ahead, sizeof ahead, ",%d,%d,%d", kept[0], kept[1], (int)child);
-    return ahead;
+    char ahead[64];
+    snprintf(ahead, sizeof ahead, ",%d,%d,%d", one, other, (int)child);
+    if (child < 0 || fcntl(one, F_SETFD, 0) || fcntl(other, F_SETFD, 0) || !set_warm(run, guessed, ahead)) {
+        close(one);
+        close(other);
+        while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR) {}
+        return;
+    }
+    give_signals_back();
+    _exit(become(run->python, run->argv));
 }
 
 /* The child's end: say what has been decided, and stay until the parent wants it gone. */
-static void finish_ahead(const struct Run *run, const char *guessed, const char *image, int answer, int hold) {
+static void finish_ahead(const struct Run *run, const char *image) {
     static char text[MAX_ANSWER];
     size_t size = 1; /* of one zero byte */
     if (image && !strcmp(image, guessed)) text[0] = AS_GUESSED;
@@ -237,26 +248,15 @@ int main(int argc, char **argv) {
     run.argv[0] = (char *)run.argv0;
     parse_python(&run);
     program = getpid();
-    int answer = -1, hold = -1;
-    char guessed[PATH_MAX + 64];
-    const char *ahead = NULL, *image = guess(&run);
-    if (image) {
-        strcpy(guessed, image);
-        ahead = start_ahead(&answer, &hold);
-    }
-    if (ahead && set_warm(&run, guessed, ahead)) return become(run.python, run.argv);
-    /* What cannot be written into the store must not end the run; the program gets its signals as they were. */
-    static const int numbers[] = {SIGXFSZ, SIGPIPE};
-    struct sigaction before[2], ignore = {.sa_handler = SIG_IGN};
-    for (int index = 0; index < 2; index++) sigaction(numbers[index], &ignore, &before[index]);
-    image = decide(&run, called);
-    for (int index = 0; index < 2; index++) sigaction(numbers[index], &before[index], NULL);
+    ignore_signals();
+    const char *image = decide(&run, called, run.prepare || run.why ? NULL : go_ahead);
+    give_signals_back();
     if (run.prepare) { /* 0: it is there, 1: it is being made, 3: it cannot be */
         printf("%s\n", said);
         return image && !strcmp(said, "warm") ? 0 : is_asked ? 1 : 3;
     }
     if (is_loud && !run.why) fprintf(stderr, "entrepot: %s\n", said);
-    if (answer >= 0) finish_ahead(&run, guessed, image, answer, hold);
+    if (answer >= 0) finish_ahead(&run, image);
     if (run.why) stay_behind(&run, called);
     if (image) set_warm(&run, image, "");
     return become(run.python, run.argv);

@@ -20,7 +20,7 @@ extern char **environ;
 
 /* client.c: why this run is not warm, or how it is. */
 extern char said[600];
-extern pid_t program; /* the process that becomes the program */
+extern pid_t program; /* the process that becomes the program; another one may be deciding */
 void say(const char *format, ...);
 
 /* client_options.c */
@@ -35,19 +35,20 @@ const char *find_on_path(const char **name);
 void find_python(struct Run *run, const char *called);
 int is_elf(const char *path);
 
+/* Called with the image that it is unless a file has changed, and the size of the list of these files, before they are compared. */
+typedef void Found(const struct Run *run, const char *image, size_t size);
+
 /* client_decide.c: the image that this run takes over, or NULL; a request to the keeper where there should be one. */
 extern char why_name[17]; /* of the program's files in the store, where the store was asked */
 int is_asked_for(const struct Run *run);
-const char *decide(struct Run *run, const char *called);
+const char *decide(const struct Run *run, const char *called, Found *found);
 
 /* client_store.c */
 extern char store_path[PATH_MAX];
 const char *make_key(const struct Run *run, int which, char *text, size_t size);
 int open_store(void);
-const char *look_up(const struct Run *run, int store, const char *name, const char *key, const char **block, size_t *block_size,
-                    int *is_gone);
 int is_image(const char *path);
-const char *find_image(const struct Run *run, int store, const char *name, const char *key);
+const char *find_image(const struct Run *run, int store, const char *name, const char *key, Found *found);
 void note(int store, const char *name, const char *ending, const char *text, int append);
 
 /* client_checks.c */

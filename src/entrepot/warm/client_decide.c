@@ -83,7 +83,7 @@ static const char *find_part(const struct Run *run, int store) {
     static char key[PATH_MAX * 4];
     for (int number = 1; number <= MAX_PARTS; number++) {
         const char *name = make_key(run, number + 1, key, sizeof key);
-        const char *image = name ? find_image(run, store, name, key) : NULL;
+        const char *image = name ? find_image(run, store, name, key, NULL) : NULL;
         if (!image) continue;
         if (!run->prepare) note(store, name, "hits", "+", 1);
         return image;
@@ -91,7 +91,7 @@ static const char *find_part(const struct Run *run, int store) {
     return NULL;
 }
 
-const char *decide(struct Run *run, const char *called) {
+const char *decide(const struct Run *run, const char *called, Found *found) {
     static char key[PATH_MAX * 4], base_key[PATH_MAX * 4];
     if (!is_asked_for(run) || !is_elf(run->python)) return NULL;
     const char *name = make_key(run, 0, key, sizeof key), *base = has_base(run) ? make_key(run, 1, base_key, sizeof base_key) : "";
@@ -102,7 +102,7 @@ const char *decide(struct Run *run, const char *called) {
     if (store < 0) return NULL;
     say("cold: there is no image yet");
     int is_stdin = !strcmp(run->kind, "stdin"); /* has no image of its own */
-    const char *image = is_stdin ? NULL : find_image(run, store, name, key);
+    const char *image = is_stdin ? NULL : find_image(run, store, name, key, found);
     if (image) {
         say("warm");
         if (!run->prepare) {
@@ -123,7 +123,7 @@ const char *decide(struct Run *run, const char *called) {
         return image;
     }
     strcpy(said, first);
-    if (*base) image = find_image(run, store, base, base_key);
+    if (*base) image = find_image(run, store, base, base_key, NULL);
     if (image) {
         say("base: %.500s", reason);
         if (!run->prepare) note(store, base, "hits", "+", 1);

@@ -106,7 +106,7 @@ static char *map_file(int store, const char *name, size_t *size) {
 /* ---- images */
 
 /* Return the path of the image that a run could take over if no file has changed, and the list of those files. */
-const char *look_up(const struct Run *run, int store, const char *name, const char *key, const char **block, size_t *block_size,
+static const char *look_up(const struct Run *run, int store, const char *name, const char *key, const char **block, size_t *block_size,
                            int *is_gone) {
     static char path[PATH_MAX + 64];
     char file[64];
@@ -129,10 +129,11 @@ int is_image(const char *path) {
 }
 
 /* One try to find an image: where its files are gone, somebody renews it. */
-static const char *try_image(const struct Run *run, int store, const char *name, const char *key, int *is_gone) {
+static const char *try_image(const struct Run *run, int store, const char *name, const char *key, Found *found, int *is_gone) {
     size_t size;
     const char *block, *path = look_up(run, store, name, key, &block, &size, is_gone);
     if (!path) return NULL;
+    if (found) found(run, path, size);
     int changed = entrepot_check(block, size);
     if (changed >= 0) {
         say("cold: changed: f %s", entrepot_find_path(block, size, changed));
@@ -143,10 +144,10 @@ static const char *try_image(const struct Run *run, int store, const char *name,
 }
 
 /* Return the path of an image that this run may take over, or NULL. */
-const char *find_image(const struct Run *run, int store, const char *name, const char *key) {
+const char *find_image(const struct Run *run, int store, const char *name, const char *key, Found *found) {
     int is_gone;
-    const char *image = try_image(run, store, name, key, &is_gone);
-    return is_gone ? try_image(run, store, name, key, &is_gone) : image;
+    const char *image = try_image(run, store, name, key, found, &is_gone);
+    return is_gone ? try_image(run, store, name, key, found, &is_gone) : image;
 }
 
 /* One byte for each run; its size is the number of hits, its time the last use. */

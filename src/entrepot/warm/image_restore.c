@@ -41,8 +41,9 @@
 
 /* Who decides while this process is rebuilt. */
 struct Ahead {
-    int answer, hold, pid;     /* descriptors, and the child; 0: there is none, or it has answered */
-    uint64_t is_answered, got; /* so many bytes */
+    int answer, hold, pid; /* descriptors, and the child; 0: there is none, or it has answered */
+    int is_answered;
+    uint64_t got; /* so many bytes of `text` */
     struct Handler before, ignore;
     char text[MAX_ANSWER];
 };
@@ -100,18 +101,20 @@ INLINE int is_right(struct Ahead *ahead) {
     return ahead->got && ahead->text[0] == AS_GUESSED;
 }
 
+/* Put two variables where those were that this run came with. */
+INLINE void add_variables(char **envp, char *one, char *two) {
+    while (*envp) envp++;
+    envp[0] = one;
+    envp[1] = two;
+    envp[2] = 0;
+}
+
 /* Start the interpreter once more: with the image that the answer names, or cold. */
 INLINE void start_again(struct Ahead *ahead, const char *exe, char **argv, char **envp) {
-    is_right(ahead);
-    char *second = ahead->text;
-    while (*second) second++; /* the last byte of all is never written */
-    second++;
-    if (ahead->text[0] && ahead->text[0] != AS_GUESSED) {
-        char **at = envp;
-        while (*at) at++;
-        at[0] = ahead->text; /* where the two variables were that this run came with */
-        at[1] = second;
-        at[2] = 0;
+    if (!is_right(ahead) && ahead->got && !ahead->text[ahead->got - 1]) {
+        char *second = ahead->text;
+        while (*second) second++; /* there is a zero byte at the end at the latest */
+        if (++second < ahead->text + ahead->got) add_variables(envp, ahead->text, second);
     }
     call3(SYS_execve, (long)exe, (long)argv, (long)envp);
     call3(SYS_exit_group, 127, 0, 0);
@@ -331,13 +334,11 @@ static char variables[2][4200]; /* LD_AUDIT and ENTREPOT_IMAGE, as they came */
 
 /* Start the interpreter with this image again: the kernel draws anew. */
 static void try_again(char **argv, char **envp) {
-    char **at = envp;
-    while (*at) at++;
-    at[0] = variables[0];
-    at[1] = variables[1];
-    at[2] = 0;
+    char **end = envp;
+    while (*end) end++;
+    add_variables(envp, variables[0], variables[1]);
     call3(SYS_execve, (long)"/proc/self/exe", (long)argv, (long)envp);
-    at[0] = 0;
+    *end = 0;
 }
 
 /* Whether the answer is there already, and is another one than was guessed. */
@@ -346,8 +347,9 @@ static int is_refused(void) {
     return ahead.pid && call3(SYS_poll, (long)&poll, 1, 0) == 1 && !is_right(&ahead);
 }
 
-/* `what`: a plus for each time that something was in the way, the letter of the kind, the place of the program in the arguments; where a child decides meanwhile its
- * descriptors and process id, each after a comma; a colon, the path of the image. */
+/* `what`: a plus for each time that something was in the way, the letter of the kind, the place of the program in the
+ * arguments; where a child decides meanwhile its descriptors and process id, each after a comma; a colon, the path of
+ * the image. */
 static void restore(const char *what, char **argv, char **envp) {
     struct Head head;
     int tries = 0;

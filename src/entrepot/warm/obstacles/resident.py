@@ -60,9 +60,8 @@ class Obstacles:
         variable = self._find_setting(group, start["env"], now["env"])
         if variable:
             return f"the environment variable {_text(variable)} is not as it was"
-        if not (
-            self._world.ask("?") and self._world.ask("k")
-        ):  # the run has changed files, or what it did is not known
+        # The run has changed files, or what it did is not known.
+        if not (self._world.ask("?") and self._world.ask("k")):
             for name in group:
                 late = self._ahead.waiting[name]
                 if late.file and self._world.read_stamp(late.file) != late.stamp:
@@ -105,9 +104,8 @@ class Obstacles:
                 continue
             values = [(at, value) for at, (other, value) in enumerate(self._ahead.settings) if other == name]
             current = now.get(name)
-            if (
-                not values and start.get(name) != current
-            ):  # none of the modules sets it, so all found the same
+            # Where none of the modules sets it, all found the same.
+            if not values and start.get(name) != current:
                 return name
             for member in group if values else ():
                 late = self._ahead.waiting[member]
