@@ -47,7 +47,6 @@ def build(root: str, version: str) -> bool:
     client = [define, *(f"{warm}/{name}.c" for name in CLIENT)]
     observe = [f"{trace}/{name}.c" for name in OBSERVE]
     try:
-        loader = run([compiler, "-print-file-name=ld-linux-x86-64.so.2"]).stdout.strip()
         parts = {
             f"{warm}/_image.so": [
                 *IMAGE,
@@ -60,8 +59,6 @@ def build(root: str, version: str) -> bool:
                 *IMAGE,
                 "-nostdlib",
                 f"{warm}/image_restore.c",
-                "-Wl,--no-as-needed",
-                loader,
             ],
             f"{trace}/_observe.so": [*SHARED, *observe, "-ldl", "-lpthread"],
             # What it calls is found in the interpreter that loads it.

@@ -75,6 +75,84 @@ def test_a_module_read_by_pytest_is_ready_in_a_later_run(place):
     assert "edited" in edited[1][1]
 
 
+# A module that the search path does not lead to as it says itself, where a program may have put a folder into the path:
+# six changes its specification; an extension of pandas has put itself there under a second name.
+UNUSUAL = {
+    "says otherwise": "__spec__.submodule_search_locations = []\n__path__ = []\n",
+    "two names": "import sys\nsys.modules['_second'] = sys.modules[__name__]\n",
+    "no file": "import sys, types\nsys.modules['_second'] = types.ModuleType('_second')\n",
+    "a namespace": "import spacious.inner\n",
+}
+
+
+@pytest.mark.parametrize("shadow", ["", "telling", "_second"])
+@pytest.mark.parametrize("kind", UNUSUAL)
+def test_a_path_that_has_grown_is_no_reason_unless_it_leads_elsewhere(place, kind, shadow):
+    """The program puts a folder before the search path, as pytest does; a file in it may shadow."""
+    site = place.path / "lib" / "site-packages"
+    (site / "spacious").mkdir()
+    (site / "spacious" / "inner.py").write_text("")
+    (site / "telling.py").write_text(TELLING.replace("import sys\n", "import sys\n" + UNUSUAL[kind]))
+    (place.path / "more").mkdir()
+    text = """
+import sys
+def work():
+    import telling
+    print(telling.__file__, getattr(telling, 'is_by_program', None))
+    print([name for name in ('_second', 'spacious', 'telling') if name in sys.modules])
+    for name in ('_second', 'spacious'):
+        try:
+            print(getattr(__import__(name), '__file__', 0))
+        except ImportError as error:
+            print(error)
+import time
+time.time()
+sys.path.insert(0, 'more')
+work()
+"""
+    place.write(main=text)
+    if shadow:
+        (place.path / "more" / f"{shadow}.py").write_text("")
+    place.settle()
+
+    how, outcome = place.run()
+    plain = place.plain()
+
+    assert how == "warm"
+    assert (outcome[0], outcome[2]) == (plain[0], plain[2]) == (0, "")
+    assert outcome[1] == (plain[1] if shadow == "telling" else plain[1].replace("True\n", "False\n", 1))
+
+
+def test_a_name_that_a_module_makes_comes_with_it_only(place):
+    """Nobody finds it by that name before, whatever waits."""
+    site = place.path / "lib" / "site-packages"
+    (site / "telling.py").write_text(TELLING + UNUSUAL["two names"] + "import inner\n")
+    (site / "inner.py").write_text("")
+    place.write(
+        main="""
+import sys
+def work(*names):
+    for name in names:
+        try:
+            __import__(name)
+        except ImportError as error:
+            print(error)
+        print(name, sorted({'_second', 'inner', 'telling'} & sys.modules.keys()))
+import time
+time.time()
+work(*sys.argv[1:])
+if 'telling' in sys.modules:
+    print(sys.modules['telling'].is_by_program)
+"""
+    )
+    place.settle("main.py", "telling")
+
+    for names in (["telling"], ["_second", "telling"], ["inner", "_second"], ["inner", "telling", "_second"]):
+        how, outcome = place.run("main.py", *names)
+        plain = place.plain("main.py", *names)
+        assert (how, outcome[1]) == ("warm", plain[1].replace("True\n", "False\n"))
+
+
 def test_nothing_is_told_of_what_cannot_be_learned(place):
     """Each run changes what a module uses, and imports it itself: the keeper need not hear of that."""
     site = place.path / "lib" / "site-packages"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import struct
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from entrepot.warm.images import get_keeper
-from native import CLIENT, NEEDS_NATIVE, WAIT_S
-from stored import Stored
+from native import NEEDS_NATIVE, WAIT_S
+from stored import CLIENT, Stored
 
 pytestmark = NEEDS_NATIVE
 
@@ -190,6 +192,86 @@ def test_variables_set_before_the_program_begins_are_set_in_each_run(tmp_path: P
             how, outcome = place.run()
 
             assert (how, outcome) == ("warm", place.plain())
+
+
+# What a caller may give in place of QUAY=1, BRIG=2, CARGO=, in this order.
+ENVIRONMENTS = {
+    "as it was": ["QUAY=1", "BRIG=2", "CARGO="],
+    "another value": ["QUAY=1", "BRIG=a longer one", "CARGO="],
+    "all values": ["QUAY=", "BRIG=", "CARGO=3"],
+    "another order": ["BRIG=2", "QUAY=1", "CARGO="],
+    "one more": ["QUAY=1", "NEW=x=y", "BRIG=2", "CARGO="],
+    "one less": ["QUAY=1", "CARGO="],
+    "one twice": ["QUAY=1", "BRIG=2", "CARGO=", "BRIG=other"],
+    "one renamed": ["QUAY=1", "brig=2", "CARGO="],
+    "no variables": ["QUAY=1", "BRIG=2", "CARGO=", "LONELY", "=nameless"],
+    "no text": ["QUAY=1", "BRIG=\xff\n", "CARGO="],
+    "its own": ["QUAY=1", "BRIG=2", "CARGO=", "ENTREPOT_SHOP=open"],
+    "nearly so": ["QUAY=1", "BRIGS=2", "CARGO="],
+}
+
+
+@pytest.mark.parametrize(
+    "setting", ["", "os.environ.update(BRIG='set', LAST='so')", "os.environ.pop('BRIG', None)"]
+)
+def test_the_environment_is_the_callers_in_its_order(tmp_path: Path, setting: str) -> None:
+    """For Python, for C and for children, whatever of it is as it was when the image was made."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(f"import os\n{setting}\n")
+    with Stored(tmp_path, PYTHONPATH=str(tmp_path / "site")) as place:
+        place.write(
+            main="""
+import ctypes, os, posix, subprocess, sys
+names = ("PATH", "_", "LC_CTYPE")
+print([item for item in os.environb.items() if item[0].decode() not in names])
+print(os.environ._data is posix.environ, list(posix.environ) == list(os.environb))
+getenv = ctypes.CDLL(None).getenv
+getenv.restype = ctypes.c_char_p
+name = sys.argv[1]  # so that it is no input
+print(getenv(name.encode()), os.environ.get(name, "").encode("utf-8", "surrogateescape"))
+sys.stdout.flush()
+subprocess.run(["/usr/bin/env"])
+"""
+        )
+        keeper = {name: value for name, value in place.env.items() if name.startswith("ENTREPOT_")}
+        common = [f"PATH={os.environ['PATH']}", f"PYTHONPATH={tmp_path / 'site'}"]
+        common += [f"{name}={value}" for name, value in keeper.items()]
+
+        def run(command: list[str], variables: list[str]) -> tuple[int, str, str]:
+            # Through a program that gives just these, in this order: a dictionary could not hold all of them.
+            code = (
+                "import ctypes, sys\n"
+                "count = int(sys.argv[1])\n"
+                "def array(items):\n"
+                "    return (ctypes.c_char_p * (len(items) + 1))(*[i.encode('latin-1') for i in items], None)\n"
+                "rest = sys.argv[2 + count:]\n"
+                "ctypes.CDLL(None).execve(rest[0].encode(), array(rest), array(sys.argv[2:2 + count]))\n"
+            )
+            starting = [sys.executable, "-c", code, str(len(variables)), *variables]
+            found = subprocess.run([*starting, *command], capture_output=True, cwd=tmp_path)
+            return found.returncode, found.stdout.decode("latin-1"), found.stderr.decode("latin-1")
+
+        client = [str(CLIENT), "run", "--python", sys.executable]
+        first = [*common, *ENVIRONMENTS["as it was"]]
+        for _ in range(100):
+            if run([*client, "--prepare", "main.py", "BRIG"], first)[0] == 0:
+                break
+            time.sleep(0.1)
+        wrong = []
+        for name, variables in ENVIRONMENTS.items():
+            status, out, how = run([*client, "main.py", "BRIG"], [*common, *variables])
+            plain = run([sys.executable, "main.py", "BRIG"], [*common, *variables])
+            # Which variables the code names that runs before the program is an input.
+            may_be_cold = name in ("one twice", "no variables") or (setting and name != "as it was")
+            if (status, out, "") != plain or not (how == "entrepot: warm\n" or may_be_cold):
+                seen = [
+                    pair
+                    for pair in itertools.zip_longest(out.splitlines(), plain[1].splitlines())
+                    if pair[0] != pair[1]
+                ]
+                wrong.append((name, how, seen))
+
+        assert wrong == []
 
 
 @pytest.mark.parametrize("name", ["SHOP", "shop", "SHOP_OPEN", "_"])

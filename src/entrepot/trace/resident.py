@@ -139,6 +139,7 @@ class Observer:
         "edges",
         "on_avoided",
         "on_finish",
+        "on_start",
         "probes",
         "stack",
         "tell",
@@ -154,6 +155,9 @@ class Observer:
         self.probes: frozenset[str] = frozenset()  # modules that may act outside, because they clean up
         self.on_avoided: object = (
             None  # called with the name of a module in `avoid`, before anything of it runs
+        )
+        self.on_start: object = (
+            None  # called with the name of each module that is going to be, and who asks for it
         )
         self.on_finish: object = None  # called with the name of each module when it has been initialised
         self._undo: list[object] = []
@@ -199,6 +203,8 @@ class Observer:
                 return real(name, import_)
             if name in avoid and self.on_avoided is not None:
                 self.on_avoided(name)  # type: ignore[operator]
+            if self.on_start is not None:
+                self.on_start(name, importer)  # type: ignore[operator]
             tell("B", name)
             if name in probes:
                 tell("q", "")
@@ -432,15 +438,16 @@ class Observer:
             for owner in owners:
                 owner._data = data
 
-            native = WatchedEnvironment(posix.environ)
+            before = posix.environ
+            native = WatchedEnvironment(before)
             native.tell = self.tell
             self._put(posix, "environ", native)
 
             def give_back_environment() -> None:
-                plain: dict[bytes, bytes] = {}
-                plain.update(dict.items(data))
+                before.clear()  # one mapping is behind all of them
+                before.update(dict.items(data))
                 for owner in owners:
-                    owner._data = plain
+                    owner._data = before
 
             self._undo.append(give_back_environment)
 

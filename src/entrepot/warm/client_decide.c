@@ -40,6 +40,24 @@ static int is_archive(const char *path) {
     return found;
 }
 
+/* Whether Python's mapping holds all that C and children find: each entry is a variable, of a name of its own. */
+static int has_plain_environment(void) {
+    static short places[1024], before[4096]; /* by the hash of the name: its last entry so far, and that one's before */
+    for (short index = 0; environ[index]; index++) {
+        const char *entry = environ[index];
+        size_t size = strcspn(entry, "=");
+        if (!size || !entry[size] || index == sizeof before / sizeof *before - 1) return 0;
+        unsigned hash = 2166136261u;
+        for (size_t at = 0; at < size; at++) hash = (hash ^ (unsigned char)entry[at]) * 16777619u;
+        short *place = &places[(hash ^ hash >> 16) % 1024];
+        for (short other = *place; other; other = before[other])
+            if (!strncmp(environ[other - 1], entry, size + 1)) return 0;
+        before[index + 1] = *place;
+        *place = (short)(index + 1);
+    }
+    return 1;
+}
+
 int is_asked_for(const struct Run *run) {
     const char *warm = getenv("ENTREPOT_WARM");
     if (run->cold || (warm && !strcmp(warm, "0"))) return say("cold: as asked"), 0;
@@ -59,6 +77,7 @@ int is_asked_for(const struct Run *run) {
             good |= !strncmp(*at, known[index], strlen(known[index]));
         if (!good || !strcmp(*at, "PYTHONHASHSEED=random")) return say("cold: %.*s is set", (int)strcspn(*at, "="), *at), 0;
     }
+    if (!has_plain_environment()) return say("cold: an entry of the environment is no variable, or of the same name as another"), 0;
     if (!strcmp(run->kind, "file")) {
         struct stat st;
         if (stat(run->entry, &st) || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) || is_bytecode(run->entry))

@@ -100,6 +100,38 @@ static Object *is_same(Object *self, Object *const *arguments, long count) {
     return python.PyLong_FromLong(1);
 }
 
+static int append_bytes(Object *list, const char *text, size_t size) {
+    Object *bytes = python.PyBytes_FromStringAndSize(text, (long)size);
+    if (!bytes) return 0;
+    int done = !python.PyList_Append(list, bytes);
+    python.Py_DecRef(bytes);
+    return done;
+}
+
+/* Called with an environment's bytes, each variable ended by a zero, and a mapping of bytes. Where they have the same names
+ * in the same order: a list of those whose values differ, each with its value of the text after it. Else None. */
+static Object *find_changed(Object *self, Object *const *arguments, long count) {
+    (void)self;
+    const char *text = count == 2 ? python.PyBytes_AsString(arguments[0]) : NULL, *end = text ? text + python.PyBytes_Size(arguments[0]) : NULL;
+    Object *changed = text ? python.PyList_New(0) : NULL, *name, *value;
+    int is_same = changed != NULL;
+    long at = 0;
+    while (is_same && python.PyDict_Next(arguments[1], &at, &name, &value)) {
+        const char *key = python.PyBytes_AsString(name), *was = python.PyBytes_AsString(value);
+        size_t size = key ? strlen(key) : 0;
+        is_same = size && was && text < end && !strncmp(text, key, size) && text[size] == '=';
+        if (!is_same) break;
+        const char *now = text + size + 1;
+        text = now + strlen(now) + 1; /* bytes have a zero behind their end */
+        if (strcmp(now, was)) is_same = append_bytes(changed, key, size) && append_bytes(changed, now, strlen(now));
+    }
+    if (is_same && text == end) return changed;
+    if (changed) python.Py_DecRef(changed);
+    python.PyErr_Clear();
+    python.Py_IncRef(python.none);
+    return python.none;
+}
+
 /* Whether nothing in a namespace has an end that could be told: (names, types of which that is known, type of functions).
  * A function counts if it holds no objects of its own. */
 static Object *is_inert(Object *self, Object *const *arguments, long count) {
@@ -184,6 +216,7 @@ static Method methods[] = {
     {"note_hot", note_hot, METHOD_ONE_ARGUMENT, NULL},
     {"front_find_and_load", front_find_and_load, METHOD_ONE_ARGUMENT, NULL},
     {"front_get_code", front_get_code, METHOD_ONE_ARGUMENT, NULL},
+    {"find_changed", (Object *(*)(Object *, Object *))(void (*)(void))find_changed, METHOD_FAST, NULL},
     {"is_inert", (Object *(*)(Object *, Object *))(void (*)(void))is_inert, METHOD_FAST, NULL},
     {"is_same", (Object *(*)(Object *, Object *))(void (*)(void))is_same, METHOD_FAST, NULL},
     {"describe_run", describe_run, METHOD_ONE_ARGUMENT, NULL},

@@ -42,7 +42,11 @@ typedef struct {
     F(Object *, PyObject_CallFunctionObjArgs, (Object *, ...))           \
     F(Object *, PyObject_GetAttrString, (Object *, const char *))        \
     F(Object *, PyUnicode_FromString, (const char *))                    \
+    F(Object *, PyBytes_FromStringAndSize, (const char *, long))         \
     F(const char *, PyBytes_AsString, (Object *))                        \
+    F(long, PyBytes_Size, (Object *))                                    \
+    F(Object *, PyList_New, (long))                                      \
+    F(int, PyList_Append, (Object *, Object *))                          \
     F(Object *, PyTuple_GetItem, (Object *, long))                       \
     F(long, PyTuple_Size, (Object *))                                    \
     F(Object *, PyLong_FromLong, (long))                                 \

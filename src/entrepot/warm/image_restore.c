@@ -17,6 +17,7 @@
  * the loader forgets this library, and the interpreter starts as ever.
  */
 #define _GNU_SOURCE
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -428,7 +429,21 @@ static void scrub(char **at) {
     for (char **next = at; (*next = next[1]); next++) {}
 }
 
-extern void *__libc_stack_end; /* of the dynamic loader: where the arguments begin */
+/* Where the kernel has put the arguments: their number, they, a zero, the environment, a zero, the auxiliary vector (ABI
+ * of x86-64, 3.4.1), all of it above this frame. Texts lie above that, so no other word is followed by such lists: the
+ * number itself would be among them, and it is no place. The loader knows (__libc_stack_end), but to ask it this library
+ * would have to depend on it, and the loader would search for itself in all folders that the interpreter names. */
+static char **find_arguments(void) {
+    for (uint64_t *start = __builtin_frame_address(0);; start++) {
+        uint64_t count = *start, *at = start + 1;
+        while (*at > (uint64_t)start && *at < 1ull << 47) at++;
+        if (!count || *at || (uint64_t)(at - start) != count + 1) continue;
+        while (*++at > (uint64_t)start && *at < 1ull << 47) {}
+        if (*at) continue;
+        for (at++; *at && *at < 256; at += 2)
+            if (*at == AT_PAGESZ && at[1] == PAGE) return (char **)start + 1;
+    }
+}
 
 /* Keep a variable; whether there was room. */
 static int keep(char *to, const char *item, int plus) {
@@ -443,7 +458,7 @@ static int keep(char *to, const char *item, int plus) {
 
 PUBLIC unsigned la_version(unsigned version) {
     (void)version;
-    char **argv = (char **)__libc_stack_end + 1, **envp = argv + *(long *)__libc_stack_end + 1;
+    char **argv = find_arguments(), **envp = argv + (long)argv[-1] + 1;
     int kept = 0;
     for (char **at = envp; *at;) {
         int is_image = find_value(*at, "ENTREPOT_IMAGE") != NULL;

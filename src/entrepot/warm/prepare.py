@@ -223,7 +223,7 @@ class Preparing:
         self.err = os.memfd_create("entrepot-err")
         self.cwd = request.cwd
         self.shared = base
-        env = {key: value for key, value in request.env.items() if not key.startswith("ENTREPOT_")}
+        env = dict(request.env)
         env["LD_PRELOAD"] = f"{LIBRARY}:{OBSERVER}"
         env["ENTREPOT_PREPARE"] = f"{theirs.fileno()}:{RESIDENT}"
         env["ENTREPOT_OBSERVE"] = str(self.log)

@@ -236,6 +236,8 @@ def wait(report: "dict[str, Any]", stash: "Any") -> None:
     for finder in sys.path_importer_cache.values():
         if hasattr(finder, "_path_mtime"):
             setattr(finder, "_path_mtime", -1)  # noqa: B010 (a FileFinder's, which reads its folder anew)
+    plan = RUN["settings"]["plan"]
+    RUN["learned"] = frozenset([*plan["late"], *plan["avoid"], *RUN["settings"]["folders"]])
     RUN["modules"] = frozenset(sys.modules)
     RUN["newest"] = next(reversed(sys.modules))
     environment = [*posix.environ.items()]
@@ -296,28 +298,43 @@ def take_up(answer: "dict[str, Any]", started_with: "dict[bytes, bytes]") -> Non
 
 def take_environment(started_with: "dict[bytes, bytes]", env_set: "Any") -> None:
     """Set the environment that this process was started with, in its order, and what modules set in it."""
-    items = [item.partition(b"=") for item in read_file("/proc/self/environ").split(b"\0") if b"=" in item]
-    given: dict[bytes, bytes] = {}
-    for name, _, value in items:
-        given.setdefault(name, value)
+    text = read_file("/proc/self/environ")
     environ = sys.modules["os"].environ
-    if b"LC_CTYPE" not in given and started_with.get(b"LC_CTYPE") == b"C.UTF-8":
-        given[b"LC_CTYPE"] = b"C.UTF-8"  # Python's own doing in the C locale (PEP 538)
     data = environ._data
-    for name in list(data):
-        posix.unsetenv(name)
-    data.clear()
-    posix.environ.clear()
-    for name, value in given.items():
-        if name:
-            posix.putenv(name, value)
-    posix.environ.update(given)
-    data.update(given)
-    for name, value in env_set:
-        if value is None:
-            environ.pop(name, None)
-        else:
-            environ[name] = value
+    given = read_environment(text)
+    changes = [
+        (environ.encodekey(name), None if value is None else environ.encodevalue(value))
+        for name, value in env_set
+    ]
+    if started_with.get(b"LC_CTYPE") == b"C.UTF-8" and b"LC_CTYPE" not in given:
+        changes.insert(0, (b"LC_CTYPE", b"C.UTF-8"))  # Python's own doing in the C locale (PEP 538)
+    if any(given.get(name) != value for name, value in changes):
+        given.update((name, value) for name, value in changes if value is not None)
+        for name, value in changes:
+            if value is None:
+                given.pop(name, None)
+        text = b"".join([name + b"=" + value + b"\0" for name, value in given.items()])
+    # Mostly this is as it was. To make it anew would copy the page of memory of every name and value.
+    changed = find_changed(text, data) if data is posix.environ else None  # type: ignore[name-defined] # noqa: F821
+    if changed is None:
+        for name in list(data):
+            posix.unsetenv(name)
+        data.clear()
+        posix.environ.clear()
+        changed = [part for item in given.items() for part in item]
+    for name, value in zip(changed[::2], changed[1::2], strict=True):
+        posix.putenv(name, value)
+        posix.environ[name] = data[name] = value
+
+
+def read_environment(text: bytes) -> "dict[bytes, bytes]":
+    """Return the variables of an environment's bytes; of two of one name the first, as Python has it."""
+    found: dict[bytes, bytes] = {}
+    for item in text.split(b"\0"):
+        name, is_there, value = item.partition(b"=")
+        if name and is_there:
+            found.setdefault(name, value)
+    return found
 
 
 def take_arguments(answer: "dict[str, Any]") -> None:
@@ -441,14 +458,18 @@ def report_late() -> None:
         return
     stash = RUN["stash"]
     added, expected = find_added(), frozenset(stash.taken)
-    if not stash.final and all(name in expected or name in stash.waiting for name in added):
+    others = [name for name in reversed(added) if name not in expected]
+    if not stash.final and all(name in stash.waiting for name in others):
+        return
+    # Looking at a module copies pages of memory: only at those of which something may be learned. Of those that could
+    # not be had ahead (they use one that is left to the run) there is nothing.
+    avoided = RUN["settings"]["plan"]["avoid"]
+    if all(
+        name[1:] in avoided if name[:1] == "!" else name in stash.waiting or name in RUN["learned"]
+        for name in stash.list_late(others)
+    ):
         return
     names = stash.list_late(reversed(added))
-    plan = RUN["settings"]["plan"]
-    # Of those that could not be had ahead (they use one that is left to the run) there is nothing to be learned.
-    known = {*stash.waiting, *expected, *plan["late"], *plan["avoid"], *RUN["settings"]["folders"]}
-    if all(name[1:] in plan["avoid"] if name[:1] == "!" else name in known for name in names):
-        return
     try:
         fd = posix.open(
             f"{RUN['late']}.{posix.getpid()}", posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL, 0o600

@@ -31,13 +31,17 @@ from typing import Any, cast
 
 from entrepot.warm.files import is_external
 
-# What nearly every worker imports when it unpickles its work, and would find changed by spawn's own beginning.
+# What every worker imports before it does its work, or nearly every one when it unpickles that, and would find changed by
+# spawn's own beginning.
 USED = (
     "sys",
     "multiprocessing.spawn",
+    "multiprocessing.resource_tracker",
+    "multiprocessing.popen_spawn_posix",
     "multiprocessing.connection",
     "multiprocessing.queues",
     "multiprocessing.synchronize",
+    "pkgutil",
 )
 CLIENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_client")
 # Called so, the client finds the interpreter that has entrepot beside itself: it starts the keeper with that one.

@@ -16,7 +16,9 @@ import sys
 class Late:
     """One module that waits."""
 
-    __slots__ = ("binds", "changes", "environment", "file", "module", "name", "needs", "outside", "stamp")
+    __slots__ = (
+        "binds", "changes", "environment", "file", "maker", "module", "name", "needs", "outside", "place", "stamp",
+    )  # fmt: skip
 
     def __init__(self, name: str, module: object) -> None:
         self.name = name
@@ -27,6 +29,10 @@ class Late:
         self.outside: tuple[str, ...] = ()  # the others, which the program sees
         self.file: str = ""
         self.stamp: object = None  # of its file
+        self.place: object = None  # where the search path leads for its name, if that has no dot
+        self.maker = (
+            ""  # who has put it into sys.modules, if it was not imported: it comes with that one only
+        )
         self.binds: object = None  # the parent module to which the name must be bound again
         self.changes: list[tuple[str, str, int, object]] = []  # what it did to the lists of the process
         self.environment = 0  # how many of the changes of the environment were there before its own
@@ -47,6 +53,9 @@ class Ahead:
         self.env_names: frozenset[str] | None = None  # None: any change of the environment counts
         self.warned: set[str] = set()  # modules to which a warning was charged, shown or not
         self.settings: list[tuple[bytes, object]] = []  # variables as the waiting modules set them, in order
+        self._seen: set[str] = set()  # names that have been in sys.modules
+        self._started: set[str] = set()  # those of them that somebody has imported
+        self._made: dict[str, str] = {}  # the others, each with the module that was being initialised
         self._settled: dict[str, tuple[int, int]] = {}  # module -> how many of these before and after it
         self._lists: dict[tuple[str, str], list[object]] = {}
         self._pending: dict[str, list[tuple[str, str, int, object]]] = {}
@@ -64,7 +73,8 @@ class Ahead:
         genuine = {key: list(value) for key, value in self._lists.items()}
         self._list_names = frozenset(".".join(key) for key in self._world.LISTS)
         self._registers = self._read_registers()
-        self.observer.on_finish = self._finished
+        self._seen = set(before)
+        self.observer.on_start, self.observer.on_finish = self._begins, self._finished
         for name in names:
             if name in sys.modules or name in self.observer.avoid:
                 continue
@@ -72,7 +82,8 @@ class Ahead:
                 __import__(name)
             except Exception as error:
                 self.failed[name] = f"{type(error).__name__}: {error}"
-        self.observer.on_finish = None
+        self.observer.on_start = self.observer.on_finish = None
+        self.failed = {name: reason for name, reason in self.failed.items() if name not in sys.modules}
         self.env_names = frozenset(self.observer.variables)
         self.observer.tell("P", "")
         settled = 0
@@ -96,6 +107,10 @@ class Ahead:
                 self.waiting[name] = late
                 if "__warningregistry__" in getattr(late.module, "__dict__", ()):
                     self.warned.add(name)
+        for name, maker in self._made.items():
+            if name in self.waiting and maker in self.waiting:
+                self.waiting[name].maker = maker
+                self.waiting[name].needs[maker] = self.waiting[maker].needs[name] = None
         self.observer.tell("R", "")
         self.warned |= {
             name
@@ -103,14 +118,29 @@ class Ahead:
             if "__warningregistry__" not in names and "__warningregistry__" in sys.modules[name].__dict__
         }
         self._world.write_lists(genuine)
+        self.observer.tell("P", "")
+        for name, late in self.waiting.items():
+            late.place = self._world.find_place(name) if "." not in name else None
+        self.observer.tell("R", "")
         for key in self._env.keys() | self._env_before.keys():
             self._world.write_variable(key, self._env_before.get(key))
         self._give_up_patchers(visible)
         cache = sys.path_importer_cache
         self.finders = {path: cache.pop(path) for path in list(cache) if path not in finders}
 
+    def _begins(self, name: str, importer: str) -> None:
+        self._note_made(importer)
+        self._started.add(name)
+
+    def _note_made(self, maker: str) -> None:
+        for name in sys.modules.keys() - self._seen:
+            self._seen.add(name)
+            if name not in self._started:
+                self._made[name] = maker
+
     def _finished(self, name: str) -> None:
         """Note what a module has just done to the lists of the process."""
+        self._note_made(name)
         now = self._world.read_lists()
         for key, items in now.items():
             before = self._lists.get(key, [])

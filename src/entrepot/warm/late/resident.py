@@ -92,6 +92,8 @@ class Stash:
                 self._ahead.drop(name)
 
     def _take(self, name: str) -> bool:
+        if self.waiting[name].maker:
+            return False  # nobody finds it by its name
         parent = name.rpartition(".")[0]
         group = self._find_group(name)
         reason = ""

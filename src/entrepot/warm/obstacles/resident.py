@@ -141,7 +141,8 @@ class Obstacles:
                 parent = sys.modules.get(above) or getattr(self._ahead.waiting.get(above), "module", None)
                 paths[above] = self._world.list_path(parent)
             for finder, leaves in asked:
-                if leaves is not None and leaves(self._ahead.waiting[name].file):
+                late = self._ahead.waiting[name]
+                if late.maker or (leaves is not None and leaves(late.file)):
                     continue
                 if finder.find_spec(name, paths[above]) is not None:
                     return "a finder that the program added finds it"
@@ -151,17 +152,18 @@ class Obstacles:
         return ""
 
     def is_elsewhere(self, name: str) -> bool:
-        """Whether the search path, as it is now, leads to another file than the waiting module's."""
-        spec = getattr(self._ahead.waiting[name].module, "__spec__", None)
-        if spec is None or spec.origin in ("built-in", "frozen"):
+        """Whether the search path, as it is now, leads to another place than when the module was initialised.
+
+        Not to another than the module says: some change what they say (six), or come from a finder of their own
+        (editable installs).
+        """
+        late = self._ahead.waiting[name]
+        if late.maker or getattr(getattr(late.module, "__spec__", None), "origin", None) in (
+            "built-in",
+            "frozen",
+        ):
             return False
-        finder = self._world.find_path_finder()
-        found = finder.find_spec(name)
-        return (
-            found is None
-            or found.origin != spec.origin
-            or self._world.list_portions(found) != self._world.list_portions(spec)
-        )
+        return bool(self._world.find_place(name) != late.place)
 
     def has_changed_world(self) -> bool:
         """Whether the program has changed, for all that follows, what the initialisation of modules may depend on."""

@@ -108,10 +108,13 @@ def list_path(package: object) -> list[str]:
     return list(getattr(path, "_path", path))
 
 
-def list_portions(spec: object) -> "list[str] | None":
-    """The folders of a package, those of a namespace package included."""
-    places = getattr(spec, "submodule_search_locations", None)
-    return None if places is None else list(places)
+def find_place(name: str) -> object:
+    """Where the search path leads for a name: a file, or a package's folders; None where it leads nowhere."""
+    spec = find_path_finder().find_spec(name)  # type: ignore[no-untyped-call]
+    if spec is None:
+        return None
+    places = spec.submodule_search_locations
+    return spec.origin, None if places is None else list(places)
 
 
 def is_extension(module: object) -> bool:
