@@ -4,8 +4,8 @@ preloaded runs the script that imports pandas, scikit-learn and matplotlib.pyplo
 with the terminal); the others run three tests on django and pandas: pytest-fast's client to its daemon, pytest with the
 plugin to pytest-hot-reloading's daemon, and the line `pytest -q` typed into xf's shell until its result is shown (no bar:
 that shell has imported everything itself, and forks).
-`peer` is the time of the peer's run, and the ratio is entrepot / peer. Each peer is installed by the benchmark, in a venv
-of its own that also sees the libraries; one that does not install or run is said so with its error.
+`peer` is the time of the peer's run, and the ratio is entrepot / peer; the two take turns. Each peer is installed by the
+benchmark, in a venv of its own that also sees the libraries; one that does not install or run is said so with its error.
 """
 
 from __future__ import annotations
@@ -17,40 +17,55 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 from environments import get_python, site_of
 from warm_bench import SCIENCE, TESTS, Bench, make_row
 
 Row = dict[str, object]
+Peer = Generator[float, None, None]  # the seconds of its next run
 MARK = "ENTREPOT_BENCH_PEER"  # in the environment of everything that a peer starts, so that it can be ended
 
 
 def run(quick: bool) -> list[Row]:
     """Measure every peer."""
-    times = 5 if quick else 7
+    times = 5 if quick else 9
     rows = []
     with Bench() as bench:
         bench.write("program.py", SCIENCE)
         bench.write("test_three.py", TESTS)
         bench.write("pytest.ini", "[pytest]\naddopts = -p no:cacheprovider\n")
         for name, (arguments, bar, measure) in PEERS.items():
-            bench.env[MARK] = name
+            peer = None
             try:
-                python = make_peer(name)
-                peer = measure(bench, python, times)
+                peer = measure(bench, make_peer(name))
+                bench.env[MARK] = name
+                next(peer)  # the first starts what it starts
+                del bench.env[MARK]
+                bench.measure(bench.plain(arguments))
+                bench.settle(arguments)  # after the peer, which may have written beside the libraries
+                pairs = [take_turns(bench, name, peer, arguments) for _ in range(times)]
             except (OSError, RuntimeError, subprocess.SubprocessError) as error:
                 rows.append({"what": f"{name}: not measured: {error}", "ratio": None})
                 continue
             finally:
-                del bench.env[MARK]
+                bench.env.pop(MARK, None)
+                if peer:
+                    peer.close()
                 end_marked(name)
-            bench.measure(bench.plain(arguments))
-            bench.settle(arguments)  # after the peer, which may have written beside the libraries
-            pairs = [(bench.measure(bench.warm(arguments)), seconds) for seconds in peer]
             rows.append(make_row(f"{name}: {' '.join(arguments)}", pairs, bar))
     return rows
+
+
+def take_turns(bench: Bench, name: str, peer: Peer, arguments: list[str]) -> tuple[float, float]:
+    """Return the seconds of a run by entrepot and of one by the peer."""
+    ours = bench.measure(bench.warm(arguments))
+    bench.env[MARK] = name
+    try:
+        return ours, next(peer)
+    finally:
+        del bench.env[MARK]
 
 
 def make_peer(name: str) -> str:
@@ -60,62 +75,53 @@ def make_peer(name: str) -> str:
     return python
 
 
-def measure_preloaded(bench: Bench, python: str, times: int) -> list[float]:
-    """Runs of the bundle inside one terminal."""
+def measure_preloaded(bench: Bench, python: str) -> Peer:
+    """Runs of the bundle inside one terminal; the first starts the server."""
     bundle = str(bench.place / "bundle.bin")
     tool = str(Path(python).with_name("py-preloaded-bundle-fork-server.py"))
     modules = ["pandas", "sklearn.linear_model", "matplotlib.pyplot"]
     subprocess.run([python, tool, *modules, "-o", bundle], check=True, capture_output=True, cwd=bench.place)
-    driver = "import subprocess, sys, time\nfor _ in range(int(sys.argv[1])):\n"
-    driver += " t = time.perf_counter(); subprocess.run(sys.argv[2:], check=True)\n"
-    driver += " print('@took', time.perf_counter() - t)\nprint('@end', flush=True)\ntime.sleep(60)\n"
-    command = [sys.executable, "-c", driver, str(times + 1), python, bundle, "program.py"]
-    with Typed(command, bench) as terminal:
-        shown = terminal.wait_for("@end")
-    took = [float(line.split()[1]) for line in shown.splitlines() if line.startswith("@took")]
-    return took[1:]  # the first starts the server
+    driver = "import subprocess, sys, time\nwhile True:\n"
+    driver += " print('@ready', flush=True); input()\n"
+    driver += " t = time.perf_counter(); subprocess.run(sys.argv[1:], check=True)\n"
+    driver += " print('@took', time.perf_counter() - t, '@end', flush=True)\n"
+    with Typed([sys.executable, "-c", driver, python, bundle, "program.py"], bench) as terminal:
+        while True:
+            terminal.wait_for("@ready")
+            terminal.press(b"\r")
+            terminal.wait_for("@took")
+            yield float(terminal.wait_for("@end"))
 
 
-def measure_pytest_fast(bench: Bench, python: str, times: int) -> list[float]:
+def measure_pytest_fast(bench: Bench, python: str) -> Peer:
     """Runs of the client; the first starts the daemon."""
-    command = [
-        str(Path(python).with_name("pytest-fast")),
-        "--address",
-        str(bench.place / "fast"),
-        "--ttl",
-        "60",
-    ]
-    return measure_commands(bench, [*command, "--workers", "1"], times)
+    client = str(Path(python).with_name("pytest-fast"))
+    command = [client, "--address", str(bench.place / "fast"), "--ttl", "60", "--workers", "1"]
+    while True:
+        yield bench.measure(command, quiet=True)
 
 
-def measure_hot_reloading(bench: Bench, python: str, times: int) -> list[float]:
+def measure_hot_reloading(bench: Bench, python: str) -> Peer:
     """Runs of pytest with the plugin; the first starts the daemon."""
     plugin = ["-p", "pytest_hot_reloading.plugin", "--daemon-port", "48527", "--daemon-start-if-needed"]
-    return measure_commands(bench, [python, "-m", "pytest", "-q", *plugin], times)
+    while True:
+        yield bench.measure([python, "-m", "pytest", "-q", *plugin], quiet=True)
 
 
-def measure_commands(bench: Bench, command: list[str], times: int) -> list[float]:
-    """Run a command once to start what it starts, then so many times."""
-    bench.measure(command, quiet=True)
-    return [bench.measure(command, quiet=True) for _ in range(times)]
-
-
-def measure_xf(bench: Bench, python: str, times: int) -> list[float]:
+def measure_xf(bench: Bench, python: str) -> Peer:
     """Lines typed into the shell, until the result is shown."""
-    took = []
     with Typed([str(Path(python).with_name("xf")), "pytest"], bench) as terminal:
         terminal.wait_for("In [")
         time.sleep(1)
-        for number in range(times + 1):
+        while True:
             terminal.press(b"\x15")
             time.sleep(0.3)
             started = time.perf_counter()
             terminal.press(b"pytest -q\r")
             terminal.wait_for("passed")
-            if number:
-                took.append(time.perf_counter() - started)
+            took = time.perf_counter() - started
             time.sleep(0.5)
-    return took
+            yield took
 
 
 class Typed:
@@ -167,7 +173,7 @@ def end_marked(name: str) -> None:
 
 _PYTEST = ["-m", "pytest", "-q"]
 # Peer -> (what entrepot runs, the largest ratio that is good enough, how the peer is measured).
-PEERS: dict[str, tuple[list[str], float | None, Callable[[Bench, str, int], list[float]]]] = {
+PEERS: dict[str, tuple[list[str], float | None, Callable[[Bench, str], Peer]]] = {
     "preloaded": (["program.py"], 1.0, measure_preloaded),
     "pytest-fast": (_PYTEST, 1.0, measure_pytest_fast),
     "pytest-hot-reloading": (_PYTEST, 1.0, measure_hot_reloading),

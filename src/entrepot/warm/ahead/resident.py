@@ -13,6 +13,9 @@ Resident: `world` has the names of `world/resident.py`.
 import sys
 
 
+_NOTHING: list[tuple[str, str, int, object]] = []
+
+
 class Late:
     """One module that waits."""
 
@@ -230,10 +233,28 @@ class Ahead:
             found = sys.modules.get(name)
             if _has_dict(found) and name not in ("sys", "builtins", "_frozen_importlib"):
                 self.snapshots[name] = dict(found.__dict__)
-        for late in self.waiting.values():
-            late.outside = tuple(name for name in late.needs if name not in self.waiting)
-            late.needs = {name: None for name in late.needs if name in self.waiting}
+        self._gather()
         self.snapshots["builtins"] = {"__import__": sys.modules["builtins"].__dict__["__import__"]}
+
+    def _gather(self) -> None:
+        """Put all that a run looks at when it hands modules over into places beside each other.
+
+        The texts of import statements and of specifications lie all over the memory, and a run copies each page in which it
+        looks at something: counting who holds it is writing.
+        """
+        names = {name for late in self.waiting.values() for name in (late.name, *late.needs)}
+        texts = {name: ("." + name)[1:] for name in sorted(names)}
+        late_ones = list(self.waiting.values())
+        self.waiting.clear()
+        for late in late_ones:
+            late.name = texts[late.name]
+            self.waiting[late.name] = late
+        for late in late_ones:
+            late.file = ("." + late.file)[1:]
+        for late in late_ones:
+            late.outside = tuple([texts[name] for name in late.needs if name not in self.waiting])
+            late.needs = {texts[name]: None for name in late.needs if name in self.waiting}
+            late.changes = late.changes or _NOTHING
 
     def drop(self, name: str) -> None:
         """Give up a module and all that was built on it."""
