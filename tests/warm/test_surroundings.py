@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import shutil
@@ -99,6 +100,47 @@ def test_what_a_module_learns_of_its_process_is_true_in_each_run(tmp_path: Path,
         assert run_both(place, "") == "warm"
         run_both(place, change)
         assert run_both(place, "") == "warm"
+
+
+# Numbers of system calls (x86-64) that a sandbox may refuse and python itself can do without.
+REFUSED = {
+    "rseq": 334, "madvise": 28, "prctl": 157, "set_robust_list": 273, "sigaltstack": 131, "personality": 135,
+    "getgroups": 115, "capget": 125, "statx": 332, "clone3": 435, "rename": 82, "mkdir": 83, "memfd_create": 319,
+    "sched_getaffinity": 204, "pipe2": 293, "getuid": 102, "poll": 7, "wait4": 61, "mremap": 25,
+}  # fmt: skip
+# seccomp(2): load the call's number; if it is that, fail with this errno, else go on.
+REFUSE = """
+import ctypes, struct
+code = struct.pack("HBBI" * 4, 0x20, 0, 0, 0, 0x15, 0, 1, {number}, 6, 0, 0, 0x50000 | {errno}, 6, 0, 0, 0x7FFF0000)
+text = ctypes.create_string_buffer(code)
+libc = ctypes.CDLL(None, use_errno=True)
+program = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", 4, ctypes.addressof(text)))
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, program) == 0, ctypes.get_errno()
+"""
+
+
+@pytest.mark.parametrize("error", [errno.EPERM, errno.ENOSYS])
+def test_a_sandbox_that_refuses_a_system_call_makes_runs_cold_at_most(tmp_path: Path, error: int) -> None:
+    """Whatever a run needs and may not do: the program runs as under Python."""
+    with Stored(tmp_path) as place:
+        place.write(
+            main="""
+import json, subprocess, threading
+thread = threading.Thread(target=print, args=[json.dumps([1])])
+thread.start()
+thread.join()
+print(subprocess.run(["/bin/echo", "so"], capture_output=True).stdout)
+"""
+        )
+        place.settle()
+        how = {}
+        for name, number in REFUSED.items():
+            for ahead in "01":
+                change = REFUSE.format(number=number, errno=int(error))
+                how[name, ahead] = run_both(place, change, ENTREPOT_AHEAD=ahead)
+
+    assert "warm" in how.values()
 
 
 SPACES = {

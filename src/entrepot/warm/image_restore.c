@@ -301,7 +301,8 @@ static int leave_rseq(const struct Head *head) {
     /* It is not where the image's C library has it: then there must be none at all. */
     if (call6(SYS_rseq, (long)own, 32, 0, RSEQ_SIGNATURE, 0, 0) == 0)
         return (int)call6(SYS_rseq, (long)own, 32, 1, RSEQ_SIGNATURE, 0, 0);
-    return call6(SYS_rseq, (long)own, 32, 2, RSEQ_SIGNATURE, 0, 0) == -ENOSYS ? 0 : -1;
+    /* Nor has the kernel any: the image's C library must not count on it (each new thread would end the process). */
+    return !head->rseq_size && call6(SYS_rseq, (long)own, 32, 2, RSEQ_SIGNATURE, 0, 0) == -ENOSYS ? 0 : -1;
 }
 
 static void read_hot(struct State *state, const char *path) {

@@ -12,7 +12,6 @@ Resident: `world` has the names of `world/resident.py`.
 
 import sys
 
-
 _NOTHING: list[tuple[str, str, int, object]] = []
 
 
