@@ -115,6 +115,22 @@ def show(difference: Difference) -> list[str]:
             "x = 1\nx = 2\nif __name__ == '__main__':\n    x = 3\n", "x = 1\nif __name__ == '__main__':\n    x = 3\n",
             ["run x = 1", "same if __name__ == '__main__':", "removed x = 2"], id="the main block runs once",
         ),
+        pytest.param(
+            "from a import x\nfrom b import x\nfrom c import x\n", "from c import x\nfrom a import x\nfrom b import x\n",
+            ["same from c import x", "same from a import x", "run from b import x"], id="three imports change places",
+        ),
+        pytest.param(
+            "def f(): return 1\ndef f(): return 2\n", "def f(): return 2\ndef f(): return 1\n",
+            ["same def f(): return 2", "run def f(): return 1"], id="functions change places: the last one counts",
+        ),
+        pytest.param(
+            "x = 1\nif __name__ == '__main__':\n    x = 2\n", "if __name__ == '__main__':\n    x = 2\nx = 1\n",
+            ["same if __name__ == '__main__':", "same x = 1"], id="the main block changes places",
+        ),
+        pytest.param(
+            "if __name__ == '__main__':\n    (lambda: 1)()\n", "if __name__ == '__main__':\n    (lambda: 2)()\n",
+            ["run if __name__ == '__main__':"], id="a lambda in the main block",
+        ),
     ],
 )  # fmt: skip
 def test_steps_of_an_edit(old, new, expected):
@@ -150,6 +166,36 @@ def test_a_class_is_compared_with_the_definition_that_lives():
 
     assert step.old is not None
     assert "x = 3" in step.old.text
+
+
+def counterparts(old: str, new: str) -> list[str | None]:
+    """Return the text that each statement of the new version is compared with."""
+    return [step.old and step.old.text.strip() for step in plan(old, new).steps]
+
+
+def test_a_class_that_is_defined_again():
+    """The definition that lives is compared with the one that lived, any other with its own."""
+    one, two, three = "class A: x = 1\n", "class A: x = 2\n", "class A: x = 3\n"
+
+    assert counterparts(one, one + two) == [one.strip(), one.strip()]
+    assert counterparts(one, three + one) == [None, one.strip()]
+    assert counterparts(one + two, two + one) == [two.strip(), one.strip()]
+    assert counterparts("A = 1\n" + one + two, one + two) == [one.strip(), two.strip()]
+    assert counterparts(one, one + "def A(): pass\n") == [one.strip(), None]
+
+
+def test_statements_of_one_kind_are_pairs_before_those_of_one_name():
+    """A value and a function of the same name, both edited, and in another order."""
+    old, new = "def f(): return 1\nf = 3\n", "f = 4\ndef f(): return 2\n"
+
+    assert counterparts(old, new) == ["f = 3", "def f(): return 1"]
+
+
+def test_code_that_does_the_same_is_no_new_behaviour():
+    """What the compiler makes the same of is taken over, and nobody is told."""
+    step = plan("def f():\n    return 2\n", "def f():\n    return 1 + 1\n").steps[0]
+
+    assert [step.action, step.has_new_behaviour] == ["code", False]
 
 
 def test_star_imports_bind_what_they_bring():

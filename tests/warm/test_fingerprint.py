@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from entrepot.warm.files import FileInput, make_digest, read_seen
+from entrepot.warm.files import FileInput, make_digest, pack_files, read_seen
 from entrepot.warm.fingerprint import Change, Record, Surroundings, digest_env
 from entrepot.warm.observation import START
 
@@ -226,3 +226,16 @@ def test_who_read_at_the_start_is_not_told():
     """That is the interpreter itself."""
     assert str(Change("cwd", "cwd", "/a", "/b", "")) == "cwd was /a, is /b"
     assert str(Change("file", "x", "another", "is gone", START)) == "x is gone"
+
+
+def test_a_file_whose_reader_is_not_known(tmp_path: Path):
+    """It counts, and nobody is named; what `check.c` compares is all files."""
+    path = tmp_path / "data.txt"
+    path.write_text("one")
+    record = replace(record_of(path, "content"), readers={})
+    packed = record.pack_files()
+    path.write_text("another")
+
+    assert packed == pack_files(record.files)
+    assert str(path).encode() in packed
+    assert record.find_file_change("/") == Change("file", str(path), "another", "was changed", "")

@@ -120,13 +120,8 @@ def _make_step(unit: Unit, old: Unit | None) -> Step:
     if unit.text == old.text or unit.key == old.key:
         action = SAME if unit.flags == old.flags else RUN
         return Step(unit, old, action)
-    if (
-        unit.kind == old.kind
-        and unit.kind not in ("assign",)
-        and unit.shape == old.shape
-        and _same_cells(unit, old)
-    ):
-        changed = len(unit.codes) != len(old.codes) or not all(map(same_behaviour, old.codes, unit.codes))
+    if unit.kind == old.kind and unit.shape == old.shape and _same_cells(unit, old):
+        changed = not all(map(same_behaviour, old.codes, unit.codes))
         return Step(unit, old, CODE, changed)
     if unit.kind == old.kind == "def" and unit.header == old.header and unit.name == old.name:
         return Step(unit, old, SIGNATURE, True)
@@ -172,7 +167,7 @@ def _find_moved(
     moved: set[int] = set()
     for several in binders.values():
         places = [place[id(step.old)] for step in several]
-        if len(several) > 1 and places != sorted(places):
+        if places != sorted(places):
             for step in several:
                 step.is_moved = True
                 if step is several[-1] or step.unit.kind not in ("import", "def"):

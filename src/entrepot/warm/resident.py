@@ -151,6 +151,8 @@ def begin_run(names: "dict[str, Any]", stash: "Any") -> "Any":
         return start_cold()  # Python tells it, to the letter
     if stash.watch_code(code) and kind == "s":
         return start_cold()  # later there would be no program any more
+    if kind == "c":
+        LOADED["warm/preparation/resident.py"]["register"](code, source)
     return code
 
 

@@ -44,7 +44,18 @@ def begin(main, source, filename: str, package: str, plan, load, wait):  # type:
         observer.tell("F", "S\1" + filename)
         observer.tell("f", "")
     observer.arm()
+    if filename == "<string>":
+        register(entry.code, source)
     return entry.code
+
+
+def register(code, source: str) -> None:  # type: ignore[no-untyped-def]
+    """Let tracebacks show the lines of a program given by -c, as Python does from 3.13 on."""
+    if sys.version_info >= (3, 13):
+        linecache = __import__("linecache")
+        # 3.13 finds them by the name of the file, 3.14 by the code.
+        by_code = hasattr(linecache, "_getline_from_code")
+        linecache._register_code(code if by_code else "<string>", source, "<string>")
 
 
 def begin_base(plan, load, wait):  # type: ignore[no-untyped-def]
