@@ -187,8 +187,10 @@ def test_a_class_that_is_defined_again():
 def test_statements_of_one_kind_are_pairs_before_those_of_one_name():
     """A value and a function of the same name, both edited, and in another order."""
     old, new = "def f(): return 1\nf = 3\n", "f = 4\ndef f(): return 2\n"
+    main = "if __name__ == '__main__': print({})\n"
 
     assert counterparts(old, new) == ["f = 3", "def f(): return 1"]
+    assert counterparts(main.format(1), main.format(2)) == [main.format(1).strip()]
 
 
 def test_code_that_does_the_same_is_no_new_behaviour():
