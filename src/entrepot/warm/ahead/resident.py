@@ -32,9 +32,7 @@ class Late:
         self.file: str = ""
         self.stamp: object = None  # of its file
         self.place: object = None  # where the search path leads for its name, if that has no dot
-        self.maker = (
-            ""  # who has put it into sys.modules, if it was not imported: it comes with that one only
-        )
+        self.maker = ""  # who has put it into sys.modules, where nobody imported it: it comes with that one
         self.binds: object = None  # the parent module to which the name must be bound again
         self.changes: list[tuple[str, str, int, object]] = []  # what it did to the lists of the process
         self.environment = 0  # how many of the changes of the environment were there before its own
