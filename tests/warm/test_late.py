@@ -123,6 +123,37 @@ work()
     assert outcome[1] == (plain[1] if shadow == "telling" else plain[1].replace("True\n", "False\n", 1))
 
 
+def test_what_a_module_imports_without_saying_so_comes_with_it(place):
+    """A package that imports its parts when they are wanted; one that is there because a part of it is missing."""
+    site = place.path / "lib" / "site-packages"
+    for name, text in {
+        "lazy/__init__": "def __getattr__(name):\n    if name == 'Deep':\n        from .deep import Deep\n"
+        "        globals()[name] = Deep\n        return Deep\n    raise AttributeError(name)\n",
+        "lazy/deep": "class Deep: pass\n",
+        "pack/__init__": "",
+        "first": "from lazy import Deep\ntry:\n    import pack.missing\nexcept ImportError:\n    pass\n",
+        "second": "from lazy import Deep\ntry:\n    from pack.missing import x\nexcept ImportError:\n    pass\n",
+    }.items():
+        (site / name).parent.mkdir(exist_ok=True)
+        (site / f"{name}.py").write_text(text)
+    place.write(
+        main="""
+import sys
+def work(*names):
+    for name in names:
+        __import__(name)
+        print(name, [other for other in sys.modules if other.startswith(('lazy', 'pack', 'first', 'second'))])
+import time
+time.time()
+work(*sys.argv[1:])
+"""
+    )
+    place.settle("main.py", "first", "second")
+
+    for names in (["first", "second"], ["second"], ["second", "first"], ["lazy", "pack", "first"]):
+        assert place.run("main.py", *names) == ("warm", place.plain("main.py", *names))
+
+
 def test_a_name_that_a_module_makes_comes_with_it_only(place):
     """Nobody finds it by that name before, whatever waits."""
     site = place.path / "lib" / "site-packages"

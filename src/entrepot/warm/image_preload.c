@@ -157,9 +157,14 @@ static Object *is_inert(Object *self, Object *const *arguments, long count) {
 /* Functions that stand before those of the import system. Written in C they have no frame, and so leave none in the
  * traceback of an error that comes through them. */
 
-/* Bound to (modules that wait, who hands them over, the genuine function): called with a name and `__import__`. */
+#define MAX_ASKED 20000 /* a program may try without end what is not there */
+
+/* Bound to (modules that wait, who hands them over, the genuine function, the names asked for so far): called with a name
+ * and `__import__`. */
 static Object *find_and_load(Object *bound, Object *const *arguments, long count) {
     Object *name = count == 2 ? arguments[0] : python.none, *import = count == 2 ? arguments[1] : python.none;
+    Object *asked = python.PyTuple_GetItem(bound, 3);
+    if (python.PyList_Size(asked) < MAX_ASKED && python.PyList_Append(asked, name)) python.PyErr_Clear();
     if (python.PyDict_GetItemWithError(python.PyTuple_GetItem(bound, 0), name)) {
         Object *found = python.PyObject_CallFunctionObjArgs(python.PyTuple_GetItem(bound, 1), name, import, NULL);
         if (found != python.none) return found;

@@ -47,6 +47,7 @@ typedef struct {
     F(long, PyBytes_Size, (Object *))                                    \
     F(Object *, PyList_New, (long))                                      \
     F(int, PyList_Append, (Object *, Object *))                          \
+    F(long, PyList_Size, (Object *))                                     \
     F(Object *, PyTuple_GetItem, (Object *, long))                       \
     F(long, PyTuple_Size, (Object *))                                    \
     F(Object *, PyLong_FromLong, (long))                                 \

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field, replace
 from entrepot.warm.verdict import Plan
 from entrepot.warm.whole_file import write_new
 
-VERSION = 2
+VERSION = 3
 MAX_FOLDERS = 50
 KEPT_RUNS = 8  # a late module not imported in so many runs is forgotten
 

@@ -90,7 +90,7 @@ class Ahead:
         for name in list(sys.modules):
             if name not in before:
                 late = Late(name, sys.modules[name])
-                late.needs = dict(self.observer.edges.get(name, ()))
+                late.needs = self._find_needs(name)
                 if "." in name:
                     late.needs[name.rpartition(".")[0]] = None  # in the cache already, so nobody asked for it
                 if self._world.is_extension(late.module):
@@ -127,6 +127,24 @@ class Ahead:
         self._give_up_patchers(visible)
         cache = sys.path_importer_cache
         self.finders = {path: cache.pop(path) for path in list(cache) if path not in finders}
+
+    def _find_needs(self, name: str) -> "dict[str, None]":
+        """Return everything that initialising a module asks for, in order."""
+        edges, modules = self.observer.edges, sys.modules
+        needs: dict[str, None] = {}
+        todo = [*edges.get(name, ())]
+        while todo:
+            need = todo.pop(0)
+            if need in needs:
+                continue
+            needs[need] = None
+            if need not in modules:  # it failed, and has left what it asked for: its package, at least
+                todo[:0] = edges.get(need, ())
+            elif need != name and "__getattr__" in getattr(modules[need], "__dict__", ()):
+                # What a package imports when a name is taken out of it (PEP 562) is asked for once: all who have
+                # taken it need it.
+                todo[:0] = [place for place in find_origins(modules[name]) if place.startswith(need + ".")]
+        return needs
 
     def _begins(self, name: str, importer: str) -> None:
         self._note_made(importer)
@@ -275,6 +293,15 @@ def find_mentioned(module: object) -> set[str]:
         if type(name) is str and name in sys.modules and name != getattr(module, "__name__", ""):
             found.add(name)
     return found
+
+
+def find_origins(module: object) -> "dict[str, None]":
+    """Return the modules that made the functions and classes among a module's names."""
+    values = list(getattr(module, "__dict__", {}).values())
+    # By their true types: to ask some objects for their class is to wake them up (django's lazy ones).
+    made = [value for value in values if issubclass(type(value), type) or type(value) is type(_has_dict)]
+    places = [getattr(value, "__module__", None) for value in made]
+    return dict.fromkeys(place for place in places if type(place) is str and place in sys.modules)
 
 
 def _has_dict(module: object) -> bool:

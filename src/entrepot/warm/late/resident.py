@@ -47,16 +47,15 @@ class Stash:
         self.waiting = ahead.waiting
         self.start_cold: object = None  # begins the run again, without the store; set where that can be done
         self.front = _front  # exchanged for one in C, which has no frame
+        self.asked: list[str] = []  # names that were not in the cache, as the run has asked for them
         self.taken: list[str] = []
         self.final: list[str] = []  # handed over although something was not as it had been
         self.missed: dict[str, str] = {}  # name -> why it was not handed over in this run
 
     def serve(self) -> None:
-        """Let imports ask here first, until nothing is left."""
+        """Let imports ask here first."""
         self.obstacles.begin()
         self._world.ask("y")
-        if not self.waiting:
-            return
         waiting, modules, take = self.waiting, sys.modules, self._take
 
         def find(name, import_):  # type: ignore[no-untyped-def]
@@ -72,7 +71,7 @@ class Stash:
             co_filename="<frozen importlib._bootstrap>", co_name="_call_with_frames_removed"
         )
         real = _frozen_importlib._find_and_load  # type: ignore[attr-defined]
-        _frozen_importlib._find_and_load = self.front((waiting, find, real))  # type: ignore
+        _frozen_importlib._find_and_load = self.front((waiting, find, real, self.asked))  # type: ignore
 
     def meet(self, folder: str) -> None:
         """A folder has come before the search path: give up what it shadows, before anything is done.
@@ -211,7 +210,10 @@ class Stash:
                 self._world.mutated(owner)
 
     def list_late(self, added) -> list[str]:  # type: ignore[no-untyped-def]
-        """Return which of the names that a run has added to `sys.modules` the next stash may hold, in order.
+        """Return which of the names that a run has added to `sys.modules` the next stash may hold.
+
+        In the order in which they were asked for: initialised in that order, each finds what it itself initialises not yet
+        there, and so it is known what belongs to it. Those that nobody has asked for follow as they were added.
 
         Only modules of distributions and of the standard library: the program's own may register
         themselves with each other, and are initialised in the order in which the program does it.
@@ -227,7 +229,8 @@ class Stash:
         found = ["!" + name for name in self.final]
         found += self.obstacles.list_new_folders()
         is_changed = self.obstacles.has_changed_world()
-        for name in added:
+        added = dict.fromkeys(added)
+        for name in dict.fromkeys([*(name for name in self.asked if name in added), *added]):
             module = sys.modules.get(name)
             if type(name) is not str:
                 continue
@@ -248,9 +251,10 @@ class Stash:
 
 def _front(bound):  # type: ignore[no-untyped-def]
     """A function that asks whoever hands modules over, for those that wait, and then the genuine one."""
-    waiting, find, real = bound
+    waiting, find, real, asked = bound
 
     def _find_and_load(name, import_):  # type: ignore[no-untyped-def]
+        asked.append(name)
         found = find(name, import_) if name in waiting else None
         return real(name, import_) if found is None else found
 
