@@ -99,6 +99,14 @@ def test_what_does_not_compile_is_told_of_a_bundle(draw: Callable[..., Path]):
     assert "  broken.py: does not compile here" in done.stdout
 
 
+def test_a_graph_of_a_script_that_does_not_compile_says_so(draw: Callable[..., Path]):
+    """What can be read of it is shown all the same."""
+    done = entrepot(["graph", "broken.py"], draw(PROGRAM))
+
+    assert done.stderr == "broken.py:2: syntax error: invalid syntax\n"
+    assert done.stdout.startswith("__main__\n")
+
+
 def test_an_edit_elsewhere_says_how_it_is_taken_back(draw: Callable[..., Path], tmp_path: Path):
     """`entrepot undo` looks around the current folder; where that is another project, the line says so."""
     folder = draw(PROGRAM)
