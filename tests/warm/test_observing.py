@@ -63,7 +63,8 @@ def test_modules_that_compiled_code_takes_from_the_cache_are_its_needs(tmp_path)
             return type(sys.implementation)(**names)
         told = []
         observer = load("/resident.py").Observer(
-            lambda kind, text: told.append(kind + text), load("/surroundings/resident.py")
+            lambda kind, text: told.append(kind + text),
+            *[load(f"/{{part}}/resident.py") for part in ("searches", "surroundings")],
         )
         before = set(dir(type(sys.__spec__)))
         observer.arm()

@@ -1,6 +1,6 @@
 """The observer inside a program: what importing reads, runs and does, told as it happens.
 
-    observer = Observer(mark_native, surroundings)      # or any callable taking (kind, text)
+    observer = Observer(mark_native, searches, surroundings)      # or any callable taking (kind, text)
     observer.arm()
     ...                                       # imports
     observer.disarm()                         # nothing of ours is left behind
@@ -24,16 +24,14 @@ texts as markers in its log; `mark_native` is the way to it. Without it the call
 
 How: the functions are put in the places that the interpreter itself calls
 (`_frozen_importlib._find_and_load`, methods of the finder classes), places from which programs do
-not take references, so that disarming leaves no trace. `genericpath`'s own functions keep their
-identity: their code is exchanged.
+not take references, so that disarming leaves no trace.
 
-Resident: only what a bare interpreter has loaded is imported here. `surroundings` has the names of
-`surroundings/resident.py`, which watches environment, arguments and signals. Does not know threads:
-all of this is for one importing thread.
+Resident: only what a bare interpreter has loaded is imported here. `searches` has the names of
+`searches/resident.py`, `surroundings` those of `surroundings/resident.py`, which watches environment,
+arguments and signals. Does not know threads: all of this is for one importing thread.
 """
 
 import _frozen_importlib
-import _frozen_importlib_external
 import builtins
 import posix
 import sys
@@ -63,6 +61,7 @@ class Observer:
         "_descriptors",
         "_random",
         "_registers",
+        "_searches",
         "_surroundings",
         "_undo",
         "avoid",
@@ -76,8 +75,9 @@ class Observer:
         "variables",
     )
 
-    def __init__(self, tell, surroundings) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, tell, searches, surroundings) -> None:  # type: ignore[no-untyped-def]
         self.tell = tell
+        self._searches = searches
         self._surroundings = surroundings
         self.stack: list[str] = []  # names of the modules being initialised, outermost first
         self.edges: dict[str, dict[str, None]] = {}  # module -> what it asked for, in order, cached or not
@@ -101,7 +101,7 @@ class Observer:
         self.tell("R", "")
         self._clock = (time.time(), time.monotonic(), time.perf_counter())
         self._watch_imports()
-        self._watch_searches()
+        self._searches.watch_searches(self.tell, self._put, self._undo)
         self._surroundings.watch_environment(self.tell, self.variables, self._undo)
         self._surroundings.watch_arguments(self.tell, self._undo)
         self._surroundings.watch_signals(self.tell, self.stack, self._undo)
@@ -234,121 +234,9 @@ class Observer:
                     self.tell("Q", name + "\1" + key)
             self._registers = registers
         if name == "importlib.metadata":
-            self._watch_distributions()
+            self._searches.watch_distributions(self.tell, self._put)
         if self.on_finish is not None:
             self.on_finish(name)  # type: ignore[operator]
-
-    # ---- searches of the import system's own
-
-    def _watch_searches(self) -> None:
-        tell = self.tell
-        finder = _frozen_importlib_external.FileFinder
-        find_spec = finder.__dict__["find_spec"]
-
-        def watched_find_spec(self, fullname, target=None):  # type: ignore[no-untyped-def]
-            tell("F", "D\1" + self.path + "\1" + fullname.rpartition(".")[2])
-            try:
-                return find_spec(self, fullname, target)
-            finally:
-                tell("f", "")
-
-        watched_find_spec.__name__ = "find_spec"
-        self._put(finder, "find_spec", watched_find_spec)
-
-        loader = _frozen_importlib_external.SourceFileLoader
-        path_stats = loader.__dict__["path_stats"]
-
-        def watched_path_stats(self, path):  # type: ignore[no-untyped-def]
-            tell("F", "S\1" + path)
-            try:
-                return path_stats(self, path)
-            finally:
-                tell("f", "")
-
-        self._put(loader, "path_stats", watched_path_stats)
-
-        is_dir = _frozen_importlib_external._path_isdir  # type: ignore[attr-defined]
-
-        def watched_is_dir(path):  # type: ignore[no-untyped-def]
-            tell("w", "")
-            return is_dir(path)
-
-        self._put(_frozen_importlib_external, "_path_isdir", watched_is_dir)
-        zipimport = sys.modules.get("zipimport")
-        if zipimport is not None:
-            # Each new directory of a path is first tried as a zip file.
-            init = zipimport.zipimporter.__init__
-
-            def watched_init(self, path):  # type: ignore[no-untyped-def]
-                tell("u", "")
-                try:
-                    init(self, path)
-                finally:
-                    tell("v", "")
-
-            self._put(zipimport.zipimporter, "__init__", watched_init)
-        self._watch_distributions()
-        self._watch_genericpath()
-
-    def _watch_distributions(self) -> None:
-        """`importlib.metadata` lists a folder to know its distributions: other entries do not count."""
-        fast_path = getattr(sys.modules.get("importlib.metadata"), "FastPath", None)
-        names, tell = getattr(fast_path, "__dict__", {}), self.tell
-        children, mtime = names.get("children"), names.get("mtime")
-        if type(children) is not type(read_random) or type(mtime) is not property:
-            return
-
-        def watched(function):  # type: ignore[no-untyped-def]
-            def call(self):  # type: ignore[no-untyped-def]
-                tell("L", "1")
-                try:
-                    return function(self)
-                finally:
-                    tell("L", "")
-
-            return call
-
-        self._put(fast_path, "children", watched(children))  # type: ignore[no-untyped-call]
-        self._put(fast_path, "mtime", property(watched(mtime.fget)))  # type: ignore[no-untyped-call]
-
-    def _watch_genericpath(self) -> None:
-        """`os.path.exists` and its like ask only whether, and of what kind."""
-        for module, names in (
-            ("genericpath", "exists isfile isdir"),
-            ("posixpath", "realpath islink lexists"),
-        ):
-            namespace = getattr(sys.modules.get(module), "__dict__", {})
-            for name in names.split():
-                if type(namespace.get(name)) is type(read_random):
-                    self._exchange_code(namespace, name)
-
-    def _exchange_code(self, namespace, name: str) -> None:  # type: ignore[no-untyped-def]
-        """Put a telling body into a function. The function stays: `from os.path import exists` has it too."""
-        function, tell = namespace[name], self.tell
-        before = function.__code__
-        genuine = type(function)(before, namespace, name, function.__defaults__)
-        genuine.__kwdefaults__ = function.__kwdefaults__
-        first, *more = before.co_varnames[: before.co_argcount + before.co_kwonlyargcount]
-        keywords = ", *, " + ", ".join(more) if more else ""
-        passed = "".join(f", {word}={word}" for word in more)
-        source = (
-            f"def {name}({first}{keywords}):\n"
-            f"    _entrepot_tell('u', '')\n"
-            f"    try:\n        return _entrepot_{name}({first}{passed})\n"
-            f"    finally:\n        _entrepot_tell('v', '')\n"
-        )
-        space: dict[str, object] = {}
-        exec(compile(source, before.co_filename, "exec"), space)
-        namespace["_entrepot_tell"] = tell
-        namespace[f"_entrepot_{name}"] = genuine
-        function.__code__ = space[name].__code__  # type: ignore[attr-defined]
-
-        def undo() -> None:
-            function.__code__ = before
-            namespace.pop(f"_entrepot_{name}", None)
-            namespace.pop("_entrepot_tell", None)
-
-        self._undo.append(undo)
 
 
 def read_random() -> object:

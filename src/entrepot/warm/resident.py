@@ -97,7 +97,7 @@ def begin(kind: str, subject: str) -> "Any":
     preparation = load("warm/preparation/resident.py")
     load("warm/renewal/resident.py")
     codes = load("warm/codes/resident.py")
-    for part in ("trace/surroundings", "warm/world", "warm/ahead", "warm/obstacles"):
+    for part in ("trace/searches", "trace/surroundings", "warm/world", "warm/ahead", "warm/obstacles"):
         load(f"{part}/resident.py")  # while nobody listens: each run compares what is read after that
     RUN["give back"] = codes["leave_young"]()
     RUN["codes"] = codes["read_codes"](settings["codes"]) if settings["base"] else {}

@@ -70,8 +70,9 @@ def begin_base(plan, load, wait):  # type: ignore[no-untyped-def]
 
 def _make(plan, load) -> tuple:  # type: ignore
     observing, renewing = load("trace/resident.py"), load("warm/renewal/resident.py")
-    surroundings = type(sys.implementation)(**load("trace/surroundings/resident.py"))  # types.SimpleNamespace
-    observer = observing["Observer"](observing["mark_native"], surroundings)
+    searches = type(sys.implementation)(**load("trace/searches/resident.py"))  # types.SimpleNamespace
+    surroundings = type(sys.implementation)(**load("trace/surroundings/resident.py"))
+    observer = observing["Observer"](observing["mark_native"], searches, surroundings)
     observer.avoid.update(plan["avoid"])
     observer.probes = frozenset(plan["probes"])
 
