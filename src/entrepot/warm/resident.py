@@ -7,7 +7,7 @@ first statement that does more than prepare, `wait` is called: there the image i
 every run that takes the image over continues, in a process of its own that the kernel has made for it:
 arguments, environment, descriptors and signals are the new ones, and Python is told of them here.
 
-At the end `finish` does what `Py_FinalizeEx` does for the program's own objects, and leaves the others.
+At the end it calls `finish` (`ending/resident.py`).
 
 Resident: imports nothing that a bare interpreter has not loaded; nothing of it stays in `sys.modules`.
 """
@@ -35,11 +35,11 @@ RUN: "dict[str, Any]" = {"stash": None, "modules": frozenset(), "late": None, "s
 LOADED: "dict[str, Any]" = {}
 
 
-def load(relative: str) -> "Any":
-    """Return the namespace of another resident file, run once."""
+def load(relative: str, **given: object) -> "Any":
+    """Return the namespace of another resident file, run once, with the names that it is given."""
     if relative not in LOADED:
         path = RESIDENT.rpartition("/warm/")[0] + "/" + relative  # type: ignore[name-defined] # noqa: F821
-        names = {"__name__": relative, "__builtins__": __builtins__}
+        names = {"__name__": relative, "__builtins__": __builtins__, **given}
         LOADED[relative] = names
         exec(compile(read_file(path), path, "exec", dont_inherit=True), names)
     return LOADED[relative]
@@ -97,8 +97,7 @@ def begin(kind: str, subject: str) -> "Any":
     preparation = load("warm/preparation/resident.py")
     load("warm/renewal/resident.py")
     codes = load("warm/codes/resident.py")
-    for part in ("trace/searches", "trace/surroundings", "warm/world", "warm/ahead", "warm/obstacles"):
-        load(f"{part}/resident.py")  # while nobody listens: each run compares what is read after that
+    load_parts()
     RUN["give back"] = codes["leave_young"]()
     RUN["codes"] = codes["read_codes"](settings["codes"]) if settings["base"] else {}
     posix.access("\1entrepot\1R", 0)
@@ -108,6 +107,15 @@ def begin(kind: str, subject: str) -> "Any":
     if settings["base"]:
         return begin_run(names, stash)
     return set_module(subject)
+
+
+def load_parts() -> None:
+    """Load what is needed later. Nobody listens yet: what is read after that is compared by each run."""
+    for part in ("trace/searches", "trace/surroundings", "warm/world", "warm/ahead", "warm/obstacles"):
+        load(f"{part}/resident.py")
+    ending = load("warm/ending/resident.py", RUN=RUN, gc=gc, is_inert=is_inert, note_hot=note_hot)  # type: ignore[name-defined] # noqa: F821
+    for name in ("finish", "report_late", "ended"):
+        globals()[name] = ending[name]  # image_preload.c calls them
 
 
 def set_module(name: str) -> None:
@@ -207,14 +215,6 @@ def set_main(names: "dict[str, Any]", filename: str) -> None:
     names["__file__"] = filename
     names["__cached__"] = None
     names["__loader__"] = loader("__main__", filename)
-
-
-def ended() -> None:
-    """After a file has run to its end, Python forgets where it came from."""
-    names = sys.modules["__main__"].__dict__
-    if "__cached__" in names and "__file__" in names:
-        names.pop("__file__", None)
-        names.pop("__cached__", None)
 
 
 def wait(report: "dict[str, Any]", stash: "Any") -> None:
@@ -403,130 +403,3 @@ def take_stream(number: int, name: str) -> None:
         buffer = raw
     stream.__init__(buffer, encoding, errors, "\n", buffered and (terminal or number == 2), not buffered)
     stream.mode = "w" if writes else "r"
-
-
-def finish() -> int:
-    """End the program as `Py_FinalizeEx` does; return -1 if its output could not be written."""
-    result = 0
-    modules = sys.modules
-    threading = modules.get("threading")
-    if threading is not None:
-        try:
-            threading._shutdown()
-        except BaseException as error:
-            tell_unraisable(error, threading)
-    __import__("atexit")._run_exitfuncs()
-    report_late()
-    if flush("stdout"):
-        result = -1
-    flush("stderr")
-    gc.collect()
-    is_cleared = clear(modules["__main__"].__dict__)
-    taken = frozenset(RUN["stash"].taken) if RUN["stash"] is not None else frozenset()
-    for name in find_added():
-        if name == "__main__" or name in taken:
-            continue
-        names = getattr(modules.get(name), "__dict__", None)
-        if isinstance(names, dict):
-            is_cleared |= clear(names)
-    if is_cleared:
-        gc.collect()
-    if flush("stdout"):
-        result = -1
-    flush("stderr")
-    return result
-
-
-def find_added() -> "list[Any]":
-    """Return the names that this run has put into `sys.modules`, the newest first.
-
-    Looking at the image's own names, which come before them, would copy a page of memory for each.
-    """
-    had, modules = RUN["modules"], sys.modules
-    added = []
-    for name in reversed(modules):
-        if name == RUN["newest"]:
-            break
-        added.append(name)
-    if len(modules) != len(had) + len(added):  # some of the image's were taken out, or put in again
-        added = [name for name in reversed(modules) if name not in had]
-    return added
-
-
-def report_late() -> None:
-    """Write down, for the next runs, which pages of the image were written to and what was imported late."""
-    note_hot(RUN["image"])  # type: ignore[name-defined] # noqa: F821
-    if RUN["late"] is None or RUN["stash"] is None:
-        return
-    stash = RUN["stash"]
-    added, expected = find_added(), frozenset(stash.taken)
-    others = [name for name in reversed(added) if name not in expected]
-    if not stash.final and all(name in stash.waiting for name in others):
-        return
-    # Looking at a module copies pages of memory: only at those of which something may be learned. Of those that could
-    # not be had ahead (they use one that is left to the run) there is nothing.
-    avoided = RUN["settings"]["plan"]["avoid"]
-    if all(
-        name[1:] in avoided if name[:1] == "!" else name in stash.waiting or name in RUN["learned"]
-        for name in stash.list_late(others)
-    ):
-        return
-    names = stash.list_late(reversed(added))
-    try:
-        fd = posix.open(
-            f"{RUN['late']}.{posix.getpid()}", posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL, 0o600
-        )
-        posix.write(fd, "\n".join(names).encode("utf-8", "surrogateescape"))
-        posix.close(fd)
-        wake = RUN["late"].rpartition("/late/")[0] + "/wake"
-        fd = posix.open(wake, posix.O_WRONLY | posix.O_NONBLOCK | posix.O_CLOEXEC)
-        posix.write(fd, b"!")
-        posix.close(fd)
-    except OSError:
-        pass
-
-
-def flush(name: str) -> bool:
-    """Flush a standard stream; return whether that failed."""
-    stream = getattr(sys, name, None)
-    if stream is None or getattr(stream, "closed", False):
-        return False
-    try:
-        stream.flush()
-    except BaseException as error:
-        if name == "stdout":
-            tell_unraisable(error, stream)
-        return True
-    return False
-
-
-def tell_unraisable(error: BaseException, origin: object) -> None:
-    """Print an exception that nobody can catch, as the interpreter does."""
-    names = {"exc_type": type(error), "exc_value": error, "exc_traceback": error.__traceback__}
-    hook: Any = sys.unraisablehook
-    hook(type("UnraisableHookArgs", (), {**names, "err_msg": None, "object": origin}))
-
-
-def clear(names: "dict[str, Any]") -> bool:
-    """Forget a namespace in the order that the interpreter does: private names first. Say whether that could matter.
-
-    It does not where nothing in it has an end of its own: the process ends anyway.
-    """
-    if is_inert(names, INERT, FUNCTION_TYPE):  # type: ignore[name-defined] # noqa: F821
-        return False
-    for name in list(names):
-        if type(name) is str and name[:1] == "_" and name[:2] != "__":
-            names[name] = None
-    for name in list(names):
-        if type(name) is str and name != "__builtins__" and (name[:1] != "_" or name[:2] == "__"):
-            names[name] = None
-    return True
-
-
-FUNCTION_TYPE = type(clear)
-INERT = frozenset(
-    [
-        *(type(None), bool, int, float, complex, str, bytes, type(sys), type(len)),
-        *(type(sys.__spec__), sys.modules["_frozen_importlib_external"].SourceFileLoader),
-    ]
-)
