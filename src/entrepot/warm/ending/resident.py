@@ -7,7 +7,7 @@
 `image_preload.c` calls these by the names that `begin` gives them in the namespace of `warm/resident.py`. What was there
 before the run is left as it is: the process ends anyway, and each object looked at would copy a page of memory.
 
-Resident: RUN (of `warm/resident.py`), gc, and `note_hot` and `is_inert` of `image_preload.c` are put into this namespace
+Resident: RUN (of `warm/resident.py`), gc, and `note_hot` and `is_inert` (of `image_preload.c`) are put into this namespace
 before it is run. Does not know how the program came to its end.
 """
 
