@@ -2,7 +2,7 @@
 
     src/entrepot/warm/client*.c + check.c          -> the command `entrepot`
     src/entrepot/warm/image_preload.c + image_dump.c + image_hot.c -> entrepot/warm/_image.so
-    src/entrepot/warm/image_restore.c              -> entrepot/warm/_restore.so
+    src/entrepot/warm/image_restore.c + image_rebuild.c -> entrepot/warm/_restore.so
     src/entrepot/trace/observe*.c                  -> entrepot/trace/_observe.so
     src/entrepot/trace/watch.c                     -> entrepot/trace/_watch.so
 

@@ -59,6 +59,7 @@ def build(root: str, version: str) -> bool:
                 *IMAGE,
                 "-nostdlib",
                 f"{warm}/image_restore.c",
+                f"{warm}/image_rebuild.c",
             ],
             f"{trace}/_observe.so": [*SHARED, *observe, "-ldl", "-lpthread"],
             # What it calls is found in the interpreter that loads it.
