@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 # One worker a core: `make test WORKERS=0` runs the tests in one process.
 WORKERS ?= 2
+# Who tries the demo has not come for news of pip.
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: demo test test-all coverage check format lint types arrows docs bench bench-quick soak clean
 

@@ -2,9 +2,9 @@
 
     src/entrepot/warm/client*.c + check.c          -> the command `entrepot`
     src/entrepot/warm/image_preload.c + image_dump.c + image_hot.c -> entrepot/warm/_image.so
-    src/entrepot/warm/image_restore.c              -> entrepot/warm/_restore.so
+    src/entrepot/warm/image_restore.c + image_rebuild.c -> entrepot/warm/_restore.so
     src/entrepot/trace/observe*.c                  -> entrepot/trace/_observe.so
-    src/entrepot/trace/watch.c                     -> entrepot/trace/_watch.so
+    src/entrepot/trace/watch.c + watch_audit.c     -> entrepot/trace/_watch.so
 
 None of them needs Python's headers, so one wheel serves every version of Python on a platform.
 Without a compiler (or not on Linux on x86-64) `entrepot` is warm/client.py, and every run is cold.

@@ -59,10 +59,11 @@ def build(root: str, version: str) -> bool:
                 *IMAGE,
                 "-nostdlib",
                 f"{warm}/image_restore.c",
+                f"{warm}/image_rebuild.c",
             ],
             f"{trace}/_observe.so": [*SHARED, *observe, "-ldl", "-lpthread"],
             # What it calls is found in the interpreter that loads it.
-            f"{trace}/_watch.so": [*SHARED, f"{trace}/watch.c"],
+            f"{trace}/_watch.so": [*SHARED, f"{trace}/watch.c", f"{trace}/watch_audit.c"],
         }
         errors = [compile_part(compiler, path, arguments) for path, arguments in parts.items()]
         # Without libraries to load the client starts in half the time; not every system has a static libc.

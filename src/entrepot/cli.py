@@ -62,8 +62,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             # What interrupts it, or closes its output, is the program's to handle.
             return _report_errors(lambda: command.main_argv(argv[1:]))
         return _end_quietly(lambda: command.main(make_parser(argv[0]).parse_args(argv[1:])))
-    make_main_parser().parse_args(argv)
-    make_main_parser().print_help()
+    parser = make_main_parser()
+    if argv[:1] == ["help"]:
+        parser.exit(2, "entrepot: for help:  entrepot --help, entrepot COMMAND --help\n")
+    if argv and not argv[0].startswith("-"):
+        from difflib import get_close_matches
+
+        near = get_close_matches(argv[0], COMMANDS, n=1)
+        way_out = f"did you mean {near[0]}?" if near else "entrepot --help lists the commands"
+        parser.exit(2, f"entrepot: there is no command {argv[0]!r}\n  {way_out}\n")
+    parser.parse_args(argv)
+    parser.print_help()
     return 0 if not argv else 2
 
 

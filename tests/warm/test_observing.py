@@ -15,7 +15,7 @@ from stored import Stored
 
 pytestmark = NEEDS_NATIVE
 
-SOURCE = Path(entrepot.__file__).parent / "trace" / "resident.py"
+TRACE = Path(entrepot.__file__).parent / "trace"
 TELLING = """
 class Asked:
     def __getattribute__(self, name):
@@ -58,10 +58,14 @@ def test_modules_that_compiled_code_takes_from_the_cache_are_its_needs(tmp_path)
     code = f"""
         import sys, ctypes, colorsys
         sys.path.insert(0, {str(tmp_path)!r})
-        names = {{}}
-        exec(open({str(SOURCE)!r}).read(), names)
+        def load(path):
+            exec(open({str(TRACE)!r} + path).read(), names := {{}})
+            return type(sys.implementation)(**names)
         told = []
-        observer = names["Observer"](lambda kind, text: told.append(kind + text))
+        observer = load("/resident.py").Observer(
+            lambda kind, text: told.append(kind + text),
+            *[load(f"/{{part}}/resident.py") for part in ("searches", "surroundings")],
+        )
         before = set(dir(type(sys.__spec__)))
         observer.arm()
         import taking

@@ -14,7 +14,7 @@ from entrepot.warm.obstacles import resident
 from entrepot.warm.record_file import read_record, write_record
 from entrepot.warm.recording import make_record
 from entrepot.warm.verdict import Again, Never, Plan, Ready, judge
-from entrepot.warm.why import find_answer
+from entrepot.warm.why import Answer, find_answer
 
 HERE = Surroundings(env={"HOME": "/home/me"}, cwd="/work", argv=("main.py",))
 
@@ -166,3 +166,14 @@ def test_what_a_run_could_not_have_is_news_until_it_is_left_to_the_run() -> None
     assert has_news(known, ["yaml"])
     assert has_news(known, ["!numpy", "json"])
     assert not has_news(learn(known, ["!numpy", "json"]), ["!numpy", "json"])
+
+
+def test_people_read_words_where_the_client_writes_letters() -> None:
+    """An input is named by what it is, a number of one thing is singular; JSON keeps what was written."""
+    answer = Answer("main.py", "base", "changed: e LANG=C", reused=1, inputs={"files": 1, "directories": 1})
+    assert answer.to_text().splitlines() == [
+        "main.py: base (only modules that any program may use were ready), changed: environment variable LANG=C",
+        "  reused: 1 module",
+        "  watched: 1 file, 1 directory",
+    ]
+    assert '"reason": "changed: e LANG=C"' in answer.to_json()

@@ -20,9 +20,11 @@ EXAMPLES = """\
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("files", nargs="*", help="changed files (default: what git says)")
+    parser.add_argument("files", nargs="*", help="changed files (default: those that git says have changed)")
     parser.add_argument(
-        "--since", metavar="REV", help="changed since this revision (default without files: HEAD)"
+        "--since",
+        metavar="REV",
+        help="files changed since this revision of git (default, when no files are named: HEAD)",
     )
     parser.add_argument(
         "--in", dest="path", default=".", metavar="PATH", help="the program's folder (default: .)"
@@ -32,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="only the test files (as pytest's settings name them), one a line",
     )
-    parser.add_argument("--format", choices=["text", "json"], default="text")
+    parser.add_argument("--format", choices=["text", "json"], default="text", help="default: text")
     add_program_arguments(parser)
 
 
@@ -43,10 +45,13 @@ def main(args: argparse.Namespace) -> int:
     if args.since or not files:
         files += list_changed_files(program.folder, args.since or "HEAD")
     found = find_affected(program, files)
+    for path in args.files:
+        if not os.path.exists(path):
+            print(f"there is no file {path}: taken as removed", file=sys.stderr)
     if args.format == "json":
         print(json.dumps(asdict(found), indent=1))
         return 0
-    for path in found.other:
+    for path in filter(os.path.exists, found.other):
         print(f"not followed (no module of the program): {os.path.relpath(path)}", file=sys.stderr)
     for line in [os.path.relpath(path) for path in found.tests] if args.tests else found.modules:
         print(line)

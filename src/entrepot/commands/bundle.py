@@ -7,7 +7,6 @@ import json
 import os
 import shlex
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from entrepot.commands.progress import Progress
@@ -52,19 +51,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--trace", action="append", default=[], metavar="ARGS",
-        help="run the program with these arguments and carry what it imports too",
+        help="run the program with these arguments (one word to the shell) and carry what it imports too",
     )  # fmt: skip
     parser.add_argument(
         "--record", action="append", default=[], metavar="FILE",
-        help="carry what a run imported whose record `entrepot trace --format json` wrote",
+        help="carry what a run imported too, as `entrepot trace --format json -o FILE` wrote it down",
     )  # fmt: skip
     parser.add_argument(
-        "--environment", metavar="PATH", help="interpreter or virtual environment of the program"
+        "--environment",
+        metavar="PATH",
+        help="interpreter or virtual environment of the program: --python of other commands (default: as there)",
     )
     parser.add_argument(
-        "--shebang", default="/usr/bin/env python3", help="the first line's command; '' for none"
+        "--shebang",
+        default="/usr/bin/env python3",
+        metavar="COMMAND",
+        help="what runs the file when it is started by its name; '' for none (default: /usr/bin/env python3)",
     )
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
     parser.add_argument(
         "--verify", nargs="+", metavar=("FILE", "SHA256"),
         help="instead: compare the hashes in a bundle with its contents, and the whole file with SHA256",
@@ -79,22 +83,24 @@ def main(args: argparse.Namespace) -> int:
         # `--python 3.11 3.12 main.py`: the last one is what is to be bundled.
         args.script = args.python.pop()
     if (args.script is None) == (args.module is None) or not args.output:
-        print("entrepot bundle: give a SCRIPT or -m MODULE, and -o FILE", file=sys.stderr)
+        wrong = "give a SCRIPT or -m MODULE" if args.output else "say with -o FILE what is to be written"
+        print(f"entrepot bundle: {wrong}\n  entrepot bundle SCRIPT -o app.pyz", file=sys.stderr)
         return 2
-    from entrepot.ship.bundle import list_sources, make_bundle, write_bundle
+    from entrepot.ship.bundle import check_output, list_sources, make_bundle, write_bundle
     from entrepot.ship.bytecode import compile_all, find_interpreter
     from entrepot.ship.collect import collect
     from entrepot.ship.reach import find_entry
-    from entrepot.trace.records import Record
+    from entrepot.trace.records import read_record
 
     entry = find_entry(args.script, args.module, args.path, args.environment)
-    records = [Record.from_json(Path(path).read_text(encoding="utf-8")) for path in args.record]
+    records = [read_record(path) for path in args.record]
     records += [_trace(args, arguments) for arguments in args.trace]
     with Progress("Finding what the program reaches"):
         contents = collect(
             entry, include=args.include, folders=args.path, added=args.add, data=args.data, records=records,
             python=args.environment,
         )  # fmt: skip
+    check_output(args.output, contents)
     sources = list_sources(contents)
     missing = []
     bytecodes = {}
@@ -109,7 +115,11 @@ def main(args: argparse.Namespace) -> int:
     with Progress(f"Writing {args.output}"):
         data = make_bundle(contents, bytecodes.values(), shebang=args.shebang)
         write_bundle(args.output, data)
-    _tell(args, contents, [one.tag for one in bytecodes.values()], missing, data)
+    own = [contents.entry_path, *contents.names.values()]
+    broken = sorted(
+        {path for path in own for one in bytecodes.values() if path in sources and path not in one.codes}
+    )
+    _tell(args, contents, [one.tag for one in bytecodes.values()], missing, broken, data)
     return 0
 
 
@@ -123,7 +133,12 @@ def _trace(args: argparse.Namespace, arguments: str) -> Record:
 
 
 def _tell(
-    args: argparse.Namespace, contents: Contents, tags: list[str], missing: list[str], data: bytes
+    args: argparse.Namespace,
+    contents: Contents,
+    tags: list[str],
+    missing: list[str],
+    broken: list[str],
+    data: bytes,
 ) -> None:
     """Print what was made, and what is not in it."""
     import hashlib
@@ -139,6 +154,7 @@ def _tell(
             "real": sorted(contents.real),
             "bytecode": sorted(tags),
             "not_compiled": missing,
+            "broken": broken,
             "needed": list(contents.needed),
             "left_out": [
                 {"what": item.what, "reason": item.reason, "path": item.path, "line": item.line}
@@ -148,14 +164,17 @@ def _tell(
         print(json.dumps(answer, indent=1))
         return
     size = f"{len(data) / 1e6:.1f} MB" if len(data) > 999_999 else f"{max(1, len(data) // 1000)} kB"
-    print(
-        f"{args.output}: {len(contents.files)} files, {size}, bytecode for {', '.join(sorted(tags)) or 'none'}"
-    )
+    files = f"{len(contents.files)} file{'s' * (len(contents.files) != 1)}"
+    print(f"{args.output}: {files}, {size}, bytecode for {', '.join(sorted(tags)) or 'none'}")
     print(f"  sha256 {digest}")
     if contents.real:
         print(f"  laid out as files at the first start: {len(contents.real)}")
     if contents.needed:
         print(f"  needed where it runs and not included (--include all): {', '.join(contents.needed)}")
+    for path in broken[:20]:
+        print(
+            f"  {os.path.relpath(contents.files[path].file or path)}: does not compile here; entrepot check says why"
+        )
     for version in missing:
         print(f"  no Python {version} was found here: it will run from source there")
     for item in contents.left_out:

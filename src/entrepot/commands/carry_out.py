@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 
@@ -23,8 +24,13 @@ def add_edit_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="go on despite uncommitted changes and code known only at run time",
     )
-    parser.add_argument("--root", metavar="DIR", help="the project's folder (default: found from the file)")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument(
+        "--root",
+        metavar="DIR",
+        help="the project's folder: all that is looked at (default: the nearest above the file with .git or "
+        "pyproject.toml, or that of its package)",
+    )
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
 
 
 def find_given_root(args: argparse.Namespace, given: str) -> str:
@@ -91,10 +97,15 @@ def offer(edit: Edit, args: argparse.Namespace) -> int:
     for change in edit.changes:
         if change.before == change.after:
             continue
-        name = os.path.relpath(change.path, edit.root)
+        # As the path would be typed here: the project's folder may be far above or elsewhere.
+        name = os.path.relpath(change.path)
         verb = "made" if change.before is None else "removed" if change.after is None else "changed"
         print(f"{verb:<8} {name}")
-    print("to take it back: entrepot undo")
+    # `entrepot undo` looks for the project around the current folder.
+    where = (
+        "" if find_root(os.getcwd()) == os.path.realpath(edit.root) else f" --root {shlex.quote(edit.root)}"
+    )
+    print(f"to take it back: entrepot undo{where}")
     return 0
 
 

@@ -8,7 +8,7 @@ import os
 import sys
 from itertools import pairwise
 
-from entrepot.commands.graph import add_program_arguments, read_program
+from entrepot.commands.graph import WHENS_HELP, add_program_arguments, read_program
 from entrepot.program.conditions import AT_RUN, WHENS
 from entrepot.program.graph import find_chains
 from entrepot.survey.view import get_number
@@ -22,16 +22,20 @@ EXAMPLES = """\
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("importer", help="where the chain begins: a module")
-    parser.add_argument("imported", help="where it ends")
+    parser.add_argument("importer", help="the module that the chain begins with")
+    parser.add_argument("imported", help="the module that it ends with")
     parser.add_argument(
         "path", nargs="?", default=".", help="a folder, or the script of a program (default: .)"
     )
-    parser.add_argument("--when", metavar="WHEN,...", help=f"only arrows of these times: {', '.join(WHENS)}")
     parser.add_argument(
-        "--limit", type=int, default=100, metavar="N", help="at most so many chains (default: 100)"
+        "--when",
+        metavar="WHEN,...",
+        help=f"only imports that run then: {WHENS_HELP} (default: all but typing and never)",
     )
-    parser.add_argument("--format", choices=["text", "json"], default="text")
+    parser.add_argument(
+        "--limit", type=int, default=100, metavar="N", help="show at most so many chains (default: 100)"
+    )
+    parser.add_argument("--format", choices=["text", "json"], default="text", help="default: text")
     add_program_arguments(parser)
 
 

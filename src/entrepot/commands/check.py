@@ -12,15 +12,17 @@ from entrepot.program.collection import paused_collection
 from entrepot.program.model import Program
 from entrepot.survey.checks import find_all
 from entrepot.survey.contract_files import read_contracts, read_tach
-from entrepot.survey.contracts import ContractChecker
+from entrepot.survey.contracts import ContractChecker, NotReadError
 from entrepot.survey.findings import CODES, Finding, gather
 from entrepot.survey.fixes import apply_fixes
 from entrepot.survey.policy import (
     BASELINE_NAME,
     Policy,
+    PolicyError,
     Told,
     apply_policy,
     check_codes,
+    is_selected,
     list_excused,
     read_policy,
     write_baseline,
@@ -44,14 +46,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fix", action="store_true", help="mend what can be mended without changing behaviour"
     )
-    parser.add_argument("--format", choices=["text", "json", "github", "sarif"], default="text")
-    parser.add_argument("--select", metavar="CODE,...", help="only these codes (or beginnings of codes)")
-    parser.add_argument("--ignore", metavar="CODE,...", help="not these")
-    parser.add_argument("--all", action="store_true", help="notes too")
-    parser.add_argument("--baseline", metavar="FILE", help="tell only what is not in it")
-    parser.add_argument("--write-baseline", action="store_true", help="write today's findings as known")
-    parser.add_argument("--contracts", metavar="DIR", help="where .importlinter or pyproject.toml lies")
-    parser.add_argument("--codes", action="store_true", help="list the codes")
+    parser.add_argument(
+        "--format",
+        choices=["text", "json", "github", "sarif"],
+        default="text",
+        help="github: notes beside the lines of a pull request; sarif: for code scanning (default: text)",
+    )
+    parser.add_argument(
+        "--select",
+        metavar="CODE,...",
+        help="only these codes, or those that begin so: EP1 is EP101, EP102 ...",
+    )
+    parser.add_argument("--ignore", metavar="CODE,...", help="none of these codes, or of those that begin so")
+    parser.add_argument("--all", action="store_true", help="tell notes too, not only errors and warnings")
+    parser.add_argument(
+        "--baseline",
+        metavar="FILE",
+        help=f"tell only findings that are not in FILE (default: {BASELINE_NAME} beside pyproject.toml, if there)",
+    )
+    parser.add_argument(
+        "--write-baseline",
+        action="store_true",
+        help="write today's findings into the baseline, so that they are told no more",
+    )
+    parser.add_argument(
+        "--contracts",
+        metavar="DIR",
+        help="the folder whose .importlinter, pyproject.toml or tach.toml has the contracts (default: that of the "
+        "program, and of the pyproject.toml above it)",
+    )
+    parser.add_argument("--codes", action="store_true", help="list the codes with what they mean, and stop")
     add_program_arguments(parser)
 
 
@@ -61,6 +85,10 @@ def main(args: argparse.Namespace) -> int:
         for code, row in CODES.items():
             print(f"{code}  {row.severity:<8} {row.name:<20} {row.summary}{' [*]' if row.is_fixable else ''}")
         return 0
+    if args.contracts and not os.path.isdir(args.contracts):
+        raise PolicyError(
+            path=args.contracts, reason="--contracts takes a folder, and there is none of this name"
+        )
     told = Told([])
     for path in args.paths:
         policy = _read_options(args, path)
@@ -122,8 +150,10 @@ def check_path(path: str, args: argparse.Namespace, policy: Policy, told: Told) 
     with Progress(f"Checking {len(program.modules)} modules"):
         findings, facts = find_all(program, is_kept=not args.no_cache)
     folders = dict.fromkeys([args.contracts] if args.contracts else [program.folder, policy.folder])
-    for folder in folders:
-        findings += check_contracts(program, folder)
+    # EP901, a suppression of nothing, can be told only if all that could be suppressed is known.
+    if any(is_selected(code, policy) for code in ("EP801", "EP802", "EP901")):
+        for folder in folders:
+            findings += check_contracts(program, folder)
     paths = {name: module.path for name, module in program.modules.items()}
     result = apply_policy(sorted(set(findings), key=lambda f: f.sort_key), list_excused(facts, paths), policy)
     told.suppressed += result.suppressed
@@ -136,7 +166,15 @@ def check_contracts(program: Program, folder: str) -> list[Finding]:
     found = []
     checker = ContractChecker(program)
     for contract in read_contracts(folder):
-        for broken in checker.check(contract):
+        try:
+            all_broken = checker.check(contract)
+        except NotReadError as error:
+            what = (
+                f"contract {contract.name!r} is not judged: {error.module} is of the project and was not read"
+            )
+            print(f"{what} (entrepot check {os.path.relpath(folder)} judges it)", file=sys.stderr)
+            continue
+        for broken in all_broken:
             first = program.modules[broken.chain[0]]
             chain = " -> ".join(broken.chain)
             steps = zip(broken.chain, broken.lines, strict=False)

@@ -12,6 +12,13 @@ HELP = f"""{_USAGE}
 {SUMMARY[0].upper()}{SUMMARY[1:]}.
 
   --python PATH   the interpreter to run it with (default: as `entrepot run`)
+  -h, --help      this text
+
+The exit status is the program's.
+
+examples:
+  entrepot explain main.py
+  entrepot explain -m shop --list
 """
 
 
@@ -21,11 +28,19 @@ def main_argv(argv: Sequence[str]) -> int:
         print(HELP, end="")
         return 0
     program, python = list(argv), None
-    while program[:1] == ["--python"] and len(program) > 1:
-        python, program = program[1], program[2:]
+    while program and program[0].partition("=")[0] == "--python" and (len(program) > 1 or "=" in program[0]):
+        _, has_value, value = program[0].partition("=")
+        python, program = (value, program[1:]) if has_value else (program[1], program[2:])
+    wrong = ""
+    if program[:1] == ["--python"]:
+        wrong = "--python needs a value"
+    elif program and program[0].startswith("--") and program[0] != "--":
+        wrong = f"there is no option {program[0]}"
     program = program[1:] if program[:1] == ["--"] else program
     if not program:
-        print(f"{_USAGE}\nentrepot explain: what is to be run?", file=sys.stderr)
+        wrong = "what is to be run? give a SCRIPT, -m MODULE or -c CODE"
+    if wrong:
+        print(f"{_USAGE}\nentrepot explain: {wrong}", file=sys.stderr)
         return 2
     from entrepot.trace.explain import explain
     from entrepot.trace.running import die_of, record

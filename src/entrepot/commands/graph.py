@@ -20,15 +20,26 @@ EXAMPLES = """\
   entrepot graph main.py --format html -o graph.html
   entrepot graph src --focus shop.cart --depth 2
 """
+WHENS_HELP = (
+    "eager (as the importer is imported), guarded (in a try), conditional (in an if or a loop), lazy (in a function), "
+    "main (under `if __name__ == '__main__'`), typing (under `if TYPE_CHECKING`), never (not on this Python)"
+)
 _DRAW = {"text": render_text, "mermaid": render_mermaid, "dot": render_dot, "json": render_json}
 
 
 def add_program_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of every command that reads a program."""
-    parser.add_argument("--python", metavar="PATH", help="interpreter or virtual environment of the program")
-    parser.add_argument("--strict", action="store_true", help="parse every file, to find every syntax error")
     parser.add_argument(
-        "--no-cache", action="store_true", help="neither use nor renew what was kept of the program"
+        "--python",
+        metavar="PATH",
+        help="interpreter or virtual environment of the program (default: .venv or venv beside or above it, then "
+        "the active one, then that of entrepot)",
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="parse every file, to tell every syntax error (slower)"
+    )
+    parser.add_argument(
+        "--no-cache", action="store_true", help="read every file anew, and keep nothing for the next time"
     )
 
 
@@ -51,22 +62,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "path", nargs="?", default=".", help="a folder, or the script of a program (default: .)"
     )
-    parser.add_argument("--format", choices=[*_DRAW, "html"], default="text")
-    parser.add_argument("-o", "--output", metavar="FILE", help="write there instead of standard output")
-    parser.add_argument("--depth", type=int, metavar="N", help="fold names to their first N parts")
-    parser.add_argument("--packages", action="store_true", help="fold modules into their packages")
-    parser.add_argument("--focus", metavar="MODULE", help="only a module or package and its neighbours")
-    parser.add_argument("--reached-from", metavar="MODULE", help="only what a module reaches")
-    parser.add_argument("--external", action="store_true", help="modules outside of the program too")
     parser.add_argument(
-        "--ancestors", action="store_true", help="the parents of each target too: they run as well"
+        "--format", choices=[*_DRAW, "html"], default="text", help="html: a page (default: text)"
     )
-    parser.add_argument("--when", metavar="WHEN,...", help=f"only arrows of these times: {', '.join(WHENS)}")
-    parser.add_argument("--metrics", action="store_true", help="numbers for each package instead")
+    parser.add_argument("-o", "--output", metavar="FILE", help="the file to write (default: standard output)")
+    parser.add_argument(
+        "--depth",
+        type=int,
+        metavar="N",
+        help="show no more than the first N parts of a name: with 1, shop.cart and shop.stock are shop",
+    )
+    parser.add_argument("--packages", action="store_true", help="show packages instead of their modules")
+    parser.add_argument("--focus", metavar="MODULE", help="only a module or package and its neighbours")
+    parser.add_argument(
+        "--reached-from", metavar="MODULE", help="only what this module imports, directly or not"
+    )
+    parser.add_argument(
+        "--external",
+        action="store_true",
+        help="modules of the standard library and of installed packages too",
+    )
+    parser.add_argument(
+        "--ancestors",
+        action="store_true",
+        help="arrows to the parents of what is imported too: `import a.b` runs a",
+    )
+    parser.add_argument(
+        "--when", metavar="WHEN,...", help=f"only imports that run then: {WHENS_HELP} (default: all)"
+    )
+    parser.add_argument(
+        "--metrics",
+        action="store_true",
+        help="instead: for each package its modules, how many import it and are imported, its instability, and how "
+        "many of its modules are in cycles",
+    )
     parser.add_argument(
         "--unreached",
         metavar="MODULE,...",
-        help="list the modules that none of these entry points reaches instead",
+        help="instead: the modules that none of these imports, directly or not",
     )
     add_program_arguments(parser)
 

@@ -14,14 +14,18 @@ EXAMPLES = """\
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("script", metavar="SCRIPT")
-    parser.add_argument("-o", "--output", required=True, metavar="OUT", help="the file to write")
+    parser.add_argument("script", metavar="SCRIPT", help="the program's script (a folder: its __main__.py)")
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the file to write")
     parser.add_argument(
-        "--path", action="append", default=[], metavar="DIR", help="look for modules here too"
+        "--path",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="look for modules in this folder too; may be repeated",
     )
     parser.add_argument("--dry-run", action="store_true", help="show the difference and write nothing")
-    parser.add_argument("--force", action="store_true", help="go on despite uncommitted changes")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--force", action="store_true", help="go on despite uncommitted changes in git")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
 
 
 def main(args: argparse.Namespace) -> int:

@@ -19,8 +19,13 @@ EXAMPLES = """\
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", metavar="MODULE:NAME[,NAME]", help="what moves: shop.cart:Basket,total")
     parser.add_argument("destination", metavar="DEST", help="where to: shop.basket, or a file")
-    parser.add_argument("--style", choices=("names", "module"), default="names", help="as for split")
-    parser.add_argument("--reexport", action="store_true", help="keep the old names importable")
+    parser.add_argument(
+        "--style",
+        choices=("names", "module"),
+        default="names",
+        help="how others then import it: from module import name, or import module and module.name (default: names)",
+    )
+    parser.add_argument("--reexport", action="store_true", help="keep the names importable from MODULE too")
     add_edit_arguments(parser)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from entrepot.commands.carry_out import add_edit_arguments, carry_out, make_project, planning
 from entrepot.refactor.changes import Edit
@@ -19,16 +20,23 @@ EXAMPLES = """\
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="the file, or the module's name")
     parser.add_argument(
-        "--to", action="append", default=[], metavar="MODULE=NAME,...", help="which names go to which module"
+        "--to",
+        action="append",
+        default=[],
+        metavar="MODULE=NAME,...",
+        help="which names go to which module; may be repeated",
     )
     parser.add_argument(
         "--style",
         choices=("names", "module"),
         default="names",
-        help="from module import name, or import module and module.name (default: names)",
+        help="how FILE and others then import them: from module import name, or import module and module.name "
+        "(default: names)",
     )
-    parser.add_argument("--reexport", action="store_true", help="keep the old names importable from FILE")
-    parser.add_argument("--suggest", action="store_true", help="propose groups instead, with the reasons")
+    parser.add_argument("--reexport", action="store_true", help="keep the names importable from FILE too")
+    parser.add_argument(
+        "--suggest", action="store_true", help="instead: propose groups, with the reasons; writes nothing"
+    )
     add_edit_arguments(parser)
 
 
@@ -44,7 +52,8 @@ def main(args: argparse.Namespace) -> int:
         print(as_json(suggestion) if args.format == "json" else describe(suggestion))
         return 0
     if not args.to:
-        print("entrepot split: say what goes where with --to MODULE=NAME,..., or ask with --suggest")
+        wrong = "say what goes where with --to MODULE=NAME,..., or ask with --suggest"
+        print(f"entrepot split: {wrong}", file=sys.stderr)
         return 2
 
     def plan(project: Project) -> Edit:

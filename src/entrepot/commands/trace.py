@@ -17,46 +17,42 @@ SUMMARY = "run a program and show what it imported, when, why, and what that did
 FORMATS = ("tree", "story", "json", "mermaid", "graph", "html")
 
 
-class BadRecord(ProgramError):  # noqa: N818
-    """A file that was to be a record and is not."""
-
-    path: str
-    reason: str
-
-    def __str__(self) -> str:
-        return (
-            f"{self.path}: {self.reason}\n  a record is made by:  entrepot trace --format json -o FILE SCRIPT"
-        )
-
-
 HELP = """\
 usage: entrepot trace [OPTIONS] SCRIPT | -m MODULE | -c CODE  [ARGS...]
 
 Run a program and show what it imported, when, why, and what that did.
 
   --format FORMAT       tree (default), story, json, mermaid, graph or html
-  -o, --out FILE        write it to a file (default: stdout, after the program's own output)
+  -o, --output FILE     write it to a file (default: stdout, after the program's own output)
   --sort order|time     tree: as it happened (default), or slowest first
-  --min-ms MS           tree: leave out what took less
+  --min-ms MS           tree: leave out what took less than so many milliseconds (default: 0)
   --cached              tree: count the imports answered from the cache
   --all                 story and mermaid: also what installed modules did
-  --output              instead: label each line of output with who wrote it
-  --compare OLD.json    show what changed since an earlier record
-  --budget 300ms        exit with status 1 when imports took longer
+  --label-output        instead: write each line of output with the module and line that wrote it in front
+  --compare FILE        instead: what changed since the record in FILE, made with --format json -o FILE
+  --budget TIME         exit with status 1 when imports took longer, such as 300ms, 1.5s or 2 (seconds)
   --max-modules N       exit with status 1 when more modules were initialised
   --python PATH         the interpreter to run it with (default: as `entrepot run`)
   -h, --help            this text
 
 Options come before the program; the program's own follow it. The exit status is the program's.
+
+examples:
+  entrepot trace --sort time --min-ms 10 main.py        the slowest imports first
+  entrepot trace --format html -o trace.html main.py    all of it as a page
+  entrepot trace --budget 300ms -m shop --version       a line for CI
 """
 
 
 def parse_duration(text: str) -> float:
     """Return seconds from "300ms", "1.5s" or a number of seconds."""
     try:
-        return float(text[:-2]) / 1e3 if text.endswith("ms") else float(text.removesuffix("s"))
+        seconds = float(text[:-2]) / 1e3 if text.endswith("ms") else float(text.removesuffix("s"))
     except ValueError:
-        raise ValueError("is not a duration: try 300ms or 1.5s") from None
+        seconds = -1.0
+    if not seconds >= 0:
+        raise ValueError("is not a duration: try 300ms or 1.5s")
+    return seconds
 
 
 def parse_format(text: str) -> str:
@@ -77,12 +73,12 @@ def parse_order(text: str) -> str:
 OPTIONS: dict[str, tuple[str, Callable[[str], object] | None]] = {
     "--format": ("format", parse_format),
     "-o": ("out", str),
-    "--out": ("out", str),
+    "--output": ("out", str),
     "--sort": ("sort", parse_order),
     "--min-ms": ("min_ms", float),
     "--cached": ("cached", None),
     "--all": ("all", None),
-    "--output": ("output", None),
+    "--label-output": ("labels", None),
     "--compare": ("compare", str),
     "--budget": ("budget_s", parse_duration),
     "--max-modules": ("max_modules", int),
@@ -101,7 +97,7 @@ class Options(NamedTuple):
     min_ms: float = 0.0
     cached: bool = False
     all: bool = False
-    output: bool = False
+    labels: bool = False
     compare: str | None = None
     budget_s: float | None = None
     max_modules: int | None = None
@@ -166,15 +162,16 @@ def main_argv(argv: Sequence[str]) -> int:
 
     # This process makes many small values, none of which goes before its end.
     gc.disable()
+    from entrepot.trace.records import read_record
     from entrepot.trace.running import record
 
-    old = read_old(options.compare) if options.compare else None
+    old = read_record(options.compare) if options.compare else None
     shows_all = options.format in ("json", "html") or options.all
     run = record(
-        *program, python=options.python, labels=options.output, details="all" if shows_all else "own"
+        *program, python=options.python, labels=options.labels, details="all" if shows_all else "own"
     )
     status = run.status
-    if not options.output or options.out:
+    if not options.labels or options.out:
         try:
             write(render(run.record, old, options), options)
         except BrokenPipeError:
@@ -182,27 +179,21 @@ def main_argv(argv: Sequence[str]) -> int:
 
             give_up_output()  # `entrepot trace main.py | head`
             status = status or 128 + signal.SIGPIPE
+        except OSError as error:
+            # The program has run: its status stays. Only what was to be told of it is lost.
+            place = options.out or error.filename or "standard output"
+            print(f"entrepot trace: {place}: {error.strerror or error}; nothing was written", file=sys.stderr)
+            if error.filename is None and options.out is None:
+                from entrepot.commands.output import give_up_output
+
+                give_up_output()
+            status = status or 1
     is_over = check_budget(run.record, options)
     if status < 0:
         from entrepot.trace.running import die_of
 
         die_of(-status)
     return status or int(is_over)
-
-
-def read_old(path: str) -> Record:
-    """Return the record in a file.
-
-    Raises:
-        BadRecord: there is none.
-    """
-    from entrepot.trace.records import Record
-
-    try:
-        with open(path, encoding="utf-8") as file:
-            return Record.from_json(file.read())
-    except (OSError, ValueError) as error:
-        raise BadRecord(path=path, reason=str(error)) from None
 
 
 def check_budget(record: Record, options: Options) -> bool:

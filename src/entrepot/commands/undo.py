@@ -14,7 +14,11 @@ EXAMPLES = """\
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--root", metavar="DIR", help="the project's folder (default: found from here)")
+    parser.add_argument(
+        "--root",
+        metavar="DIR",
+        help="the project's folder (default: the nearest above this one with .git or pyproject.toml, or this one)",
+    )
     parser.add_argument("--list", action="store_true", help="show the edit that would be undone, and stop")
 
 

@@ -14,17 +14,21 @@ from entrepot.warm.lookup import find_store
 
 SUMMARY = "show, forget or end what is kept ready for runs"
 EXAMPLES = """\
-  entrepot warm status          what is kept ready, for which programs, in how much memory
-  entrepot warm stop            end it all; the next run starts anew
+  entrepot warm status           what is kept ready, for which programs, in how much memory
+  entrepot warm forget main.py   the next run of main.py starts anew
+  entrepot warm stop             end it all; every next run starts anew
 """
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="status | stop | forget")
-    status = actions.add_parser("status", help="each image with program, modules, memory, age and hits")
-    status.add_argument("--format", choices=["text", "json"], default="text")
-    actions.add_parser("stop", help="end the keeper and forget everything")
+    status = actions.add_parser(
+        "status",
+        help="each image (a program's modules, initialised) with its memory, age and how often it was used",
+    )
+    status.add_argument("--format", choices=["text", "json"], default="text", help="default: text")
+    actions.add_parser("stop", help="end the process that keeps images ready, and forget everything")
     forgetting = actions.add_parser("forget", help="forget the images of a program, or all")
     forgetting.add_argument("program", nargs="?", help="a part of what `status` shows; nothing: all")
 

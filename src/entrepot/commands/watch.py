@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -21,37 +22,60 @@ HELP = f"""{USAGE}
 Run a program in this interpreter and apply each save to it while it runs, whole or not at all. Modules of libraries come
 from the warm store, as with `entrepot run`; the program's own are initialised in each run.
 
+A save that cannot be applied to the running program is refused, with the reason. Then
+
   --on-refusal keep      go on with the old program and wait for the next save (default)
   --on-refusal restart   start the program again
-  --on-refusal ask       ask on the terminal
+  --on-refusal ask       ask on the terminal which of the two
+
   --reports FILE         add what each save did to FILE, a line of JSON each, instead of printing it
+  -h, --help             this text
+
+examples:
+  entrepot watch main.py
+  entrepot watch --on-refusal restart -m shop.server --port 8000
 """
 
 
 def main_argv(argv: Sequence[str]) -> int:
     """Run the program in this interpreter; returns its exit status."""
     refusal, reports, rest = "keep", "", list(argv)
-    while rest and rest[0].startswith("--"):
+    while rest and (rest[0].startswith("--") or rest[0] == "-h"):
         option = rest.pop(0)
-        if option == "--help":
+        if option in ("-h", "--help"):
             print(HELP, end="")
             return 0
         name, has_value, value = option.partition("=")
-        if name not in ("--on-refusal", "--reports") or not (has_value or rest):
-            print(f"{USAGE}\nentrepot watch: unknown option {option}", file=sys.stderr)
-            return 2
+        if name not in ("--on-refusal", "--reports"):
+            return _tell_usage(f"there is no option {option}")
+        if not (has_value or rest):
+            return _tell_usage(f"{name} needs a value")
         value = value if has_value else rest.pop(0)
         if name == "--reports":
             reports = value
             continue
         refusal = value
         if refusal not in ("restart", "keep", "ask"):
-            print(f"{USAGE}\nentrepot watch: --on-refusal takes restart, keep or ask", file=sys.stderr)
-            return 2
-    if not rest or (rest[0] == "-m" and len(rest) < 2):
-        print(USAGE, file=sys.stderr)
-        return 2
+            return _tell_usage("--on-refusal takes restart, keep or ask")
+    if not rest or rest == ["-m"]:
+        return _tell_usage("what is to be run? give a SCRIPT or -m MODULE")
+    if rest[0].startswith("-") and rest[0] != "-m":
+        return _tell_usage(f"{rest[0]} cannot be watched: give a SCRIPT or -m MODULE")
+    if reports:
+        # Now, not at the first save, which may be an hour away.
+        try:
+            os.close(
+                os.open(reports, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+            )
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # a pipe that nobody reads yet
+                return _tell_usage(f"--reports {reports}: {error.strerror}")
     return _run(rest, refusal, reports, argv)
+
+
+def _tell_usage(wrong: str) -> int:
+    print(f"{USAGE}\nentrepot watch: {wrong}", file=sys.stderr)
+    return 2
 
 
 def _run(rest: list[str], refusal: str, reports: str, argv: Sequence[str]) -> int:
@@ -60,6 +84,8 @@ def _run(rest: list[str], refusal: str, reports: str, argv: Sequence[str]) -> in
     start = Start(argv)
     is_module = rest[0] == "-m"
     target = rest[1] if is_module else os.path.abspath(rest[0])
+    if not is_module and os.path.isdir(target):
+        raise NoProgram(path=target, reason="this is a folder")
     folder = os.getcwd() if is_module else os.path.dirname(target)
     sys.argv = rest[1:] if is_module else rest
     # What `python SCRIPT` and `python -m` put first.
@@ -93,11 +119,11 @@ def _run(rest: list[str], refusal: str, reports: str, argv: Sequence[str]) -> in
         else:
             print(error.code, file=sys.stderr)
             status = 1
-    except FileNotFoundError as error:
-        if error.filename != target:
+    except OSError as error:
+        if error.filename != target or is_module or os.path.isfile(target):
             status = _show(error)
         else:
-            raise NoProgram(path=target) from None
+            raise NoProgram(path=target, reason=error.strerror or str(error)) from None
     except BaseException as error:
         status = _show(error)
     finally:
@@ -190,7 +216,9 @@ def _append(path: str, report: Report) -> None:
 class NoProgram(EntrepotError):
     """There is no such file to run."""
 
+    exit_status = 2  # as of python
     path: str
+    reason: str
 
     def __str__(self) -> str:
-        return f"can't open file {self.path!r}\n  to run a module:  entrepot watch -m MODULE"
+        return f"can't open file {self.path!r}: {self.reason}\n  to run a module or package:  entrepot watch -m MODULE"

@@ -7,7 +7,7 @@ import os
 import resource
 import time
 
-from entrepot.commands.run import find_native
+from entrepot.commands.run import find_native, get_original_environment
 from entrepot.errors import ProgramError
 from entrepot.warm.client import NO_NATIVE
 from entrepot.warm.fingerprint import Surroundings
@@ -25,14 +25,16 @@ EXAMPLES = """\
 class NoProgramError(ProgramError):
     """No program was named."""
 
+    exit_status = 2
+
     def __str__(self) -> str:
         return "why of what?\n  entrepot why SCRIPT | -m MODULE | -c CODE"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("-m", dest="module", metavar="MODULE", help="a module that was run as a program")
-    parser.add_argument("-c", dest="code", metavar="CODE", help="a program given on the command line")
+    parser.add_argument("-m", dest="module", metavar="MODULE", help="the module that was run as a program")
+    parser.add_argument("-c", dest="code", metavar="CODE", help="the code that was run as a program")
     parser.add_argument("--name", help=argparse.SUPPRESS)  # of its files in the store: `run --why` knows it
     parser.add_argument("script", nargs="?", metavar="SCRIPT", help="the program")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS", help="its arguments")
@@ -95,8 +97,9 @@ def ask(kind: str, entry: str, arguments: tuple[str, ...] = (), *, name: str = "
 def find_surroundings(arguments: tuple[str, ...]) -> Surroundings:
     """Return what a run started here would bring with it."""
     limits = {number: resource.getrlimit(number) for number in range(16)}
+    given = {os.fsdecode(name): os.fsdecode(value) for name, value in get_original_environment().items()}
     return Surroundings(
-        env={name: value for name, value in os.environ.items() if not name.startswith("ENTREPOT_")},
+        env={name: value for name, value in given.items() if not name.startswith("ENTREPOT_")},
         cwd=os.getcwd(),
         argv=arguments,
         limits=limits,

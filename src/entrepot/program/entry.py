@@ -59,8 +59,10 @@ def read_entry(path: str, finder: Finder, target: Target, *, is_strict: bool) ->
     while stack:
         name = stack.pop()
         file = files[name]
+        # Who names a script that does not compile is told so: of the rest only those who ask.
+        is_parsed = is_strict or name == "__main__"
         try:
-            scan = scan_bytes(read_module(file.path), file.path, target, is_strict=is_strict)
+            scan = scan_bytes(read_module(file.path), file.path, target, is_strict=is_parsed)
         except SourceError as error:
             scan = Scan((), ((error.line, 0, error.reason),))
         scans[name] = scan

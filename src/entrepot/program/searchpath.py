@@ -15,12 +15,15 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shutil
 import site
 import sys
 import sysconfig
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
+
+from entrepot.errors import ProgramError
 
 
 class SearchPath(NamedTuple):
@@ -41,10 +44,23 @@ class SearchPath(NamedTuple):
         return (*self.own, *self.stdlib, *self.site)
 
 
+class NoEnvironmentError(ProgramError):
+    """What was named is no interpreter and no virtual environment. Field: `path`."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}: no interpreter, and no virtual environment\n"
+            "  give the path of a python, or of the folder that has pyvenv.cfg"
+        )
+
+
 def find_search_path(own: list[str], project: str, python: str | None = None) -> SearchPath:
     """Work out the search path for a program with these own folders.
 
     python: an interpreter or a virtual environment's folder; None finds it (see above).
+    Raises NoEnvironmentError where it is neither.
     """
     extra = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     environment = _find_environment(project, python)
@@ -71,10 +87,7 @@ def find_search_path(own: list[str], project: str, python: str | None = None) ->
 def _find_environment(project: str, python: str | None) -> tuple[str, list[str], tuple[int, int]] | None:
     """Return (standard library, site folders, version) of another interpreter; None for our own."""
     if python is not None:
-        folder = (
-            python if os.path.isdir(python) else os.path.dirname(os.path.dirname(os.path.abspath(python)))
-        )
-        return _read_prefix(folder)
+        return _read_given(python)
     here = os.path.abspath(project)
     while True:
         for name in (".venv", "venv"):
@@ -87,6 +100,21 @@ def _find_environment(project: str, python: str | None) -> tuple[str, list[str],
         here = above
     active = os.environ.get("VIRTUAL_ENV")
     return _read_prefix(active) if active and os.path.isdir(active) else None
+
+
+def _read_given(python: str) -> tuple[str, list[str], tuple[int, int]] | None:
+    path = python if os.sep in python else shutil.which(python) or python
+    if os.path.isdir(python):
+        prefixes = [python]
+    else:
+        # The path as given first: that of a virtual environment is a link to the interpreter it was made from.
+        files = [os.path.abspath(path), os.path.realpath(path)] if os.path.isfile(path) else []
+        prefixes = [os.path.dirname(os.path.dirname(file)) for file in files]
+    found = next((found for prefix in prefixes if (found := _read_prefix(prefix))), None)
+    if found is None and (os.path.isdir(python) or not os.access(path, os.X_OK)):
+        raise NoEnvironmentError(path=python)
+    # None for a program that starts an interpreter which lies elsewhere, such as a shim of pyenv.
+    return found
 
 
 def _read_prefix(prefix: str) -> tuple[str, list[str], tuple[int, int]] | None:

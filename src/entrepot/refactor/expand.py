@@ -39,6 +39,10 @@ def plan_expand(project: Project, paths: Sequence[str]) -> Edit:
     changes: list[FileChange] = []
     notes: list[Note] = []
     for path in files:
+        if is_single:
+            _ = project.file(
+                path
+            ).names  # refuses what cannot be read, where "nothing to change" would be no answer
         if not _STAR.search(project.raw(path)):
             continue
         try:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shlex
 import shutil
 import stat
 import threading
@@ -133,12 +134,19 @@ def check_writable(change: FileChange, root: str) -> None:
         if not os.stat(path).st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH) or not os.access(
             path, os.W_OK
         ):
-            raise Refused("the file is read-only", path, None, "make it writable first: chmod u+w")
+            raise Refused(
+                "the file is read-only", path, None, f"make it writable first: chmod u+w {shlex.quote(path)}"
+            )
     folder = os.path.dirname(path)
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder)
     if not os.stat(folder).st_mode & stat.S_IWUSR or not os.access(folder, os.W_OK):
-        raise Refused("the folder is read-only", folder, None, "make it writable first: chmod u+w")
+        raise Refused(
+            "the folder is read-only",
+            folder,
+            None,
+            f"make it writable first: chmod u+w {shlex.quote(folder)}",
+        )
 
 
 def check_committed(edit: Edit, changes: Sequence[FileChange], folder: str) -> None:

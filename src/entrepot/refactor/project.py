@@ -66,7 +66,7 @@ class Project:
         self._found: dict[tuple[str, str | None], str | None] = {}
         # Folders that a path entry could name, the last resort of a search.
         self._tops = [f for f in sorted(self._folders) if os.path.join(f, "__init__.py") not in self._known]
-        self._imported: set[str] | None = None
+        self._imported: dict[str, tuple[str, int]] | None = None
         # The last words of all modules: most dotted names are none, and need no search.
         self._lasts = {_last_word(path) for path in self.paths}
         self._mentioned: dict[tuple[bytes, ...], list[str]] = {}
@@ -153,8 +153,12 @@ class Project:
 
     def is_imported(self, name: str) -> bool:
         """Whether an absolute import somewhere in the project names this module or one in its folder."""
+        return self.find_importer(name) is not None
+
+    def find_importer(self, name: str) -> tuple[str, int] | None:
+        """Return the path and line of the first absolute import in the project that names this module, or None."""
         if self._imported is None:
-            self._imported = set()
+            self._imported = {}
             pattern = re.compile(
                 rb"(?m)^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import\b[ \t(]*([^\n]*)|import[ \t]+([^\n]+))"
             )
@@ -162,15 +166,19 @@ class Project:
                 for match in pattern.finditer(self.raw(path)):
                     if match.group(1):
                         source = match.group(1).decode("utf-8", "replace")
-                        self._imported.add(source)
-                        for word in re.findall(rb"\w+", match.group(2)):
-                            self._imported.add(f"{source}.{word.decode('utf-8', 'replace')}")
+                        words = [
+                            word.decode("utf-8", "replace") for word in re.findall(rb"\w+", match.group(2))
+                        ]
+                        named = [source, *(f"{source}.{word}" for word in words)]
                     else:
-                        for part in match.group(3).split(b","):
-                            words = part.split()
-                            if words:
-                                self._imported.add(words[0].decode("utf-8", "replace"))
-        return name in self._imported
+                        parts = [part.split() for part in match.group(3).split(b",")]
+                        named = [part[0].decode("utf-8", "replace") for part in parts if part]
+                    for one in named:
+                        self._imported.setdefault(one, (path, match.start()))
+        if name not in self._imported:
+            return None
+        path, at = self._imported[name]
+        return path, self.raw(path).count(b"\n", 0, at) + 1
 
     def is_package(self, path: str) -> bool:
         return os.path.basename(path) == "__init__.py"

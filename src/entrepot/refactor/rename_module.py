@@ -83,10 +83,11 @@ class _Moving:
                 None,
                 "choose another name",
             )
-        if "." not in self.new and project.is_imported(self.new):
+        if "." not in self.new and (importer := project.find_importer(self.new)):
             raise Refused(
-                f"the project imports another module called {self.new}, which this one would hide",
-                None, None, "choose another name",
+                f"another module called {self.new} is imported here, which the renamed one would hide",
+                project.show(importer[0]), importer[1],
+                "choose another name, or say with --root DIR which folder the project is",
             )  # fmt: skip
         init = os.path.join(parent, "__init__.py")
         last = self.new.rpartition(".")[2]

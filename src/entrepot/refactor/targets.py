@@ -101,10 +101,11 @@ def _check_free(cut: Cut, path: str, name: str) -> None:
             raise Refused(
                 f"a module called {name} would hide the standard library's", None, None, "choose another name"
             )
-        if cut.project.is_imported(name):
+        if importer := cut.project.find_importer(name):
             raise Refused(
-                f"the project imports another module called {name}, which this one would hide",
-                None, None, "choose another name",
+                f"another module called {name} is imported here, which the new one would hide",
+                cut.project.show(importer[0]), importer[1],
+                "choose another name, or say with --root DIR which folder the project is",
             )  # fmt: skip
     elif name in cut.project.file(package).names.module.bindings and package != cut.path:
         imported = cut.project.file(package).names.of_module(name)

@@ -250,6 +250,13 @@ def hash_tree(files: Mapping[str, tuple[int, int, int, bytes, int]]) -> str:
     return hashlib.sha256(repr(real).encode()).hexdigest()[:32] if real else ""
 
 
+def check_output(path: str, contents: Contents) -> None:
+    """Raise NotWrittenError where a bundle would take the place of a file that it is made from."""
+    carried = {os.path.realpath(item.file) for item in contents.files.values() if item.file}
+    if os.path.realpath(path) in carried | {os.path.realpath(contents.entry.path)}:
+        raise NotWrittenError(path=path, reason="this file is of the program: it would be overwritten")
+
+
 def write_bundle(path: str, data: bytes) -> None:
     """Write a bundle, executable, whole or not at all. Raises NotWrittenError."""
     try:

@@ -95,6 +95,9 @@ def bind(port: int | None, last: int) -> socket.socket:
             handle.close()
             reason = error.strerror or str(error)
             continue
+        except OverflowError:
+            handle.close()
+            raise CannotServeError(port=number, reason="a port is a number from 1 to 65535") from None
         return handle
     raise CannotServeError(port=port or 0, reason=reason)
 

@@ -26,7 +26,8 @@ class GitError(SetupError):
     reason: str
 
     def __str__(self) -> str:
-        return f"git cannot tell what changed in {self.folder}: {self.reason}"
+        way_out = "to name the changed files yourself:  entrepot affected FILE ..."
+        return f"git cannot tell what changed in {self.folder}: {self.reason}\n  {way_out}"
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,10 @@ def list_changed_files(folder: str, revision: str) -> list[str]:
             raise GitError(folder=folder, reason=str(error)) from error
         if done.returncode:
             lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-            raise GitError(folder=folder, reason=lines[0] if lines else f"status {done.returncode}")
+            reason = lines[0] if lines else f"status {done.returncode}"
+            if "not a git repository" in reason.lower():
+                reason = "it is in no git repository"
+            raise GitError(folder=folder, reason=reason.removeprefix("fatal: "))
         found.update(os.fsdecode(part) for part in done.stdout.split(b"\0") if part)
     return sorted(os.path.join(folder, name) for name in found)
 

@@ -21,6 +21,7 @@ from entrepot.survey.tach import Tach, parse_tach
 class ContractError(ProgramError):
     """A contract that cannot be understood. Fields: `path`, `reason`."""
 
+    exit_status = 2  # as for the other settings
     path: str
     reason: str
 
@@ -32,12 +33,13 @@ class ContractError(ProgramError):
 class Contract:
     """A rule. kind: "layers", "forbidden", "independence", "acyclic_siblings" or "protected".
 
-    options: as written.
+    options: as written. path: the file that it stands in.
     """
 
     name: str
     kind: str
     options: dict[str, Any] = field(default_factory=dict)
+    path: str = ""
 
 
 def read_contracts(folder: str) -> list[Contract]:
@@ -56,7 +58,7 @@ def read_contracts(folder: str) -> list[Contract]:
                 if not isinstance(item, dict) or "type" not in item:
                     raise ContractError(path=path, reason="a contract needs a type")
                 contracts.append(
-                    Contract(str(item.get("name", item["type"])), item["type"], {**common, **item})
+                    Contract(str(item.get("name", item["type"])), item["type"], {**common, **item}, path)
                 )
     return contracts
 
@@ -99,7 +101,8 @@ def _read_ini(path: str) -> list[Contract]:
             options: dict[str, Any] = {**common, **dict(parser[section])}
             if "type" not in options:
                 raise ContractError(path=path, reason=f"[{section}] needs a type")
-            found.append(Contract(options.get("name", section.rpartition(":")[2]), options["type"], options))
+            name = options.get("name", section.rpartition(":")[2])
+            found.append(Contract(name, options["type"], options, path))
     return found
 
 

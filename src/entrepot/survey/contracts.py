@@ -5,11 +5,13 @@ layers, forbidden and independence hold for chains: an indirect import breaks th
 `exclude_type_checking_imports` says so, for all or for one contract; arrows to parents count only
 if `count_parents` is set. `ignore_imports` takes single arrows out: `a.b -> c.d`, `*` for one
 part of a name, `**` for any number. A module that a contract names and that is not there is an error,
-for a contract with a misspelt name would be kept for ever.
+for a contract with a misspelt name would be kept for ever; only where a part of a project is read, a contract
+on the rest of it cannot be judged.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
@@ -22,8 +24,21 @@ from entrepot.program.graph import find_cycles
 from entrepot.program.model import Program
 from entrepot.survey.contract_files import Contract, ContractError, get_list, is_true
 
+# What a contract of each kind must say: without it nothing could ever break it.
+_NEEDED = {
+    "layers": ("layers",),
+    "forbidden": ("source_modules", "forbidden_modules"),
+    "independence": ("modules",),
+    "protected": ("protected_modules",),
+}
 # How deep acyclic_siblings looks if it does not say.
 _DEPTH = 10
+
+
+class NotReadError(ContractError):
+    """A contract on a module of the project that is not of the part that was read. Field: `module`."""
+
+    module: str
 
 
 @dataclass(frozen=True)
@@ -44,8 +59,16 @@ class ContractChecker:
         self.names = program.names
 
     def check(self, contract: Contract) -> list[Broken]:
-        """Return what breaks a contract. Raises ContractError for a kind that is not known."""
+        """Return what breaks a contract.
+
+        Raises:
+            NotReadError: it is about more of the project than was read.
+            ContractError: its kind is not known, it lacks something, or names a module that is not there.
+        """
         options = contract.options
+        for needed in _NEEDED.get(contract.kind, ()):
+            if not get_list(options.get(needed)):
+                raise self._refuse(contract, f"a contract of type {contract.kind} needs {needed}")
         whens = set(WHENS)
         if is_true(options.get("exclude_type_checking_imports", False)):
             whens.discard(TYPING)
@@ -64,11 +87,8 @@ class ContractChecker:
                 return list(self._check_protected(contract, graph, whens))
             case "acyclic_siblings" | "acyclic":
                 return list(self._check_acyclic(contract, graph, whens))
-        raise ContractError(
-            path=self.program.folder,
-            reason=f"contract {contract.name!r} has type {contract.kind!r}; known are layers, forbidden, "
-            "independence, protected, acyclic_siblings",
-        )
+        known = "layers, forbidden, independence, protected, acyclic_siblings"
+        raise self._refuse(contract, f"there is no type {contract.kind!r}; known are {known}")
 
     def _make_graph(self, whens: set[str], options: dict[str, Any]) -> list[set[int]]:
         parents = is_true(options.get("count_parents", False))
@@ -100,13 +120,31 @@ class ContractChecker:
         return list(dict.fromkeys(found))
 
     def _refuse(self, contract: Contract, reason: str) -> ContractError:
-        return ContractError(path=self.program.folder, reason=f"contract {contract.name!r}: {reason}")
+        place = contract.path or self.program.folder
+        return ContractError(path=place, reason=f"contract {contract.name!r}: {reason}")
+
+    def _is_elsewhere(self, contract: Contract, name: str) -> bool:
+        """Say whether a module that was not read is one of the project that the contract stands in."""
+        project = os.path.dirname(contract.path)
+        is_whole = self.program.entry is None and os.path.realpath(project) == os.path.realpath(
+            self.program.folder
+        )
+        if not contract.path or is_whole:
+            return False
+        parts = name.split(".")
+        return any(
+            os.path.isdir(path) or os.path.isfile(f"{path}.py")
+            for path in (os.path.join(project, *above, *parts) for above in ((), ("src",)))
+        )
 
     def _require(self, contract: Contract, names: Iterable[str]) -> None:
         """Raise ContractError for a name that is no module."""
         for name in names:
             if name not in self.program.raw.ids:
-                raise self._refuse(contract, f"{name} does not exist")
+                error = self._refuse(contract, f"{name} does not exist")
+                if self._is_elsewhere(contract, name):
+                    raise NotReadError(path=error.path, reason=error.reason, module=name)
+                raise error
 
     def _members(self, name: str, *, as_package: bool = True) -> set[int]:
         """Return the numbers of a module and, as a package, of what is in it."""

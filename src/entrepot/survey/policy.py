@@ -91,7 +91,7 @@ def check_codes(codes: list[str], where: str) -> None:
     """Raise PolicyError for a code that begins none of ours."""
     for code in codes:
         if not code or not any(known.startswith(code) for known in CODES):
-            raise PolicyError(path=where, reason=f"{code}: no such code (see docs/check.md)")
+            raise PolicyError(path=where, reason=f"{code}: no such code (entrepot check --codes lists them)")
 
 
 def apply_policy(findings: list[Finding], facts: dict[str, dict[int, Any]], policy: Policy) -> Told:
@@ -105,9 +105,9 @@ def apply_policy(findings: list[Finding], facts: dict[str, dict[int, Any]], poli
             told.suppressed += 1
         elif _is_excused(finding.code, lines.get(0)) or _is_suppressed(finding, policy):
             told.suppressed += 1
-        elif _is_selected(finding.code, policy):
+        elif is_selected(finding.code, policy):
             told.findings.append(finding)
-    if _is_selected("EP901", policy):
+    if is_selected("EP901", policy):
         for path, lines in facts.items():
             for line, (codes, _, is_ours) in lines.items():
                 if is_ours and (path, line) not in used and not _is_path(path, policy.exclude, policy.folder):
@@ -152,7 +152,8 @@ def _is_path(path: str, patterns: list[str], folder: str) -> bool:
     )
 
 
-def _is_selected(code: str, policy: Policy) -> bool:
+def is_selected(code: str, policy: Policy) -> bool:
+    """Return whether findings of a code are told."""
     if any(code.startswith(one) for one in policy.ignore):
         return False
     if policy.select:
@@ -173,7 +174,10 @@ def read_baseline(path: str) -> Counter[str]:
         with open(path, encoding="utf-8") as file:
             data = json.load(file)
         return Counter({str(mark): int(count) for mark, count in data["findings"].items()})
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except OSError as error:
+        reason = f"{error.strerror or error}\n  to make a baseline:  entrepot check --write-baseline"
+        raise PolicyError(path=path, reason=reason) from error
+    except (ValueError, KeyError, AttributeError) as error:
         raise PolicyError(path=path, reason=f"not a baseline: {error}") from error
 
 

@@ -39,7 +39,8 @@ def render_text(view: View) -> Iterator[str]:
             yield f"  -> {imported}  ({place}{', ' + when if when else ''}{parent})"
     outside = sum(kind == "external" for kind, _ in view.nodes.values())
     tail = f", {outside} outside" if outside else ""
-    yield f"{len(view.nodes) - outside} modules{tail}, {len(view.edges)} arrows"
+    modules, arrows = len(view.nodes) - outside, len(view.edges)
+    yield f"{modules} module{'s' * (modules != 1)}{tail}, {arrows} arrow{'s' * (arrows != 1)}"
 
 
 def render_mermaid(view: View) -> Iterator[str]:

@@ -33,9 +33,12 @@ def write_bytes(path: str | os.PathLike[str], data: bytes, *, mode: int | None =
     # Not by tempfile, which loads a dozen modules. The name is as good as any: it must be new, or this fails.
     beside = os.path.join(folder, f".{name[:200]}.{os.urandom(6).hex()}.part")
     # The system takes the umask away: asking for it would change it for a moment, for other threads too.
-    descriptor = os.open(
-        beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666 if mode is None else mode
-    )
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        descriptor = os.open(beside, flags, 0o666 if mode is None else mode)
+    except OSError as error:
+        # Of the file that was asked for, not of the one beside it.
+        raise OSError(error.errno, error.strerror, path) from None
     try:
         with open(descriptor, "wb") as file:
             file.write(data)

@@ -10,6 +10,7 @@ import ast
 import contextlib
 import importlib
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -32,6 +33,19 @@ class NoSuchName(ProgramError):  # noqa: N818
         if self.suggestions:
             text += f"\n  did you mean {' or '.join(self.suggestions)}?"
         return text
+
+
+class NotAName(ProgramError):  # noqa: N818
+    """What should be a dotted name is none: a path, for one."""
+
+    exit_status = 2
+    given: str
+
+    def __str__(self) -> str:
+        guess = os.path.splitext(os.path.relpath(self.given))[0] if os.path.isfile(self.given) else ""
+        name = guess.removesuffix("/__init__").replace(os.sep, ".")
+        example = name if guess and not name.startswith(".") else "shop.cart"
+        return f"{self.given!r} is not the dotted name of a module\n  give its name, as Python imports it:  {example}"
 
 
 class NotImportable(ProgramError):  # noqa: N818
@@ -85,9 +99,12 @@ def import_named(name: str) -> ModuleType:
     """Import a module; what it prints goes to standard error, because standard output has the answer.
 
     Raises:
+        NoSuchName: it is not written as names are.
         ModuleNotFoundError: there is no such module, or no such parent.
         NotImportable: it is there, and ended in an exception.
     """
+    if not name or name.startswith(".") or os.sep in name:
+        raise NotAName(given=name)
     with contextlib.redirect_stdout(sys.stderr):
         try:
             return importlib.import_module(name)

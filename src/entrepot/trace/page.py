@@ -14,13 +14,22 @@ from entrepot.trace.mermaid import resolve
 from entrepot.trace.records import Record
 
 _STATIC = Path(__file__).resolve().parent / "static"
+# One script: the first has what the others use, the last begins.
+_SCRIPTS = (
+    "page.js",
+    "page_times.js",
+    "page_graph.js",
+    "page_table.js",
+    "page_module.js",
+    "page_controls.js",
+)
 
 
 def render_page(record: Record) -> str:
     """Return the page."""
     title = f"{' '.join(record.command)}: {len(record.modules)} modules"
     style = (_STATIC / "page.css").read_text(encoding="utf-8")
-    script = (_STATIC / "page.js").read_text(encoding="utf-8")
+    script = "\n".join((_STATIC / name).read_text(encoding="utf-8") for name in _SCRIPTS)
     body = (_STATIC / "page.html").read_text(encoding="utf-8")
     # "<" cannot end the script element or begin a comment in it.
     data = json.dumps(make_data(record), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")

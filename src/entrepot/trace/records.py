@@ -12,7 +12,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from entrepot.errors import ProgramError
+
 VERSION = 1
+
+
+class BadRecordError(ProgramError):
+    """A file that was to be a record and is not. Fields: `path`, `reason`."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}: {self.reason}\n  a record is made by:  entrepot trace --format json -o FILE SCRIPT"
+        )
 
 
 class Effect(NamedTuple):
@@ -169,7 +183,10 @@ class Record(NamedTuple):
         """
         import json
 
-        data = json.loads(text)
+        try:
+            data = json.loads(text)
+        except ValueError:
+            raise ValueError("not a record of entrepot trace: it is no JSON") from None
         if not isinstance(data, dict) or "version" not in data or "modules" not in data:
             raise ValueError("not a record of entrepot trace: it has no version and modules")
         if data["version"] > VERSION:
@@ -209,6 +226,23 @@ class Record(NamedTuple):
     def effects_of(self, name: str) -> tuple[Effect, ...]:
         """Return what a module's top level did."""
         return tuple(effect for effect in self.effects if effect.module == name and effect.is_import_time)
+
+
+def read_record(path: str) -> Record:
+    """Return the record in a file.
+
+    Raises:
+        BadRecordError: there is none.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            return Record.from_json(file.read())
+    except OSError as error:
+        raise BadRecordError(path=path, reason=error.strerror or str(error)) from None
+    except UnicodeDecodeError:
+        raise BadRecordError(path=path, reason="not a record of entrepot trace: it is no text") from None
+    except ValueError as error:
+        raise BadRecordError(path=path, reason=str(error)) from None
 
 
 def _from_mapping(kind: Any, data: Mapping[str, Any]) -> Any:

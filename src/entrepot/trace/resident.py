@@ -1,6 +1,6 @@
 """The observer inside a program: what importing reads, runs and does, told as it happens.
 
-    observer = Observer(mark_native)          # or any callable taking (kind, text)
+    observer = Observer(mark_native, searches, surroundings)      # or any callable taking (kind, text)
     observer.arm()
     ...                                       # imports
     observer.disarm()                         # nothing of ours is left behind
@@ -16,49 +16,28 @@ Told, one short text each (fields separated by \\1):
     V name, W       an environment variable was looked up; all of them were iterated over
     G argv          sys.argv was read
     N name what     a module keeps a clock's value, or used the global random generator
-    Q name what     a module changed one of the process's own registers (see REGISTERS)
+    Q name what     a module changed one of the process's own registers
     L 1, L          importlib.metadata lists a folder for the names of distributions; it is done
 
 What Python code cannot see (stat, access, C's getenv) comes from `observe.c`, which takes these
 texts as markers in its log; `mark_native` is the way to it. Without it the callable gets them.
 
 How: the functions are put in the places that the interpreter itself calls
-(`_frozen_importlib._find_and_load`, methods of the finder classes, the dictionary inside
-`os.environ`), places from which programs do not take references, so that disarming leaves
-no trace. `genericpath`'s own functions keep their identity: their code is exchanged.
+(`_frozen_importlib._find_and_load`, methods of the finder classes), places from which programs do
+not take references, so that disarming leaves no trace.
 
-Only what a bare interpreter has loaded is imported here. Does not know threads: all of this
-is for one importing thread.
+Resident: only what a bare interpreter has loaded is imported here. `searches` has the names of
+`searches/resident.py`, `surroundings` those of `surroundings/resident.py`, which watches environment,
+arguments and signals. Does not know threads: all of this is for one importing thread.
 """
 
 import _frozen_importlib
-import _frozen_importlib_external
 import builtins
 import posix
 import sys
 import time
 
 MARK = "\1entrepot\1"
-
-# Registers of the process that a module may change at import: (module, attribute).
-REGISTERS = (
-    ("sys", "path"),
-    ("sys", "meta_path"),
-    ("sys", "path_hooks"),
-    ("sys", "excepthook"),
-    ("sys", "displayhook"),
-    ("sys", "unraisablehook"),
-    ("sys", "stdin"),
-    ("sys", "stdout"),
-    ("sys", "stderr"),
-    ("builtins", "__import__"),
-    ("builtins", "open"),
-    ("builtins", "print"),
-    ("warnings", "filters"),
-    ("warnings", "showwarning"),
-)
-# The lists among them: a module that waits for its program can have these changes made later.
-LISTS = frozenset(("sys.path", "sys.meta_path", "sys.path_hooks", "warnings.filters"))
 
 
 def mark_native(kind: str, text: str = "", _access=posix.access) -> None:  # type: ignore[no-untyped-def]
@@ -74,58 +53,6 @@ def has_native() -> bool:
     return posix.access(MARK + "?", 0)
 
 
-class WatchedEnvironment(dict):  # type: ignore[type-arg]
-    """The dictionary inside `os.environ`, telling what is read."""
-
-    __slots__ = ("tell",)
-    tell: "Callable[[str, str], None]"  # type: ignore[name-defined] # noqa: F821
-
-    def __getitem__(self, key):  # type: ignore[no-untyped-def]
-        self.tell("V", key.decode("utf-8", "surrogateescape"))
-        return dict.__getitem__(self, key)
-
-    def __contains__(self, key):  # type: ignore[no-untyped-def]
-        self.tell("V", key.decode("utf-8", "surrogateescape"))
-        return dict.__contains__(self, key)
-
-    def __iter__(self):  # type: ignore[no-untyped-def]
-        self.tell("W", "")
-        return dict.__iter__(self)
-
-    def __len__(self):  # type: ignore[no-untyped-def]
-        self.tell("W", "")
-        return dict.__len__(self)
-
-
-class WatchedArguments(list):  # type: ignore[type-arg]
-    """`sys.argv`, telling that it is read."""
-
-    __slots__ = ("tell",)
-    tell: "Callable[[str, str], None]"  # type: ignore[name-defined] # noqa: F821
-
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]
-        self.tell("G", "argv")
-        return list.__getitem__(self, index)
-
-    def __iter__(self):  # type: ignore[no-untyped-def]
-        self.tell("G", "argv")
-        return list.__iter__(self)
-
-    def __len__(self):  # type: ignore[no-untyped-def]
-        self.tell("G", "argv")
-        return list.__len__(self)
-
-    def __contains__(self, value):  # type: ignore[no-untyped-def]
-        self.tell("G", "argv")
-        return list.__contains__(self, value)
-
-    def __eq__(self, other):  # type: ignore[no-untyped-def]
-        self.tell("G", "argv")
-        return list.__eq__(self, other)
-
-    __hash__ = None
-
-
 class Observer:
     """Watches this process import, from `arm()` to `disarm()`."""
 
@@ -134,6 +61,8 @@ class Observer:
         "_descriptors",
         "_random",
         "_registers",
+        "_searches",
+        "_surroundings",
         "_undo",
         "avoid",
         "edges",
@@ -146,8 +75,10 @@ class Observer:
         "variables",
     )
 
-    def __init__(self, tell) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, tell, searches, surroundings) -> None:  # type: ignore[no-untyped-def]
         self.tell = tell
+        self._searches = searches
+        self._surroundings = surroundings
         self.stack: list[str] = []  # names of the modules being initialised, outermost first
         self.edges: dict[str, dict[str, None]] = {}  # module -> what it asked for, in order, cached or not
         self.variables: set[str] = set()  # that Python code has looked up; "*" when it looked at all
@@ -170,11 +101,11 @@ class Observer:
         self.tell("R", "")
         self._clock = (time.time(), time.monotonic(), time.perf_counter())
         self._watch_imports()
-        self._watch_searches()
-        self._watch_environment()
-        self._watch_arguments()
-        self._watch_signals()
-        self._registers = read_registers()
+        self._searches.watch_searches(self.tell, self._put, self._undo)
+        self._surroundings.watch_environment(self.tell, self.variables, self._undo)
+        self._surroundings.watch_arguments(self.tell, self._undo)
+        self._surroundings.watch_signals(self.tell, self.stack, self._undo)
+        self._registers = self._surroundings.read_registers()
         self.tell("A", "")
 
     def disarm(self) -> None:
@@ -296,225 +227,16 @@ class Observer:
             if state != before and before is not None:
                 self.tell("N", f"{name}\1uses or seeds the global generator of {which}")
             self._random[which] = state
-        registers = read_registers()
+        registers = self._surroundings.read_registers()
         if registers != self._registers:
             for key, value in registers.items():
                 if self._registers.get(key, value) != value:
                     self.tell("Q", name + "\1" + key)
             self._registers = registers
         if name == "importlib.metadata":
-            self._watch_distributions()
+            self._searches.watch_distributions(self.tell, self._put)
         if self.on_finish is not None:
             self.on_finish(name)  # type: ignore[operator]
-
-    # ---- searches of the import system's own
-
-    def _watch_searches(self) -> None:
-        tell = self.tell
-        finder = _frozen_importlib_external.FileFinder
-        find_spec = finder.__dict__["find_spec"]
-
-        def watched_find_spec(self, fullname, target=None):  # type: ignore[no-untyped-def]
-            tell("F", "D\1" + self.path + "\1" + fullname.rpartition(".")[2])
-            try:
-                return find_spec(self, fullname, target)
-            finally:
-                tell("f", "")
-
-        watched_find_spec.__name__ = "find_spec"
-        self._put(finder, "find_spec", watched_find_spec)
-
-        loader = _frozen_importlib_external.SourceFileLoader
-        path_stats = loader.__dict__["path_stats"]
-
-        def watched_path_stats(self, path):  # type: ignore[no-untyped-def]
-            tell("F", "S\1" + path)
-            try:
-                return path_stats(self, path)
-            finally:
-                tell("f", "")
-
-        self._put(loader, "path_stats", watched_path_stats)
-
-        is_dir = _frozen_importlib_external._path_isdir  # type: ignore[attr-defined]
-
-        def watched_is_dir(path):  # type: ignore[no-untyped-def]
-            tell("w", "")
-            return is_dir(path)
-
-        self._put(_frozen_importlib_external, "_path_isdir", watched_is_dir)
-        zipimport = sys.modules.get("zipimport")
-        if zipimport is not None:
-            # Each new directory of a path is first tried as a zip file.
-            init = zipimport.zipimporter.__init__
-
-            def watched_init(self, path):  # type: ignore[no-untyped-def]
-                tell("u", "")
-                try:
-                    init(self, path)
-                finally:
-                    tell("v", "")
-
-            self._put(zipimport.zipimporter, "__init__", watched_init)
-        self._watch_distributions()
-        self._watch_genericpath()
-
-    def _watch_distributions(self) -> None:
-        """`importlib.metadata` lists a folder to know its distributions: other entries do not count."""
-        fast_path = getattr(sys.modules.get("importlib.metadata"), "FastPath", None)
-        names, tell = getattr(fast_path, "__dict__", {}), self.tell
-        children, mtime = names.get("children"), names.get("mtime")
-        if type(children) is not type(read_registers) or type(mtime) is not property:
-            return
-
-        def watched(function):  # type: ignore[no-untyped-def]
-            def call(self):  # type: ignore[no-untyped-def]
-                tell("L", "1")
-                try:
-                    return function(self)
-                finally:
-                    tell("L", "")
-
-            return call
-
-        self._put(fast_path, "children", watched(children))  # type: ignore[no-untyped-call]
-        self._put(fast_path, "mtime", property(watched(mtime.fget)))  # type: ignore[no-untyped-call]
-
-    def _watch_genericpath(self) -> None:
-        """`os.path.exists` and its like ask only whether, and of what kind."""
-        for module, names in (
-            ("genericpath", "exists isfile isdir"),
-            ("posixpath", "realpath islink lexists"),
-        ):
-            namespace = getattr(sys.modules.get(module), "__dict__", {})
-            for name in names.split():
-                if type(namespace.get(name)) is type(read_registers):
-                    self._exchange_code(namespace, name)
-
-    def _exchange_code(self, namespace, name: str) -> None:  # type: ignore[no-untyped-def]
-        """Put a telling body into a function. The function stays: `from os.path import exists` has it too."""
-        function, tell = namespace[name], self.tell
-        before = function.__code__
-        genuine = type(function)(before, namespace, name, function.__defaults__)
-        genuine.__kwdefaults__ = function.__kwdefaults__
-        first, *more = before.co_varnames[: before.co_argcount + before.co_kwonlyargcount]
-        keywords = ", *, " + ", ".join(more) if more else ""
-        passed = "".join(f", {word}={word}" for word in more)
-        source = (
-            f"def {name}({first}{keywords}):\n"
-            f"    _entrepot_tell('u', '')\n"
-            f"    try:\n        return _entrepot_{name}({first}{passed})\n"
-            f"    finally:\n        _entrepot_tell('v', '')\n"
-        )
-        space: dict[str, object] = {}
-        exec(compile(source, before.co_filename, "exec"), space)
-        namespace["_entrepot_tell"] = tell
-        namespace[f"_entrepot_{name}"] = genuine
-        function.__code__ = space[name].__code__  # type: ignore[attr-defined]
-
-        def undo() -> None:
-            function.__code__ = before
-            namespace.pop(f"_entrepot_{name}", None)
-            namespace.pop("_entrepot_tell", None)
-
-        self._undo.append(undo)
-
-    # ---- environment and arguments
-
-    def _watch_environment(self) -> None:
-        os = sys.modules.get("os")
-        if os is not None:
-            data = WatchedEnvironment(os.environ._data)
-            variables, tell_on = self.variables, self.tell
-
-            def tell(kind: str, name: str) -> None:
-                variables.add(name if kind == "V" else "*")
-                tell_on(kind, name)
-
-            data.tell = tell
-            owners = [os.environ]
-            if "environb" in os.__dict__:
-                owners.append(os.environb)
-            for owner in owners:
-                owner._data = data
-
-            before = posix.environ
-            native = WatchedEnvironment(before)
-            native.tell = self.tell
-            self._put(posix, "environ", native)
-
-            def give_back_environment() -> None:
-                before.clear()  # one mapping is behind all of them
-                before.update(dict.items(data))
-                for owner in owners:
-                    owner._data = before
-
-            self._undo.append(give_back_environment)
-
-    def _watch_arguments(self) -> None:
-        for name in ("argv", "orig_argv"):
-            if name in sys.__dict__:
-                self._watch_list(name)
-
-    def _watch_signals(self) -> None:
-        """What becomes of a signal is told by the interpreter itself, which has asked when it started."""
-        signals, stack, tell = sys.modules.get("_signal"), self.stack, self.tell
-        if signals is None:
-            return
-        real = signals.getsignal
-
-        def getsignal(signalnum):  # type: ignore[no-untyped-def]
-            tell("N", (stack[-1] if stack else "__main__") + "\1asks what becomes of a signal")
-            return real(signalnum)
-
-        getsignal.__doc__ = real.__doc__
-        self._put(signals, "getsignal", getsignal)
-
-    def _watch_list(self, name: str) -> None:
-        genuine = sys.__dict__[name]
-        watched = WatchedArguments(genuine)
-        watched.tell = self.tell
-        sys.__dict__[name] = watched
-
-        def give_back() -> None:
-            if sys.__dict__.get(name) is watched:
-                sys.__dict__[name] = genuine
-
-        self._undo.append(give_back)
-
-
-def read_registers() -> dict[str, object]:
-    """Return the process's registers as plain values to compare."""
-    found: dict[str, object] = {}
-    for module_name, name in REGISTERS:
-        module = sys.modules.get(module_name)
-        if module is None or name not in module.__dict__:
-            continue
-        value = module.__dict__[name]
-        if type(value) is list:
-            found[f"{module_name}.{name}"] = [
-                id(item) if not isinstance(item, str) else item for item in value
-            ]
-        else:
-            found[f"{module_name}.{name}"] = id(value)
-    found["sys.setrecursionlimit"] = sys.getrecursionlimit()
-    found["sys.setswitchinterval"] = sys.getswitchinterval()
-    found["sys.settrace"] = id(sys.gettrace())
-    found["sys.setprofile"] = id(sys.getprofile())
-    for name, calls in (
-        ("gc", ("get_threshold", "isenabled", "get_freeze_count", "get_debug")),
-        ("locale", ("setlocale",)),
-        ("socket", ("getdefaulttimeout",)),
-        ("threading", ("gettrace", "getprofile")),
-        ("faulthandler", ("is_enabled",)),
-        ("tracemalloc", ("is_tracing",)),
-    ):
-        module = sys.modules.get(name)
-        for call in calls:
-            function = getattr(module, call, None)
-            if function is not None:
-                found[f"{name}.{call}"] = function(6) if call == "setlocale" else function()
-    return found
 
 
 def read_random() -> object:

@@ -14,56 +14,16 @@
  * happens to cross from one to the next, each of its calls maps memory and gives it back: a few frames more
  * or less below it can make a program a third slower.)
  *
- * No header of Python is needed, so one library serves all versions from 3.11 on: what is called is of the stable ABI
- * (PEP 384), or (PyFrame_GetGlobals, PyFrame_GetLasti, PyObject_Vectorcall, PyThreadState_EnterTracing,
- * PySys_AddAuditHook, the table of lines in Objects/locations.md) has not changed from 3.11 to 3.13. Not for builds
- * without the GIL or with debugging: their objects are laid out differently.
+ * What is said of audit events is watch_audit.c's; what is called of Python, and why without its headers, is in watch.h.
  */
-#include <stddef.h>
-#include <string.h>
 #include <time.h>
 
-typedef struct { long references; void *type; } Object;
-typedef Object *(*Function)(Object *, Object *const *, long, Object *);
-typedef struct { const char *name; void *function; int flags; const char *doc; } Method;
-typedef struct {
-    Object head; Object *(*init)(void); long index; Object *copy;
-    const char *name, *doc; long size; Method *methods; void *slots, *traverse, *clear, *free;
-} Module;
-
-#define METHOD_FAST_KEYWORDS 0x82
-#define METHOD_FAST 0x80
-#define ABI_VERSION 3
-
-extern Object _Py_NoneStruct, _Py_TrueStruct, _Py_FalseStruct;
-extern Object *PyModule_Create2(Module *, int), *PyCFunction_NewEx(Method *, Object *, Object *);
-extern Object *PyEval_GetFrame(void), *PyFrame_GetCode(Object *), *PyFrame_GetGlobals(Object *);
-extern Object *PyObject_GetAttr(Object *, Object *), *PyDict_GetItem(Object *, Object *);
-extern Object *PyUnicode_InternFromString(const char *), *PyUnicode_FromString(const char *);
-extern Object *PyLong_FromLong(long), *PyLong_FromUnsignedLong(unsigned long), *PyFloat_FromDouble(double);
-extern Object *PyTuple_New(long), *PyTuple_GetItem(Object *, long);
-extern Object *PyObject_Vectorcall(Object *, Object *const *, size_t, Object *);
-extern Object *PyObject_CallFunctionObjArgs(Object *, ...);
-extern Object *PyInstanceMethod_New(Object *);
-extern int PyDict_SetItem(Object *, Object *, Object *);
-extern int PyFrame_GetLineNumber(Object *), PyFrame_GetLasti(Object *), PyList_Append(Object *, Object *);
-extern char *PyBytes_AsString(Object *);
-extern long PyBytes_Size(Object *), PyLong_AsLong(Object *);
-extern int PyUnicode_CompareWithASCIIString(Object *, const char *);
-extern long PyList_Size(Object *), PyTuple_Size(Object *);
-extern unsigned long PyThread_get_thread_ident(void);
-extern void Py_IncRef(Object *), Py_DecRef(Object *), PyErr_Clear(void);
-extern void PyErr_Fetch(Object **, Object **, Object **), PyErr_Restore(Object *, Object *, Object *);
-extern void PyErr_NormalizeException(Object **, Object **, Object **);
-extern int PySys_AddAuditHook(int (*)(const char *, Object *, void *), void *);
-extern void *PyThreadState_Get(void), *PyInterpreterState_Get(void);
-extern void PyThreadState_EnterTracing(void *), PyThreadState_LeaveTracing(void *);
+#include "watch.h"
 
 static Object *real_find, *on_begin, *on_end, *on_failed, *real_search, *real_read, *code_of;
 static Object *text_F, *text_path, *text_read;
-static Object *real_import, *events, *on_failure, *on_full, *audit_hook;
+static Object *real_import, *events, *on_failure, *on_full;
 static Object *text_S, *text_filename, *text_qualname, *text_name, *text_lines, *text_first_line, *empty, *zero;
-static void *interpreter;
 static long full_at;
 static __thread Object *statement_frame; /* of the innermost statement; only compared, never touched */
 
@@ -89,12 +49,6 @@ static int add_all(Object **fields, int number)
     if (!is_whole)
         PyErr_Clear();
     return is_whole;
-}
-
-static Object *keep(Object *object)
-{
-    Py_IncRef(object);
-    return object;
 }
 
 /* How far a code's table of lines has been read: `line` (from the code's first) is that before the entry at `next`, which
@@ -350,65 +304,6 @@ static Object *fold(Object *self, Object *const *args, long number)
     return PyLong_FromUnsignedLong(folded);
 }
 
-/* Whether nobody is interested in an audit event: most of them by far. */
-static int is_ignored(const char *event, Object *args)
-{
-    switch (event[0]) {
-    case 'b': return !strcmp(event, "builtins.id");
-    case 'e': return !strcmp(event, "exec");
-    case 'f': return !strncmp(event, "function.", 9);
-    case 'g': return !strncmp(event, "gc.", 3);
-    case 'm': return !strncmp(event, "marshal.", 8);
-    case 'c': return !strcmp(event, "code.__new__");
-    case 's': return !strncmp(event, "sys._getframe", 13);
-    case 'o': return !strncmp(event, "object.", 7);
-    case 'i': /* of the imports only those of a library of machine code, which have a file */
-        return !strcmp(event, "import") && (PyTuple_Size(args) < 2 || PyTuple_GetItem(args, 1) == &_Py_NoneStruct);
-    }
-    return 0;
-}
-
-static int audit(const char *event, Object *args, void *data)
-{
-    Object *text, *result;
-    void *thread;
-    (void)data;
-    if (audit_hook == NULL || args == NULL || is_ignored(event, args) || PyInterpreterState_Get() != interpreter)
-        return 0;
-    text = PyUnicode_FromString(event);
-    if (text == NULL)
-        return -1;
-    thread = PyThreadState_Get();
-    PyThreadState_EnterTracing(thread); /* a debugger of the program does not see the watching */
-    result = PyObject_CallFunctionObjArgs(audit_hook, text, args, NULL);
-    PyThreadState_LeaveTracing(thread);
-    Py_DecRef(text);
-    if (result == NULL)
-        return -1;
-    Py_DecRef(result);
-    return 0;
-}
-
-static Object *listen(Object *self, Object *const *args, long number)
-{
-    (void)self;
-    (void)number;
-    interpreter = PyInterpreterState_Get();
-    audit_hook = keep(args[0]);
-    if (PySys_AddAuditHook(audit, NULL))
-        return NULL;
-    return keep(&_Py_NoneStruct);
-}
-
-static Object *stop(Object *self, Object *const *args, long number)
-{
-    (void)self;
-    (void)args;
-    (void)number;
-    audit_hook = NULL;
-    return keep(&_Py_NoneStruct);
-}
-
 static Method methods[] = {
     {"watch", (void *)watch, METHOD_FAST, "watch(real, events, failed, flush): what stands for builtins.__import__"},
     {"around", (void *)around, METHOD_FAST, "around(real, begin, end, failed): what stands for _find_and_load"},
@@ -416,8 +311,8 @@ static Method methods[] = {
     {"reading", (void *)reading, METHOD_FAST, "reading(real, code_of): what stands for SourceFileLoader.path_stats"},
     {"is_statement", (void *)is_statement, METHOD_FAST, "is_statement(frame)"},
     {"fold", (void *)fold, METHOD_FAST, "fold(getsignal, *objects): a number for the handlers and the objects"},
-    {"listen", (void *)listen, METHOD_FAST, "listen(hook): call it for audit events that matter"},
-    {"stop", (void *)stop, METHOD_FAST, "stop(): call the hook no more"},
+    {"listen", (void *)audit_listen, METHOD_FAST, "listen(hook): call it for audit events that matter"},
+    {"stop", (void *)audit_stop, METHOD_FAST, "stop(): call the hook no more"},
     {NULL, NULL, 0, NULL},
 };
 static Module module = {

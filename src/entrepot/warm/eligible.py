@@ -42,7 +42,7 @@ RANDOM = {
 
 # Ask for the number of the process or the thread at import, and are put right in each run.
 IDENTITY = {
-    "threading": "renewed",  # the main thread's native id, by warm/resident.py
+    "threading": "renewed",  # the main thread's native id, by arrival/resident.py
 }
 
 # Shared libraries that may start threads, because they make them anew after a fork.

@@ -6,9 +6,8 @@
  * descriptors, limits, signal mask) stays as it is; only memory and the registers that point to it are
  * exchanged. This library depends on no other and calls nothing but the kernel.
  *
- * The work is done by `rebuild`, a copy of which stands with its stack and tables at WORKSHOP, where
- * neither the old nor the new memory is. If something is missing it starts the interpreter again,
- * cold (`exec` keeps the process).
+ * The work is done by `rebuild` (image_rebuild.c), a copy of which stands with its stack and tables at WORKSHOP, where
+ * neither the old nor the new memory is. Here is what comes before: everything is read, checked and laid out there.
  *
  * The client may have had it start before it was known whether the image is still right: a child of this process
  * decides meanwhile (client.c), and the program begins when it has answered and is gone.
@@ -25,183 +24,16 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <asm/prctl.h>
 
-#include "image.h"
+#include "image_restore.h"
 
 #define PUBLIC __attribute__((visibility("default")))
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
-#endif
-#define RSEQ_SIGNATURE 0x53053053
-#define OLD_MAPS 1000
 #define IN_THE_WAY -2
 #define TRIES 3 /* so often once more, where something is; it is in one run of 300 */
 
-/* Who decides while this process is rebuilt. */
-struct Ahead {
-    int answer, hold, pid; /* descriptors, and the child; 0: there is none, or it has answered */
-    int is_answered;
-    uint64_t got; /* so many bytes of `text` */
-    struct Handler before, ignore;
-    char text[MAX_ANSWER];
-};
-
-struct State {
-    struct Left left; /* first: this is what the program's process finds */
-    struct File *files;
-    struct Map *maps;
-    char *text;
-    struct Area olds[OLD_MAPS];
-    uint64_t old_count;
-    struct Area special[4];
-    int64_t image_fd;
-    struct Ahead ahead;
-    char **argv, **envp; /* for a cold start */
-    char exe[16];        /* as well: constants of this library are gone by then */
-    uint64_t workshop_bytes;
-    struct Area hot[MAX_HOT];
-};
-
-extern const char __start_restorer[], __stop_restorer[];
-#define RESTORER __attribute__((section("restorer")))
-#define INLINE static inline __attribute__((always_inline))
-
-INLINE long call6(long number, long a, long b, long c, long d, long e, long f) {
-    register long r10 __asm__("r10") = d;
-    register long r8 __asm__("r8") = e;
-    register long r9 __asm__("r9") = f;
-    long result;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
-    return result;
-}
-INLINE long call3(long number, long a, long b, long c) { return call6(number, a, b, c, 0, 0, 0); }
-
-/* Take the answer, and be without the child. Its times and its end leave no mark on this process: while SIGCHLD is
- * ignored, a child that ends is gone (wait(2)). Returns whether the image is right. */
-INLINE int is_right(struct Ahead *ahead) {
-    if (!ahead->pid) return !ahead->is_answered || (ahead->got && ahead->text[0] == AS_GUESSED);
-    ahead->ignore.handler = (uint64_t)SIG_IGN;
-    call6(SYS_rt_sigaction, SIGCHLD, (long)&ahead->ignore, (long)&ahead->before, 8, 0, 0);
-    call3(SYS_close, ahead->hold, 0, 0); /* it ends when it has answered */
-    long got;
-    do {
-        got = call3(SYS_read, ahead->answer, (long)ahead->text + (long)ahead->got, MAX_ANSWER - 1 - (long)ahead->got);
-        if (got > 0) ahead->got += (uint64_t)got;
-    } while (got > 0 || got == -EINTR);
-    call3(SYS_close, ahead->answer, 0, 0);
-    while (call6(SYS_wait4, ahead->pid, 0, 0, 0, 0, 0) == -EINTR) {}
-    call6(SYS_rt_sigaction, SIGCHLD, (long)&ahead->before, 0, 8, 0, 0);
-    ahead->pid = 0;
-    ahead->is_answered = 1;
-    return ahead->got && ahead->text[0] == AS_GUESSED;
-}
-
-/* Put two variables where those were that this run came with. */
-INLINE void add_variables(char **envp, char *one, char *two) {
-    while (*envp) envp++;
-    envp[0] = one;
-    envp[1] = two;
-    envp[2] = 0;
-}
-
-/* Start the interpreter once more: with the image that the answer names, or cold. */
-INLINE void start_again(struct Ahead *ahead, const char *exe, char **argv, char **envp) {
-    if (!is_right(ahead) && ahead->got && !ahead->text[ahead->got - 1]) {
-        char *second = ahead->text;
-        while (*second) second++; /* there is a zero byte at the end at the latest */
-        if (++second < ahead->text + ahead->got) add_variables(envp, ahead->text, second);
-    }
-    call3(SYS_execve, (long)exe, (long)argv, (long)envp);
-    call3(SYS_exit_group, 127, 0, 0);
-    __builtin_unreachable();
-}
-INLINE void start_cold(struct State *state) { start_again(&state->ahead, state->exe, state->argv, state->envp); }
-
-/* The kernel's pages of clock data and code go where the image's C library expects them. */
-INLINE int move_special(struct State *state) {
-    for (int index = 0; index < 3; index++) {
-        struct Area from = state->special[index], to = state->left.head->special[index];
-        if (!from.size || from.start == to.start) continue;
-        long got = call6(SYS_mremap, (long)from.start, (long)from.size, (long)from.size, MREMAP_MAYMOVE | MREMAP_FIXED,
-                         (long)to.start, 0);
-        if (got != (long)to.start) return -1;
-    }
-    return 0;
-}
-
-INLINE int is_file(long fd, struct File *file) {
-    struct stat st;
-    if (call3(SYS_fstat, fd, (long)&st, 0)) return 0;
-    return st.st_dev == file->dev && st.st_ino == file->ino && (uint64_t)st.st_size == file->size &&
-           (uint64_t)st.st_mtim.tv_sec * 1000000000ull + (uint64_t)st.st_mtim.tv_nsec == file->mtime_ns &&
-           (uint64_t)st.st_ctim.tv_sec * 1000000000ull + (uint64_t)st.st_ctim.tv_nsec == file->ctime_ns;
-}
-
-INLINE int make_maps(struct State *state) {
-    long fd = -1, current = -1;
-    for (uint64_t index = 0; index < state->left.head->map_count; index++) {
-        struct Map *map = &state->maps[index];
-        long from = -1;
-        if (map->from == FROM_IMAGE) from = state->image_fd;
-        if (map->from == FROM_FILE) {
-            if (map->file != current) {
-                if (fd >= 0) call3(SYS_close, fd, 0, 0);
-                struct File *file = &state->files[map->file];
-                fd = call6(SYS_openat, AT_FDCWD, (long)(state->text + file->path), O_RDONLY | O_CLOEXEC, 0, 0, 0);
-                if (fd < 0 || !is_file(fd, file)) return -1;
-                current = map->file;
-            }
-            from = fd;
-        }
-        long got = call6(SYS_mmap, (long)map->start, (long)map->size, map->prot, map->flags, from, (long)map->offset);
-        if (got != (long)map->start) return -1;
-    }
-    if (fd >= 0) call3(SYS_close, fd, 0, 0);
-    return 0;
-}
-
-/* Copy the pages that runs write to, before they do. */
-INLINE void copy_hot(struct State *state) {
-    uint64_t pages = 0;
-    for (uint64_t index = 0; index < state->left.hot; index++) {
-        pages += state->hot[index].size / PAGE;
-        if (pages > HOT_PAGES) return;
-        if (call3(SYS_madvise, (long)state->hot[index].start, (long)state->hot[index].size, MADV_POPULATE_WRITE)) return;
-    }
-}
-
-RESTORER __attribute__((noreturn, used)) static void rebuild(struct State *state) {
-    struct Head *head = state->left.head;
-    if (move_special(state)) start_cold(state);
-    for (uint64_t index = 0; index < state->old_count; index++)
-        call3(SYS_munmap, (long)state->olds[index].start, (long)state->olds[index].size, 0);
-    if (make_maps(state)) start_cold(state);
-    copy_hot(state);
-    if (!is_right(&state->ahead)) start_cold(state);
-    call3(SYS_close, state->image_fd, 0, 0);
-    call3(SYS_arch_prctl, ARCH_SET_FS, (long)head->fs, 0);
-    long tid = call3(SYS_gettid, 0, 0, 0);
-    *(volatile int32_t *)(head->fs + head->tid_offset) = (int32_t)tid;
-    call3(SYS_set_tid_address, (long)(head->fs + head->tid_offset), 0, 0);
-    call3(SYS_set_robust_list, (long)head->robust, (long)head->robust_size, 0);
-    if (head->rseq_size)
-        call6(SYS_rseq, (long)(head->fs + (uint64_t)head->rseq_offset), (long)head->rseq_size, 0, RSEQ_SIGNATURE, 0, 0);
-    if (head->curbrk) *(volatile uint64_t *)head->curbrk = (uint64_t)call3(SYS_brk, 0, 0, 0);
-    if (head->altstack[0] && head->altstack[2]) call3(SYS_sigaltstack, (long)head->altstack, 0, 0);
-    for (long number = 1; number <= 64; number++) {
-        struct Handler *handler = &head->handlers[number];
-        if (!handler->handler || (state->left.ignored >> (number - 1) & 1)) continue;
-        call6(SYS_rt_sigaction, number, (long)handler, 0, 8, 0, 0);
-    }
-    __asm__ volatile("mov %0, %%rsp\n\txor %%ebp, %%ebp\n\tpush $0\n\tjmp *%1" : : "r"(head->stack), "r"(head->resume) : "memory");
-    __builtin_unreachable();
-}
+extern const char __start_restorer[], __stop_restorer[]; /* of the library, made by the linker */
 
 /* What a freestanding library has to bring along. */
 static uint64_t count_text(const char *text) {

@@ -5,9 +5,9 @@ no Python frame is there yet, and calls `begin(kind, subject)`. It gives back th
 (or None: Python goes on by itself; or a FUNCTION to call). Somewhere in the middle, at the program's
 first statement that does more than prepare, `wait` is called: there the image is written, and there
 every run that takes the image over continues, in a process of its own that the kernel has made for it:
-arguments, environment, descriptors and signals are the new ones, and Python is told of them here.
+arguments, environment, descriptors and signals are the new ones, and Python is told of them (`arrival/resident.py`).
 
-At the end `finish` does what `Py_FinalizeEx` does for the program's own objects, and leaves the others.
+At the end it calls `finish` (`ending/resident.py`).
 
 Resident: imports nothing that a bare interpreter has not loaded; nothing of it stays in `sys.modules`.
 """
@@ -16,7 +16,6 @@ import sys
 
 HAD_GC = "gc" in sys.modules
 
-import _signal  # type: ignore[import-not-found] # noqa: E402
 import gc  # noqa: E402
 import marshal  # noqa: E402
 import posix  # noqa: E402
@@ -35,11 +34,11 @@ RUN: "dict[str, Any]" = {"stash": None, "modules": frozenset(), "late": None, "s
 LOADED: "dict[str, Any]" = {}
 
 
-def load(relative: str) -> "Any":
-    """Return the namespace of another resident file, run once."""
+def load(relative: str, **given: object) -> "Any":
+    """Return the namespace of another resident file, run once, with the names that it is given."""
     if relative not in LOADED:
         path = RESIDENT.rpartition("/warm/")[0] + "/" + relative  # type: ignore[name-defined] # noqa: F821
-        names = {"__name__": relative, "__builtins__": __builtins__}
+        names = {"__name__": relative, "__builtins__": __builtins__, **given}
         LOADED[relative] = names
         exec(compile(read_file(path), path, "exec", dont_inherit=True), names)
     return LOADED[relative]
@@ -95,10 +94,8 @@ def begin(kind: str, subject: str) -> "Any":
             source = read_file(filename)
             set_main(names, filename)
     preparation = load("warm/preparation/resident.py")
-    load("warm/renewal/resident.py")
     codes = load("warm/codes/resident.py")
-    for part in ("world", "ahead", "obstacles"):
-        load(f"warm/{part}/resident.py")  # while nobody listens: each run compares what is read after that
+    load_parts()
     RUN["give back"] = codes["leave_young"]()
     RUN["codes"] = codes["read_codes"](settings["codes"]) if settings["base"] else {}
     posix.access("\1entrepot\1R", 0)
@@ -108,6 +105,24 @@ def begin(kind: str, subject: str) -> "Any":
     if settings["base"]:
         return begin_run(names, stash)
     return set_module(subject)
+
+
+def load_parts() -> None:
+    """Load what is needed later. Nobody listens yet: what is read after that is compared by each run."""
+    for part in ("trace/searches", "trace/surroundings", "warm/world", "warm/ahead", "warm/obstacles"):
+        load(f"{part}/resident.py")
+    load(
+        "warm/arrival/resident.py",
+        RUN=RUN,
+        read_file=read_file,
+        renew_all=load("warm/renewal/resident.py")["renew_all"],
+        describe_run=describe_run,  # type: ignore[name-defined] # noqa: F821
+        find_changed=find_changed,  # type: ignore[name-defined] # noqa: F821
+        set_quick=set_quick,  # type: ignore[name-defined] # noqa: F821
+    )
+    ending = load("warm/ending/resident.py", RUN=RUN, gc=gc, is_inert=is_inert, note_hot=note_hot)  # type: ignore[name-defined] # noqa: F821
+    for name in ("finish", "report_late", "ended"):
+        globals()[name] = ending[name]  # image_preload.c calls them
 
 
 def set_module(name: str) -> None:
@@ -209,14 +224,6 @@ def set_main(names: "dict[str, Any]", filename: str) -> None:
     names["__loader__"] = loader("__main__", filename)
 
 
-def ended() -> None:
-    """After a file has run to its end, Python forgets where it came from."""
-    names = sys.modules["__main__"].__dict__
-    if "__cached__" in names and "__file__" in names:
-        names.pop("__file__", None)
-        names.pop("__cached__", None)
-
-
 def wait(report: "dict[str, Any]", stash: "Any") -> None:
     """Become an image. Returns in each run that takes it over, and never here."""
     RUN.pop("give back")()
@@ -243,6 +250,7 @@ def wait(report: "dict[str, Any]", stash: "Any") -> None:
     RUN["modules"] = frozenset(sys.modules)
     RUN["newest"] = next(reversed(sys.modules))
     environment = [*posix.environ.items()]
+    take_up = load("warm/arrival/resident.py")["take_up"]
     gc.collect()
     if answer["quick"]:
         gc.freeze()  # collections of the run look at none of what is here, and copy no page of it
@@ -282,251 +290,3 @@ def start_cold() -> None:
     items = [item.partition(b"=") for item in read_file("/proc/self/environ").split(b"\0") if b"=" in item]
     arguments = read_file("/proc/self/cmdline").split(b"\0")[:-1]
     posix.execve("/proc/self/exe", arguments, {name: value for name, _, value in items})
-
-
-def take_up(answer: "dict[str, Any]", started_with: "dict[bytes, bytes]") -> None:
-    """Tell Python what the kernel already has right: this run's arguments, environment, streams, signals."""
-    ignored = set_quick(answer["quick"])  # type: ignore[name-defined] # noqa: F821
-    take_environment(started_with, answer["env_set"])
-    take_arguments(answer)
-    take_signals(ignored)
-    for number, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
-        take_stream(number, name)
-    threading = sys.modules.get("threading")
-    if threading is not None:
-        threading._main_thread._set_native_id()
-    LOADED["warm/renewal/resident.py"]["renew_all"](sys.modules)
-
-
-def take_environment(started_with: "dict[bytes, bytes]", env_set: "Any") -> None:
-    """Set the environment that this process was started with, in its order, and what modules set in it."""
-    text = read_file("/proc/self/environ")
-    environ = sys.modules["os"].environ
-    data = environ._data
-    given = read_environment(text)
-    changes = [
-        (environ.encodekey(name), None if value is None else environ.encodevalue(value))
-        for name, value in env_set
-    ]
-    if started_with.get(b"LC_CTYPE") == b"C.UTF-8" and b"LC_CTYPE" not in given:
-        changes.insert(0, (b"LC_CTYPE", b"C.UTF-8"))  # Python's own doing in the C locale (PEP 538)
-    if any(given.get(name) != value for name, value in changes):
-        given.update((name, value) for name, value in changes if value is not None)
-        for name, value in changes:
-            if value is None:
-                given.pop(name, None)
-        text = b"".join([name + b"=" + value + b"\0" for name, value in given.items()])
-    # Mostly this is as it was. To make it anew would copy the page of memory of every name and value.
-    changed = find_changed(text, data) if data is posix.environ else None  # type: ignore[name-defined] # noqa: F821
-    if changed is None:
-        for name in list(data):
-            posix.unsetenv(name)
-        data.clear()
-        posix.environ.clear()
-        changed = [part for item in given.items() for part in item]
-    for name, value in zip(changed[::2], changed[1::2], strict=True):
-        posix.putenv(name, value)
-        posix.environ[name] = data[name] = value
-
-
-def read_environment(text: bytes) -> "dict[bytes, bytes]":
-    """Return the variables of an environment's bytes; of two of one name the first, as Python has it."""
-    found: dict[bytes, bytes] = {}
-    for item in text.split(b"\0"):
-        name, is_there, value = item.partition(b"=")
-        if name and is_there:
-            found.setdefault(name, value)
-    return found
-
-
-def take_arguments(answer: "dict[str, Any]") -> None:
-    """Set `sys.argv` and `sys.orig_argv`; where the image serves every program, learn which one this is."""
-    given = [
-        part.decode(sys.getfilesystemencoding(), "surrogateescape")
-        for part in read_file("/proc/self/cmdline").split(b"\0")
-    ]
-    given.pop()
-    at = len(sys.orig_argv) - len(sys.argv)
-    first = sys.argv[0]
-    if answer["base"]:
-        run = describe_run(None)  # type: ignore[name-defined] # noqa: F821
-        kind, at = chr(run >> 16), run & 0xFFFF
-        RUN["kind"], RUN["subject"] = kind, given[at] if at < len(given) else ""
-        first = "-" + kind if kind in "cm" else RUN["subject"]
-    sys.argv[:] = [first, *given[at + 1 :]]
-    sys.orig_argv[:] = given
-
-
-def take_signals(ignored: int) -> None:
-    """Let Python know which signals whoever started this run ignores, and which it no longer does."""
-    for number in range(1, 65):
-        if number in (9, 19, 32, 33):
-            continue
-        is_ignored = bool(ignored >> (number - 1) & 1)
-        try:
-            known = _signal.getsignal(number)
-            if is_ignored and known != _signal.SIG_IGN:
-                _signal.signal(number, _signal.SIG_IGN)
-            elif (
-                not is_ignored
-                and known == _signal.SIG_IGN
-                and number not in (_signal.SIGPIPE, _signal.SIGXFSZ)
-            ):
-                _signal.signal(number, _signal.SIG_DFL)
-        except (OSError, ValueError):
-            pass
-
-
-def take_stream(number: int, name: str) -> None:
-    """Make a standard stream anew, in the same object: modules may have kept it."""
-    stream = getattr(sys, f"__{name}__")
-    try:
-        posix.fstat(number)
-    except OSError:
-        stream = None
-    if stream is None:
-        setattr(sys, name, None)
-        setattr(sys, f"__{name}__", None)
-        return
-    writes = number > 0
-    encoding, errors = stream.encoding, stream.errors
-    buffer = stream.buffer
-    buffered = hasattr(buffer, "raw")
-    # A new one: a FileIO remembers whether its file can seek.
-    raw = sys.modules["_io"].FileIO(number, "wb" if writes else "rb", closefd=False)
-    raw.name = f"<{name}>"
-    terminal = raw.isatty()
-    if buffered:
-        size = posix.fstat(number).st_blksize
-        buffer.__init__(raw, size if size > 1 else 8192)
-    else:
-        buffer = raw
-    stream.__init__(buffer, encoding, errors, "\n", buffered and (terminal or number == 2), not buffered)
-    stream.mode = "w" if writes else "r"
-
-
-def finish() -> int:
-    """End the program as `Py_FinalizeEx` does; return -1 if its output could not be written."""
-    result = 0
-    modules = sys.modules
-    threading = modules.get("threading")
-    if threading is not None:
-        try:
-            threading._shutdown()
-        except BaseException as error:
-            tell_unraisable(error, threading)
-    __import__("atexit")._run_exitfuncs()
-    report_late()
-    if flush("stdout"):
-        result = -1
-    flush("stderr")
-    gc.collect()
-    is_cleared = clear(modules["__main__"].__dict__)
-    taken = frozenset(RUN["stash"].taken) if RUN["stash"] is not None else frozenset()
-    for name in find_added():
-        if name == "__main__" or name in taken:
-            continue
-        names = getattr(modules.get(name), "__dict__", None)
-        if isinstance(names, dict):
-            is_cleared |= clear(names)
-    if is_cleared:
-        gc.collect()
-    if flush("stdout"):
-        result = -1
-    flush("stderr")
-    return result
-
-
-def find_added() -> "list[Any]":
-    """Return the names that this run has put into `sys.modules`, the newest first.
-
-    Looking at the image's own names, which come before them, would copy a page of memory for each.
-    """
-    had, modules = RUN["modules"], sys.modules
-    added = []
-    for name in reversed(modules):
-        if name == RUN["newest"]:
-            break
-        added.append(name)
-    if len(modules) != len(had) + len(added):  # some of the image's were taken out, or put in again
-        added = [name for name in reversed(modules) if name not in had]
-    return added
-
-
-def report_late() -> None:
-    """Write down, for the next runs, which pages of the image were written to and what was imported late."""
-    note_hot(RUN["image"])  # type: ignore[name-defined] # noqa: F821
-    if RUN["late"] is None or RUN["stash"] is None:
-        return
-    stash = RUN["stash"]
-    added, expected = find_added(), frozenset(stash.taken)
-    others = [name for name in reversed(added) if name not in expected]
-    if not stash.final and all(name in stash.waiting for name in others):
-        return
-    # Looking at a module copies pages of memory: only at those of which something may be learned. Of those that could
-    # not be had ahead (they use one that is left to the run) there is nothing.
-    avoided = RUN["settings"]["plan"]["avoid"]
-    if all(
-        name[1:] in avoided if name[:1] == "!" else name in stash.waiting or name in RUN["learned"]
-        for name in stash.list_late(others)
-    ):
-        return
-    names = stash.list_late(reversed(added))
-    try:
-        fd = posix.open(
-            f"{RUN['late']}.{posix.getpid()}", posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL, 0o600
-        )
-        posix.write(fd, "\n".join(names).encode("utf-8", "surrogateescape"))
-        posix.close(fd)
-        wake = RUN["late"].rpartition("/late/")[0] + "/wake"
-        fd = posix.open(wake, posix.O_WRONLY | posix.O_NONBLOCK | posix.O_CLOEXEC)
-        posix.write(fd, b"!")
-        posix.close(fd)
-    except OSError:
-        pass
-
-
-def flush(name: str) -> bool:
-    """Flush a standard stream; return whether that failed."""
-    stream = getattr(sys, name, None)
-    if stream is None or getattr(stream, "closed", False):
-        return False
-    try:
-        stream.flush()
-    except BaseException as error:
-        if name == "stdout":
-            tell_unraisable(error, stream)
-        return True
-    return False
-
-
-def tell_unraisable(error: BaseException, origin: object) -> None:
-    """Print an exception that nobody can catch, as the interpreter does."""
-    names = {"exc_type": type(error), "exc_value": error, "exc_traceback": error.__traceback__}
-    hook: Any = sys.unraisablehook
-    hook(type("UnraisableHookArgs", (), {**names, "err_msg": None, "object": origin}))
-
-
-def clear(names: "dict[str, Any]") -> bool:
-    """Forget a namespace in the order that the interpreter does: private names first. Say whether that could matter.
-
-    It does not where nothing in it has an end of its own: the process ends anyway.
-    """
-    if is_inert(names, INERT, FUNCTION_TYPE):  # type: ignore[name-defined] # noqa: F821
-        return False
-    for name in list(names):
-        if type(name) is str and name[:1] == "_" and name[:2] != "__":
-            names[name] = None
-    for name in list(names):
-        if type(name) is str and name != "__builtins__" and (name[:1] != "_" or name[:2] == "__"):
-            names[name] = None
-    return True
-
-
-FUNCTION_TYPE = type(clear)
-INERT = frozenset(
-    [
-        *(type(None), bool, int, float, complex, str, bytes, type(sys), type(len)),
-        *(type(sys.__spec__), sys.modules["_frozen_importlib_external"].SourceFileLoader),
-    ]
-)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
@@ -19,6 +20,22 @@ from entrepot.warm.knowledge import read_knowledge
 from entrepot.warm.record_file import read_record
 
 SCHEMA = "entrepot-why-1"
+# For people: a state in more words, and the letters by which the client calls the inputs (see checks.py).
+_STATES = {
+    "base": "base (only modules that any program may use were ready)",
+    "part": "part (some of its modules were ready)",
+}
+_NEXT = {
+    "base": "base: only modules that any program may use are ready",
+    "base or cold, and prepared anew behind it": "base or cold: few modules ready or none; they are made ready behind it",
+}
+_CHANGED = re.compile(r"\bchanged: ([a-z]) ")
+_INPUTS = {
+    "f": "file ", "e": "environment variable ", "m": "environment variable ", "a": "environment variable ",
+    "u": "environment variable ", "c": "current folder, was ", "v": "argument, was ", "l": "limit of the process, was ",
+    "n": "processors to run on, were ", "h": "name of the machine, was ", "d": "day, was ",
+    "w": "rights of the process, were ",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +59,16 @@ class Answer:
 
     def to_text(self, limit: int = 12) -> str:
         """Return the answer for people; at most `limit` modules of each kind are named."""
-        lines = [f"{self.program}: {self.state}" + (f", {self.reason}" if self.reason else "")]
+        reason = _CHANGED.sub(lambda match: f"changed: {_INPUTS.get(match[1], '')}", self.reason)
+        lines = [f"{self.program}: {_STATES.get(self.state, self.state)}" + (f", {reason}" if reason else "")]
         if self.reused:
             saved = f", {self.saved_s:.2f} s of importing saved" if self.saved_s else ""
-            lines.append(f"  reused: {self.reused} modules{saved}")
+            lines.append(f"  reused: {_count(self.reused, 'modules')}{saved}")
         if self.waiting:
-            lines.append(f"  ready when imported: {self.waiting} modules")
+            lines.append(f"  ready when imported: {_count(self.waiting, 'modules')}")
         if self.left:
             roots = {name: why for name, why in self.left.items() if not _is_consequence(why)}
-            lines.append(f"  left to each run: {len(self.left)} modules")
+            lines.append(f"  left to each run: {_count(len(self.left), 'modules')}")
             for name, why in list(roots.items())[:limit]:
                 users = len(self.left) - len(roots)
                 lines.append(f"    {name} {why}")
@@ -61,11 +79,17 @@ class Answer:
         if self.changed:
             lines.append(f"  changed: {self.changed}")
         if self.inputs:
-            counts = ", ".join(f"{number} {kind}" for kind, number in self.inputs.items() if number)
+            counts = ", ".join(_count(number, kind) for kind, number in self.inputs.items() if number)
             lines.append(f"  watched: {counts}")
         if self.next_state:
-            lines.append(f"  the next run would be {self.next_state}")
+            lines.append(f"  the next run would be {_NEXT.get(self.next_state, self.next_state)}")
         return "\n".join(lines)
+
+
+def _count(number: int, kind: str) -> str:
+    if number == 1:
+        kind = kind[:-3] + "y" if kind.endswith("ies") else kind.removesuffix("s")
+    return f"{number} {kind}"
 
 
 def _is_consequence(why: str) -> bool:

@@ -93,7 +93,7 @@ class EffectWatcher:
         self._library = ("<frozen ", sys.modules["os"].__file__.rpartition("/")[0] + "/")  # type: ignore[union-attr]
 
     def tell(self, kind: str, text: str = "") -> None:
-        """Take what the base observer tells: environment reads, and registers that were changed."""
+        """Take what the observer tells: environment reads, and registers that were changed."""
         thread = get_ident()
         if thread in self.busy:
             return

@@ -1,7 +1,7 @@
 """The registers of the process that a module may change at import: has one been changed, and which?
 
 `read_signature` is cheap, and asked before and after each module; the others, which say what it was, are read where it
-differs. Those registers that `trace/resident.py` reads are not here.
+differs. Those registers that `surroundings/resident.py` reads are not here.
 
 Only what a bare interpreter has loaded is imported. Changes nothing.
 """

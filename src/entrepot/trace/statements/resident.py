@@ -21,7 +21,7 @@ from entrepot.core import frames
 from entrepot.trace.facts.resident import describe_module, find_origin, foreign_folders, read_text
 from entrepot.trace.journal.resident import FLUSH_AT
 from entrepot.trace.registers.resident import fold_ids, read_handlers, read_signature
-from entrepot.trace.resident import Observer, read_registers
+from entrepot.trace.surroundings.resident import read_registers, watch_environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ _NOBODY = ("", "?", "", 0, "")
 IMPORTLIB = (frames.IMPORTLIB_FILE, "<frozen importlib._bootstrap_external>", "<frozen zipimport>")
 
 
-class StatementObserver(Observer):
-    """Watches this process import, statement by statement.
+class StatementObserver:
+    """Watches this process import, statement by statement, until it ends.
 
     stacks: for each thread the names of the modules being initialised, outermost first.
     code_of: source files that are being made into code, and how: "read" from bytecode, or why not.
@@ -52,22 +52,24 @@ class StatementObserver(Observer):
         "_native",
         "_pages",
         "_real_import",
+        "_registers",
         "_signature",
         "code_of",
         "journal",
         "on_module",
         "stacks",
+        "tell",
     )
 
     def __init__(
         self, journal: "Journal", tell: "Callable[..., None]", details: str, native: "Any" = None
     ) -> None:
-        """`tell` takes the base observer's (kind, text); `details` "all" notes memory and every module's names.
+        """`tell` takes (kind, text): V and W of the environment, Q of registers.
 
-        With other details there is no memory, and only the program's own modules have names. `native` is what
-        `load_native` gave.
+        `details` "all" notes memory and every module's names. With other details there is no memory, and only the
+        program's own modules have names. `native` is what `load_native` gave.
         """
-        super().__init__(tell)
+        self.tell = tell
         self._native = native
         self._fold = fold_ids if native is None else native.fold
         self.journal = journal
@@ -85,7 +87,7 @@ class StatementObserver(Observer):
         self._watch_statements()
         self._watch_imports()
         self._watch_searches()
-        self._watch_environment()
+        watch_environment(self.tell, set(), [])
         self.reset_registers()
 
     def reset_registers(self) -> None:
@@ -121,10 +123,8 @@ class StatementObserver(Observer):
         real, getframe, now = builtins.__import__, sys._getframe, perf_counter
         self._real_import = real
         if self._native is not None:
-            self._put(
-                builtins,
-                "__import__",
-                self._native.watch(real, self.journal.events, self._note_failure, self.journal.flush),
+            builtins.__import__ = self._native.watch(
+                real, self.journal.events, self._note_failure, self.journal.flush
             )
             self._is_statement = self._native.is_statement
             return
@@ -187,7 +187,7 @@ class StatementObserver(Observer):
         self._is_statement = lambda frame: frame.f_code is ours and frame not in unnoted
         entry = type("__import__", (), {"__new__": watched, "__slots__": ()})
         failure_type: Any = type("Failure", (entry,), {"__slots__": ("fail",), "__init__": frames.FAIL})
-        self._put(builtins, "__import__", entry)
+        builtins.__import__ = entry
 
     def _note_failure(self, at: float, error: BaseException) -> None:
         """Note that the statement which began at that time has failed."""
@@ -199,7 +199,7 @@ class StatementObserver(Observer):
         real = _frozen_importlib._find_and_load  # type: ignore[attr-defined]
         begin, end, fail = self._make_notes()
         if self._native is not None:
-            self._put(_frozen_importlib, "_find_and_load", self._native.around(real, begin, end, fail))
+            _frozen_importlib._find_and_load = self._native.around(real, begin, end, fail)  # type: ignore[attr-defined]
             return
 
         def _find_and_load(name: str, import_: "Any") -> "Any":
@@ -215,7 +215,7 @@ class StatementObserver(Observer):
 
         # Frames of the import system are cut out of tracebacks by this file name.
         _disguise(_find_and_load)
-        self._put(_frozen_importlib, "_find_and_load", _find_and_load)
+        _frozen_importlib._find_and_load = _find_and_load  # type: ignore[attr-defined]
 
     def _make_notes(self) -> "tuple[Callable[[str], bool], Callable[[str], None], Callable[..., None]]":
         """Return what notes the beginning of a module (False: it is there already), its end, and its failure."""
@@ -301,7 +301,7 @@ class StatementObserver(Observer):
             frame = frame.f_back
         return _NOBODY
 
-    def _finish(self, name: str) -> "tuple[Any, ...]":  # type: ignore[override]
+    def _finish(self, name: str) -> "tuple[Any, ...]":
         """Return what can be said of a module now, having looked at the process's registers."""
         try:
             self._look_at_registers()
@@ -333,8 +333,8 @@ class StatementObserver(Observer):
         loader = _frozen_importlib_external.SourceFileLoader
         genuine_path_stats = loader.__dict__["path_stats"]
         if self._native is not None:
-            self._put(finder, "find_spec", self._native.searching(genuine_find_spec))
-            self._put(loader, "path_stats", self._native.reading(genuine_path_stats, code_of))
+            finder.find_spec = self._native.searching(genuine_find_spec)  # type: ignore[method-assign]
+            loader.path_stats = self._native.reading(genuine_path_stats, code_of)  # type: ignore[method-assign]
             return
 
         def find_spec(self: "Any", fullname: str, target: "Any" = None) -> "Any":
@@ -347,10 +347,7 @@ class StatementObserver(Observer):
 
         for place, function in ((finder, find_spec), (loader, path_stats)):
             _disguise(function)
-            self._put(place, function.__name__, function)
-
-    def _watch_arguments(self) -> None:
-        """Who reads them is no part of a trace."""
+            setattr(place, function.__name__, function)
 
 
 def load_native() -> "Any":

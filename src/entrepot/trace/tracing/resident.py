@@ -15,13 +15,13 @@ from _thread import get_ident
 from time import perf_counter
 
 from entrepot.core import frames
-from entrepot.trace import resident as _observer
 from entrepot.trace.effects import resident as _effects
 from entrepot.trace.facts import resident as _facts
 from entrepot.trace.journal.resident import Journal
 from entrepot.trace.output import resident as _output
 from entrepot.trace.registers import resident as _registers
 from entrepot.trace.statements import resident as _statements
+from entrepot.trace.surroundings import resident as _surroundings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def start(log: int, token: str, details: str) -> None:
         details: "all" for memory and every module's names, "own" for the names of the program's modules; with
             "+python" behind it nothing written in C takes part.
     """
-    parts: tuple[Any, ...] = (_observer, _statements, _registers, _effects, _output, _facts, frames)
+    parts: tuple[Any, ...] = (_surroundings, _statements, _registers, _effects, _output, _facts, frames)
     journal = Journal(log)
     watcher = _effects.EffectWatcher({__file__, *[str(part.__file__) for part in parts]})
     details, _, how = details.partition("+")

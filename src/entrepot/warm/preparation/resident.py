@@ -70,7 +70,9 @@ def begin_base(plan, load, wait):  # type: ignore[no-untyped-def]
 
 def _make(plan, load) -> tuple:  # type: ignore
     observing, renewing = load("trace/resident.py"), load("warm/renewal/resident.py")
-    observer = observing["Observer"](observing["mark_native"])
+    searches = type(sys.implementation)(**load("trace/searches/resident.py"))  # types.SimpleNamespace
+    surroundings = type(sys.implementation)(**load("trace/surroundings/resident.py"))
+    observer = observing["Observer"](observing["mark_native"], searches, surroundings)
     observer.avoid.update(plan["avoid"])
     observer.probes = frozenset(plan["probes"])
 
@@ -80,8 +82,8 @@ def _make(plan, load) -> tuple:  # type: ignore
         observer.tell("!", "")
 
     observer.on_avoided = on_avoided
-    world = type(sys.implementation)(**load("warm/world/resident.py"))  # types.SimpleNamespace
-    ahead = load("warm/ahead/resident.py")["Ahead"](observer, world, observing["read_registers"])
+    world = type(sys.implementation)(**load("warm/world/resident.py"))
+    ahead = load("warm/ahead/resident.py")["Ahead"](observer, world, surroundings.read_registers)
     obstacles = load("warm/obstacles/resident.py")["Obstacles"](ahead, world)
     return observer, ahead, load("warm/late/resident.py")["Stash"](ahead, obstacles, world, renewing["renew"])
 

@@ -1,0 +1,1 @@
+"""What does the import system search for?"""

@@ -1,0 +1,1 @@
+"""What surrounds modules in the process: who reads it, and who changes it?"""

@@ -1,0 +1,1 @@
+"""What has a run of its own, that the image has of another process?"""
