@@ -191,6 +191,8 @@ def test_it_works_from_a_read_only_site_packages(install: Callable[[str], Path],
             )
     open_for_all(tmp_path)
     nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    plain = subprocess.run([*nobody, str(folder / "python"), "-c", ""], capture_output=True, check=False)
+    need(plain.returncode == 0, "an interpreter that others may use")
     for _ in range(2):
         outcome = call(
             [*nobody, str(folder / "entrepot"), "run", "main.py", "a"], tmp_path, HOME="/nonexistent"

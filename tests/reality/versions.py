@@ -284,7 +284,7 @@ LIBRARIES: dict[str, tuple[Callable[[System], Result], list[list[str]]]] = {
         ],
     ),
     "markdown": (use_markdown, [["markdown==2.6.11"], ["markdown==3.7"]]),
-    "packaging": (use_packaging, [["packaging==20.9", "pyparsing==2.4.7"], ["packaging==25.0"]]),
+    "packaging": (use_packaging, [["packaging==21.3", "pyparsing==3.0.9"], ["packaging==25.0"]]),
     "rich": (
         use_rich,
         [

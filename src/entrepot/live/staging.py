@@ -190,6 +190,10 @@ class Held(io.TextIOBase):
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
+    def __del__(self) -> None:
+        # Not that of io, which would close this stream, and so flush the real one; that one may be gone before.
+        pass
+
 
 # Kept long after its update: `print` in another thread may still use the stream that it found in `sys`, and before Python
 # 3.14 it holds no reference to it (the interpreter crashes when the stream is freed meanwhile).
