@@ -30,7 +30,7 @@ QUESTIONS = (
     "output by line",
 )
 SHOWS = {
-    "entrepot trace": ("yes", "no", "counted", "compiled", "no", "yes", "--label-output"),
+    "entrepot trace": ("yes", "no", "counted", "compiled", "no", "yes", "--output"),
     "entrepot trace --format html": ("yes", "yes", "no", "yes", "yes", "yes", "yes"),
     "tuna": ("yes", "no", "no", "no", "no", "no", "no"),
     "importtime-waterfall": ("yes", "no", "no", "no", "no", "no", "no"),

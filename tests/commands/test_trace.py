@@ -29,7 +29,7 @@ def test_the_help_names_each_option():
         assert option in trace.HELP
 
 
-@pytest.mark.parametrize("options", [(), ("--label-output",)], ids=" ".join)
+@pytest.mark.parametrize("options", [(), ("--output",), ("--label-output",)], ids=" ".join)
 def test_open_files_are_handed_on_under_their_numbers(draw: Draw, options: tuple[str, ...]):
     """A shell's `7< file` and `<(command)` reach the program, and its own files have the numbers they would have."""
     root = draw(

@@ -23,12 +23,13 @@ usage: entrepot trace [OPTIONS] SCRIPT | -m MODULE | -c CODE  [ARGS...]
 Run a program and show what it imported, when, why, and what that did.
 
   --format FORMAT       tree (default), story, json, mermaid, graph or html
-  -o, --output FILE     write it to a file (default: stdout, after the program's own output)
+  -o, --out FILE        write it to a file (default: stdout, after the program's own output)
   --sort order|time     tree: as it happened (default), or slowest first
   --min-ms MS           tree: leave out what took less than so many milliseconds (default: 0)
   --cached              tree: count the imports answered from the cache
   --all                 story and mermaid: also what installed modules did
-  --label-output        instead: write each line of output with the module and line that wrote it in front
+  --output              instead: write each line of output with the module and line that wrote it in front
+                        (--label-output, as for run, is the same)
   --compare FILE        instead: what changed since the record in FILE, made with --format json -o FILE
   --budget TIME         exit with status 1 when imports took longer, such as 300ms, 1.5s or 2 (seconds)
   --max-modules N       exit with status 1 when more modules were initialised
@@ -73,11 +74,12 @@ def parse_order(text: str) -> str:
 OPTIONS: dict[str, tuple[str, Callable[[str], object] | None]] = {
     "--format": ("format", parse_format),
     "-o": ("out", str),
-    "--output": ("out", str),
+    "--out": ("out", str),
     "--sort": ("sort", parse_order),
     "--min-ms": ("min_ms", float),
     "--cached": ("cached", None),
     "--all": ("all", None),
+    "--output": ("labels", None),
     "--label-output": ("labels", None),
     "--compare": ("compare", str),
     "--budget": ("budget_s", parse_duration),

@@ -143,11 +143,13 @@ static const char *try_image(const struct Run *run, int store, const char *name,
     return is_image(path) ? path : (*is_gone = errno == ENOENT, NULL);
 }
 
+#define MAX_RENEWALS 5 /* while one run looks */
+
 /* Return the path of an image that this run may take over, or NULL. */
 const char *find_image(const struct Run *run, int store, const char *name, const char *key, Found *found) {
-    int is_gone;
-    const char *image = try_image(run, store, name, key, found, &is_gone);
-    return is_gone ? try_image(run, store, name, key, found, &is_gone) : image;
+    const char *image = NULL;
+    for (int tries = 0, is_gone = 1; is_gone && tries < MAX_RENEWALS; tries++) image = try_image(run, store, name, key, found, &is_gone);
+    return image;
 }
 
 /* One byte for each run; its size is the number of hits, its time the last use. */
