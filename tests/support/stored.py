@@ -39,6 +39,14 @@ class Stored:
         keeper = get_keeper(str(self.store))
         if keeper:
             os.kill(keeper, signal.SIGKILL)
+        # One that is being started has not said yet who it is.
+        wanted = f"ENTREPOT_DIR={self.store}".encode()
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if wanted in (process / "environ").read_bytes().split(b"\0"):
+                    os.kill(int(process.name), signal.SIGKILL)
+            except OSError:
+                continue
 
     def write(self, **files: str) -> None:
         """Write modules: `write(main="import a", a="x = 1")`; `__` in a name is a folder."""
