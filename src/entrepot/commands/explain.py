@@ -27,17 +27,19 @@ def main_argv(argv: Sequence[str]) -> int:
     if argv and argv[0] in ("-h", "--help"):
         print(HELP, end="")
         return 0
-    program, python = list(argv), None
-    while program and program[0].partition("=")[0] == "--python" and (len(program) > 1 or "=" in program[0]):
-        _, has_value, value = program[0].partition("=")
-        python, program = (value, program[1:]) if has_value else (program[1], program[2:])
-    wrong = ""
-    if program[:1] == ["--python"]:
-        wrong = "--python needs a value"
-    elif program and program[0].startswith("--") and program[0] != "--":
-        wrong = f"there is no option {program[0]}"
-    program = program[1:] if program[:1] == ["--"] else program
-    if not program:
+    program, python, wrong = list(argv), None, ""
+    while program and program[0].startswith("--") and not wrong:
+        option = program.pop(0)
+        if option == "--":
+            break
+        name, has_value, value = option.partition("=")
+        if name != "--python":
+            wrong = f"there is no option {option}"
+        elif has_value or program:
+            python = value if has_value else program.pop(0)
+        else:
+            wrong = "--python needs a value"
+    if not (program or wrong):
         wrong = "what is to be run? give a SCRIPT, -m MODULE or -c CODE"
     if wrong:
         print(f"{_USAGE}\nentrepot explain: {wrong}", file=sys.stderr)

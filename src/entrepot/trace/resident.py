@@ -48,11 +48,6 @@ def mark_native(kind: str, text: str = "", _access=posix.access) -> None:  # typ
         _access(MARK + "?" + kind, 0)
 
 
-def has_native() -> bool:
-    """Say whether `observe.c` is in this process: only then does a marker 'exist'."""
-    return posix.access(MARK + "?", 0)
-
-
 class Observer:
     """Watches this process import, from `arm()` to `disarm()`."""
 
@@ -88,7 +83,7 @@ class Observer:
             None  # called with the name of a module in `avoid`, before anything of it runs
         )
         self.on_start: object = (
-            None  # called with the name of each module that is going to be, and who asks for it
+            None  # called with the name of each module before it is made, and who asks for it
         )
         self.on_finish: object = None  # called with the name of each module when it has been initialised
         self._undo: list[object] = []

@@ -287,6 +287,6 @@ def start_cold() -> None:
     posix.access("\1entrepot\1o", 0)  # observe.c need not do it
     if "stdin" in RUN:
         give_back_stdin(*RUN["stdin"])
-    items = [item.partition(b"=") for item in read_file("/proc/self/environ").split(b"\0") if b"=" in item]
+    environment = LOADED["warm/arrival/resident.py"]["parse_environment"](read_file("/proc/self/environ"))
     arguments = read_file("/proc/self/cmdline").split(b"\0")[:-1]
-    posix.execve("/proc/self/exe", arguments, {name: value for name, _, value in items})
+    posix.execve("/proc/self/exe", arguments, environment)

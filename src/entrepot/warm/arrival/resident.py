@@ -1,6 +1,7 @@
 """What a run finds where it arrives: Python is told of it, in the process that has taken the image over.
 
     take_up(answer, started_with)        arguments, environment, streams and ignored signals are those of this run
+    parse_environment(text)              the variables of an environment's bytes
 
 The kernel has all of it right already; the modules of the image still have what the preparing interpreter was started
 with. Everything is set in the objects that are there, because modules may have kept them, and only where it differs.
@@ -45,7 +46,7 @@ def take_environment(started_with: "dict[bytes, bytes]", env_set: "Any") -> None
     text = read_file("/proc/self/environ")
     environ = sys.modules["os"].environ
     data = environ._data
-    given = read_environment(text)
+    given = parse_environment(text)
     changes = [
         (environ.encodekey(name), None if value is None else environ.encodevalue(value))
         for name, value in env_set
@@ -71,7 +72,7 @@ def take_environment(started_with: "dict[bytes, bytes]", env_set: "Any") -> None
         posix.environ[name] = data[name] = value
 
 
-def read_environment(text: bytes) -> "dict[bytes, bytes]":
+def parse_environment(text: bytes) -> "dict[bytes, bytes]":
     """Return the variables of an environment's bytes; of two of one name the first, as Python has it."""
     found: dict[bytes, bytes] = {}
     for item in text.split(b"\0"):
