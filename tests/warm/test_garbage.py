@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from entrepot.warm.fingerprint import Record
 from entrepot.warm.images import find_images, read_image
 from entrepot.warm.knowledge import Knowledge, read_knowledge
-from entrepot.warm.lookup import find_entries
+from entrepot.warm.lookup import find_entries, find_programs
 from entrepot.warm.record_file import read_record
 from entrepot.warm.why import read_info, read_last
 from entrepot.warm.wire import Garbled, Request, parse_message, parse_request
@@ -135,6 +135,7 @@ def read(kind: str, folder: Path, data: bytes) -> None:
         read_info(str(path))
     elif kind == "last":
         assert read_last(str(path))[0] in ("warm", "base", "cold", "unknown")
+        find_programs(str(folder))
     else:
         read_image(str(folder), "a")
         find_images(str(folder))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -88,3 +90,25 @@ def test_run_why_tells_what_why_tells(tmp_path: Path) -> None:
         edited = place.run_raw("--why", "main.py")
         assert edited[:2] == (0, "1\n")
         assert f"{tmp_path}/main.py" in edited[2]
+
+
+def test_without_a_program_why_speaks_of_the_last_run(tmp_path: Path) -> None:
+    """From wherever it is asked, also of a program that has no image yet, or runs with options."""
+
+    def ask(place: Stored, folder: Path) -> dict[str, object]:
+        command = [sys.executable, "-m", "entrepot", "why", "--format", "json"]
+        done = subprocess.run(command, cwd=folder, env=place.env, capture_output=True, text=True, timeout=60)
+        told = json.loads(done.stdout)
+        assert isinstance(told, dict)
+        return told
+
+    with Stored(tmp_path) as place:
+        place.write(main="import json\nprint(json.dumps(1))", other="print(2)")
+        assert ask(place, tmp_path)["program"] == "the last run"
+        place.prepare()
+        place.run_raw("main.py")
+        told = ask(place, Path("/"))
+        assert (told["program"], told["state"]) == (str(tmp_path / "main.py"), "warm")
+        place.run_raw("-W", "ignore", str(tmp_path / "other.py"))
+        told = ask(place, tmp_path)
+        assert (told["program"], told["reason"]) == (str(tmp_path / "other.py"), "there is no image yet")

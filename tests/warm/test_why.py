@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+
+import pytest
 
 from entrepot.warm import eligible
 from entrepot.warm.fingerprint import Record, Surroundings
 from entrepot.warm.knowledge import Knowledge, has_news, learn, read_knowledge, remember_plan, write_knowledge
-from entrepot.warm.lookup import make_name, parse_key
+from entrepot.warm.lookup import find_base, find_programs, parse_key
 from entrepot.warm.observation import Module, Observation
 from entrepot.warm.obstacles import resident
 from entrepot.warm.record_file import read_record, write_record
@@ -138,12 +141,46 @@ def test_nothing_to_say_is_ready() -> None:
     assert isinstance(judge(Observation(disarmed=True), Plan()), Ready)
 
 
-def test_a_key_can_be_taken_apart() -> None:
+KEYS = {
+    ("python3", "file", "-O", "main.py", "/work"): ("file", ("-O",), "/work/main.py"),
+    ("python3", "file", "-W", "ignore", "/work/main.py", ""): ("file", ("-W", "ignore"), "/work/main.py"),
+    ("python3", "module", "-m", "shop.cart", "/work"): ("module", ("-m",), "shop.cart"),
+    ("python3", "module", "-P", "-m", "entrepot.commands.watched", "main.py", "/work"): (
+        "watch",
+        (),
+        "main.py",
+    ),
+    ("python3", "stdin", "-B", "", "/work"): ("stdin", ("-B",), ""),
+    ("python3", "base", "-O"): ("base", ("-O",), ""),
+}
+
+
+@pytest.mark.parametrize(("parts", "expected"), KEYS.items(), ids=[" ".join(parts) for parts in KEYS])
+def test_a_key_can_be_taken_apart(parts: tuple[str, ...], expected: tuple[str, tuple[str, ...], str]) -> None:
     """Options, entry point and directory come out as they went in."""
-    entry = parse_key("0", "\1".join(["/usr/bin/python3", "python3", "file", "-O", "main.py", "/work", ""]))
+    entry = parse_key("0", "".join(part + "\1" for part in ("/usr/bin/python3", *parts)))
     assert entry is not None
-    assert (entry.options, entry.path) == (("-O",), "/work/main.py")
-    assert make_name(["a"]) != make_name(["b"])
+    assert (entry.kind, entry.options, entry.path) == expected
+
+
+def test_the_program_that_was_run_last_comes_first(tmp_path: Path) -> None:
+    """By the time of its last run; then what was only made ready. Damaged files are nobody's."""
+    for number, name in enumerate(("early", "late")):
+        key = "\1".join(["/usr/bin/python3", "python3", "file", f"{name}.py", "/work", ""])
+        (tmp_path / f"{name}.last").write_text(f"cold: there is no image yet\0{key}")
+        os.utime(tmp_path / f"{name}.last", (number, number))
+    for kind in ("file", "base", "part1"):
+        key = "\1".join(
+            ["/usr/bin/python3", "python3", kind, *(["ready.py", "/work"] if kind != "base" else []), ""]
+        )
+        (tmp_path / f"{kind}.checks").write_text(f"entrepot checks 1 0\0k{key}\0")
+    (tmp_path / "broken.last").write_bytes(b"warm\0\xff\1")
+
+    programs = find_programs(str(tmp_path))
+
+    assert [program.path for program in programs] == ["/work/late.py", "/work/early.py", "/work/ready.py"]
+    assert find_base(str(tmp_path), programs[0]) == "base"
+    assert find_answer("late.py", str(tmp_path), "late", HERE).reason == "there is no image yet"
 
 
 def test_resident_code_knows_the_same_families_of_variables() -> None:

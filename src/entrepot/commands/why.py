@@ -8,10 +8,9 @@ import resource
 import time
 
 from entrepot.commands.run import find_native, get_original_environment
-from entrepot.errors import ProgramError
 from entrepot.warm.client import NO_NATIVE
 from entrepot.warm.fingerprint import Surroundings
-from entrepot.warm.lookup import Entry, find_entries, find_store, guess_entries
+from entrepot.warm.lookup import Entry, find_base, find_programs, find_store
 from entrepot.warm.rights import read_rights
 from entrepot.warm.why import Answer, find_answer
 
@@ -19,16 +18,9 @@ SUMMARY = "say why the last run of a program was warm or cold"
 EXAMPLES = """\
   entrepot why main.py          was the last run of main.py warm, and if not, why not?
   entrepot why -m pytest        the same for a module
+  entrepot why                  the same for whatever was run last
 """
-
-
-class NoProgramError(ProgramError):
-    """No program was named."""
-
-    exit_status = 2
-
-    def __str__(self) -> str:
-        return "why of what?\n  entrepot why SCRIPT | -m MODULE | -c CODE"
+NOTHING = "the last run"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +37,7 @@ def main(args: argparse.Namespace) -> int:
     """Print the answer; 0 when the next run would be warm, 1 otherwise."""
     kind, entry = find_program(args)
     arguments = tuple(args.arguments)
-    if kind != "file" and args.script is not None:
+    if kind not in ("file", "") and args.script is not None:
         arguments = (args.script, *arguments)
     if arguments[:1] == ("--",) and args.name:
         arguments = arguments[1:]
@@ -55,52 +47,65 @@ def main(args: argparse.Namespace) -> int:
 
 
 def find_program(args: argparse.Namespace) -> tuple[str, str]:
-    """Return the kind of the program that was named, and its name.
-
-    Raises:
-        NoProgramError: there is none.
-    """
+    """Return the kind of the program that was named, and its name; both empty when none was."""
     if args.module is not None:
         return "module", args.module
     if args.code is not None:
         return "command", args.code
-    if args.script is None:
-        raise NoProgramError
-    return "file", args.script
+    return ("file", args.script) if args.script is not None else ("", "")
 
 
 def ask(kind: str, entry: str, arguments: tuple[str, ...] = (), *, name: str = "") -> Answer:
-    """Answer for a program, as it would be run here and now; `name`: of its files in the store, if known."""
+    """Answer for a program, as it would be run now.
+
+    Args:
+        kind: file, module or command; empty: for whatever was run last, in the directory where that was.
+        entry: its path, name or code.
+        arguments: those of the run that is asked about.
+        name: of its files in the store, if known.
+    """
     cwd = os.getcwd()
     store = find_store()
-    run = find_surroundings(arguments)
     if find_native() is None:
-        return Answer(entry, "cold", NO_NATIVE.removeprefix("cold: "), next_state="cold")
+        return Answer(entry or NOTHING, "cold", NO_NATIVE.removeprefix("cold: "), next_state="cold")
     if store is None:
         return Answer(
-            entry, "unknown", "there is no store yet: nothing was run with `entrepot run`", next_state="cold"
+            entry or NOTHING,
+            "unknown",
+            "there is no store yet: nothing was run with `entrepot run`",
+            next_state="cold",
         )
-    here = Entry("", "", kind, (), entry, cwd)
-    entries = list(find_entries(store))
-    base = next((known.name for known in entries if known.kind == "base"), "")
-    if name:
-        return find_answer(entry, store, name, run, base)
-    for known in entries:
-        if known.kind == kind and known.path == here.path and (kind == "file" or known.cwd == cwd):
-            return find_answer(entry, store, known.name, run, base)
-    for guess in guess_entries(kind, entry, cwd):
-        if os.path.exists(os.path.join(store, f"{guess.name}.last")):
-            return find_answer(entry, store, guess.name, run, base)
-    return find_answer(entry, store, "-", run, base)
+    here = Entry("", "", "", kind, (), entry, cwd)
+    for known in find_programs(store):
+        if name:
+            is_asked = known.name == name
+        elif kind:
+            is_asked = known.kind == kind and known.path == here.path and (kind == "file" or known.cwd == cwd)
+        else:
+            is_asked = True
+        if is_asked:
+            folder = known.cwd if known.cwd and not kind else cwd
+            base = find_base(store, known)
+            return find_answer(
+                entry or describe(known), store, known.name, find_surroundings(arguments, folder), base
+            )
+    return find_answer(entry or NOTHING, store, "-", find_surroundings(arguments, cwd))
 
 
-def find_surroundings(arguments: tuple[str, ...]) -> Surroundings:
-    """Return what a run started here would bring with it."""
+def describe(program: Entry) -> str:
+    """Return what a program is called where nobody has named it."""
+    return {"file": "", "module": "-m ", "command": "-c ", "watch": "watch "}.get(
+        program.kind, ""
+    ) + program.path or "stdin"
+
+
+def find_surroundings(arguments: tuple[str, ...], cwd: str) -> Surroundings:
+    """Return what a run started now would bring with it."""
     limits = {number: resource.getrlimit(number) for number in range(16)}
     given = {os.fsdecode(name): os.fsdecode(value) for name, value in get_original_environment().items()}
     return Surroundings(
         env={name: value for name, value in given.items() if not name.startswith("ENTREPOT_")},
-        cwd=os.getcwd(),
+        cwd=cwd,
         argv=arguments,
         limits=limits,
         affinity=tuple(sorted(os.sched_getaffinity(0))),

@@ -49,7 +49,8 @@ const char *make_key(const struct Run *run, int which, char *text, size_t size);
 int open_store(void);
 int is_image(const char *path);
 const char *find_image(const struct Run *run, int store, const char *name, const char *key, Found *found);
-void note(int store, const char *name, const char *ending, const char *text, int append);
+void note_hit(int store, const char *name);
+void note_last(int store, const char *name, const char *key);
 
 /* client_checks.c */
 extern char library[PATH_MAX]; /* what an image is taken over with; the checks name it */

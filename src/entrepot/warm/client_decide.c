@@ -104,7 +104,7 @@ static const char *find_part(const struct Run *run, int store) {
         const char *name = make_key(run, number + 1, key, sizeof key);
         const char *image = name ? find_image(run, store, name, key, NULL) : NULL;
         if (!image) continue;
-        if (!run->prepare) note(store, name, "hits", "+", 1);
+        if (!run->prepare) note_hit(store, name);
         return image;
     }
     return NULL;
@@ -125,8 +125,8 @@ const char *decide(const struct Run *run, const char *called, Found *found) {
     if (image) {
         say("warm");
         if (!run->prepare) {
-            note(store, name, "hits", "+", 1);
-            note(store, name, "last", said, 0);
+            note_hit(store, name);
+            note_last(store, name, key);
             call_keeper(run, store, called, 0);
         }
         return image;
@@ -137,7 +137,7 @@ const char *decide(const struct Run *run, const char *called, Found *found) {
     if (!strncmp(first, "cold: changed", 13) && !strcmp(run->kind, "file")) image = find_part(run, store);
     if (image) {
         say("part: %.500s", reason);
-        if (!run->prepare) note(store, name, "last", said, 0);
+        if (!run->prepare) note_last(store, name, key);
         ask_keeper(run, store, called, name, base, key, base_key);
         return image;
     }
@@ -145,7 +145,7 @@ const char *decide(const struct Run *run, const char *called, Found *found) {
     if (*base) image = find_image(run, store, base, base_key, NULL);
     if (image) {
         say("base: %.500s", reason);
-        if (!run->prepare) note(store, base, "hits", "+", 1);
+        if (!run->prepare) note_hit(store, base);
     } else if (strncmp(said, "cold: changed", 13)) {
         strcpy(said, first);
     } else {
@@ -153,7 +153,7 @@ const char *decide(const struct Run *run, const char *called, Found *found) {
         strcpy(shared, said + 6);
         say("%.280s; the modules that programs share: %.250s", first, shared);
     }
-    if (!run->prepare) note(store, name, "last", said, 0);
+    if (!run->prepare) note_last(store, name, key);
     if (!is_stdin) ask_keeper(run, store, called, name, base, key, base_key);
     return image;
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -43,7 +44,8 @@ const char *make_key(const struct Run *run, int which, char *text, size_t size) 
         at = add_text(at, end, run->entry);
         const char *watched = find_watched(run);
         if (*watched) at = add_text(at, end, watched);
-        if (run->entry[0] != '/' || strcmp(run->kind, "file")) at = add_text(at, end, getcwd(folder, sizeof folder) ? folder : "?");
+        int is_somewhere = run->entry[0] == '/' && !strcmp(run->kind, "file"); /* the same program wherever it is started */
+        at = add_text(at, end, is_somewhere ? "" : getcwd(folder, sizeof folder) ? folder : "?");
     }
     if (at >= end - 2) return NULL;
     uint64_t hash = 0xcbf29ce484222325ull;
@@ -152,16 +154,23 @@ const char *find_image(const struct Run *run, int store, const char *name, const
     return image;
 }
 
-/* One byte for each run; its size is the number of hits, its time the last use. */
-void note(int store, const char *name, const char *ending, const char *text, int append) {
+/* Write a text, and what follows it behind a zero byte, into a file of an image. */
+static void write_note(int store, const char *name, const char *ending, int how, const char *text, const char *more) {
     char file[64];
     snprintf(file, sizeof file, "%s.%s", name, ending);
-    int fd = openat(store, file, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | (append ? O_APPEND : O_TRUNC), 0600);
+    int fd = openat(store, file, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | how, 0600);
     struct stat st;
     if (fd < 0) return;
     if (!fstat(fd, &st) && S_ISREG(st.st_mode)) {
-        ssize_t put = write(fd, text, strlen(text));
+        struct iovec parts[] = {{(void *)text, strlen(text)}, {"", 1}, {(void *)more, more ? strlen(more) : 0}};
+        ssize_t put = writev(fd, parts, more ? 3 : 1);
         (void)put;
     }
     close(fd);
 }
+
+/* One byte for each run; its size is the number of hits, its time the last use. */
+void note_hit(int store, const char *name) { write_note(store, name, "hits", O_APPEND, "+", NULL); }
+
+/* What was decided for the last run of a program, and the key, which says what program that is. */
+void note_last(int store, const char *name, const char *key) { write_note(store, name, "last", O_TRUNC, said, key); }

@@ -8,7 +8,7 @@ A store is one folder of the user's (mode 0700). Of the image with the stem K it
     K.codes    whose code is in it (of shared modules)
     K.info     how long its modules took, or why there is no image
     K.hits     one byte for each run, its time is the last use
-    K.last     what the last run's client decided   K.request   the run that it was made for
+    K.last     what the last run's client decided, and the key   K.request   the run that it was made for
 
 Does not know: clients at work. One that has just chosen an image which is forgotten starts cold.
 """
@@ -20,7 +20,8 @@ import os
 import time
 from dataclasses import dataclass
 
-_WATCHED = "-P -m entrepot.commands.watched"  # what runs for `entrepot watch`
+from entrepot.warm.lookup import WATCHED
+
 ORPHAN_S = 600.0  # files of a keeper that was killed
 
 
@@ -80,7 +81,7 @@ def read_image(store: str, name: str) -> Image | None:
     except OSError:
         used, count = made, 0
     kind = key[2] if len(key) > 2 else "?"
-    program = "(any program)" if kind == "base" else " ".join(key[3:]).replace(_WATCHED, "watch", 1)
+    program = "(any program)" if kind == "base" else " ".join(key[3:]).replace(f"-P -m {WATCHED}", "watch", 1)
     return Image(name, program, kind, key[0] if key else "?", image, size, made, used, count)
 
 

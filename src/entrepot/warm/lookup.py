@@ -1,8 +1,8 @@
 """Find a program in the store: where the store is, and which of its files belong to whom.
 
-The names of the files are hashes of the *key*: interpreter, how it was called, kind of program,
-options, entry point and, where that is relative, the directory (see `make_key` in client_store.c). The
-`.checks` file of an image has the key itself, as its field `k`.
+The names of the files are hashes of the *key*: interpreter, how it was called, kind of program, options, entry
+point and the directory, which is empty where it makes no difference (see `make_key` in client_store.c). The `.checks`
+file of an image has the key itself, as its field `k`; the `.last` file of a program has it behind a zero byte.
 
 Reads only.
 """
@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+WATCHED = "entrepot.commands.watched"  # what runs for `entrepot watch`
 _BASIS, _PRIME = 0xCBF29CE484222325, 0x100000001B3  # FNV-1a, 64 bits
 
 
@@ -24,15 +24,21 @@ class Entry:
 
     name: str  # of its files, without the ending
     python: str
-    kind: str  # file, module, command, ..., base
+    called: str  # argv[0] of the interpreter
+    kind: str  # file, module, command, stdin, watch, base, part1 ...
     options: tuple[str, ...] = ()
     entry: str = ""
-    cwd: str = ""
+    cwd: str = ""  # empty: any
 
     @property
     def path(self) -> str:
         """The entry point, absolute where it is a file."""
         return os.path.realpath(os.path.join(self.cwd, self.entry)) if self.kind == "file" else self.entry
+
+    @property
+    def base_options(self) -> tuple[str, ...]:
+        """The options of the base that serves it: without the one that says what kind of program it is."""
+        return self.options[:-1] if self.options[-1:] in (("-m",), ("-c",)) else self.options
 
 
 def find_store() -> str | None:
@@ -52,25 +58,63 @@ def find_store() -> str | None:
     return None
 
 
+def find_programs(store: str) -> list[Entry]:
+    """Return the programs that were run, the last one first, and then those that were only made ready."""
+    runs = []
+    for name, path in _find_files(store, ".last"):
+        entry = parse_key(name, os.fsdecode(_read(path).partition(b"\0")[2]))
+        if entry is not None:
+            runs.append((_find_time(path), entry))
+    runs.sort(key=lambda run: run[0], reverse=True)
+    programs = {entry.name: entry for _, entry in runs}
+    for entry in find_entries(store):
+        if entry.kind != "base" and not entry.kind.startswith("part"):
+            programs.setdefault(entry.name, entry)
+    return list(programs.values())
+
+
+def find_base(store: str, program: Entry) -> str:
+    """Return the name of the files of the modules that a program may share with others, or nothing."""
+    wanted = (program.python, program.called, program.base_options)
+    for entry in find_entries(store):
+        if entry.kind == "base" and (entry.python, entry.called, entry.options) == wanted:
+            return entry.name
+    return ""
+
+
 def find_entries(store: str) -> Iterator[Entry]:
     """Yield what the store has images of."""
+    for name, path in _find_files(store, ".checks"):
+        for field in _read(path).split(b"\0"):
+            if field[:1] == b"k":
+                entry = parse_key(name, os.fsdecode(field[1:]))
+                if entry is not None:
+                    yield entry
+                break
+
+
+def _find_files(store: str, ending: str) -> list[tuple[str, str]]:
+    """Return name and path of each file with an ending."""
     try:
         names = sorted(os.listdir(store))
     except OSError:
-        return
-    for name in names:
-        if name.endswith(".checks"):
-            try:
-                with open(os.path.join(store, name), "rb") as file:
-                    data = file.read()
-            except OSError:
-                continue
-            for field in data.split(b"\0"):
-                if field[:1] == b"k":
-                    entry = parse_key(name[: -len(".checks")], os.fsdecode(field[1:]))
-                    if entry is not None:
-                        yield entry
-                    break
+        return []
+    return [(name[: -len(ending)], os.path.join(store, name)) for name in names if name.endswith(ending)]
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def _find_time(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def parse_key(name: str, key: str) -> Entry | None:
@@ -80,18 +124,15 @@ def parse_key(name: str, key: str) -> Entry | None:
         parts.pop()
     if len(parts) < 3:
         return None
-    python, _, kind, *rest = parts
+    python, called, kind, *rest = parts
     if kind == "base":
-        return Entry(name, python, kind, tuple(rest))
-    has_folder = kind != "file" or not (rest and rest[-1].startswith("/") and len(rest) == 1)
-    if has_folder and len(rest) >= 2:
-        *options, entry, cwd = rest
-    elif rest:
-        *options, entry = rest
-        cwd = "/"
-    else:
+        return Entry(name, python, called, kind, tuple(rest))
+    if len(rest) < 2:
         return None
-    return Entry(name, python, kind, tuple(options), entry, cwd)
+    *options, entry, cwd = rest
+    if options[-1:] == [WATCHED]:
+        return Entry(name, python, called, "watch", (), entry, cwd)
+    return Entry(name, python, called, kind, tuple(options), entry, cwd)
 
 
 def make_name(parts: list[str]) -> str:
@@ -100,12 +141,3 @@ def make_name(parts: list[str]) -> str:
     for byte in os.fsencode("".join(part + "\1" for part in parts)):
         value = ((value ^ byte) * _PRIME) & (2**64 - 1)
     return f"{value:016x}"
-
-
-def guess_entries(kind: str, entry: str, cwd: str) -> Iterator[Entry]:
-    """Yield the names that a program without an image would have: its last decision may be there."""
-    python = sys.executable
-    for called in dict.fromkeys((python, os.path.basename(python), "python", "python3")):
-        for folder in ([], [cwd]) if os.path.isabs(entry) else ([cwd],):
-            name = make_name([python, called, kind, entry, *folder])
-            yield Entry(name, python, kind, (), entry, cwd)

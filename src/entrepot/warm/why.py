@@ -158,7 +158,7 @@ def read_last(path: str) -> tuple[str, str]:
     """Return the client's last decision: state and reason."""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            text = file.read().strip()
+            text = file.read().partition("\0")[0].strip()
     except OSError:
         return "unknown", ""
     state, _, reason = text.partition(" ")
