@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import tempfile
 import textwrap
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ os.environ.pop("CI", None)
 CLEAN_UP_S = 120
 # Standard error as it was before a test's was captured.
 STDERR = pytest.StashKey[int]()
+# What tests would leave in the home directory of whoever runs them: it is gone when they end.
+REMAINS = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,6 +47,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    remains = config.stash[REMAINS] = tempfile.TemporaryDirectory(
+        prefix="entrepot-tests-", ignore_cleanup_errors=True
+    )
+    # What pip has fetched before stays of use.
+    os.environ.setdefault("PIP_CACHE_DIR", os.path.expanduser("~/.cache/pip"))
+    for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME"):
+        os.environ[name] = os.path.join(remains.name, name.lower())
+    os.environ["HISTFILE"] = os.devnull  # of a shell in a terminal
     capturing = config.pluginmanager.getplugin("capturemanager")
     with capturing.global_and_fixture_disabled():
         config.stash[STDERR] = os.dup(2)
@@ -51,6 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     os.close(config.stash[STDERR])
+    config.stash[REMAINS].cleanup()
 
 
 @contextmanager

@@ -243,14 +243,13 @@ def test_it_works_as_process_1_of_a_container(install: Callable[[str], Path], tm
 
 def test_pipx_can_run_it(built: dict[str, Path], tmp_path: Path, need):
     """`pipx run` installs it for one run, and the command is there."""
-    need(
-        not subprocess.run([sys.executable, "-m", "pipx", "--version"], capture_output=True).returncode,
-        "pipx",
-    )
+    folders = ("PIPX_HOME", "PIPX_BIN_DIR", "PIPX_MAN_DIR", "PIPX_COMPLETION_DIR")
+    env = {**os.environ, **{name: str(tmp_path / name) for name in folders}}
+    pipx = [sys.executable, "-m", "pipx"]
+    need(not subprocess.run([*pipx, "--version"], capture_output=True, env=env).returncode, "pipx")
     done = subprocess.run(
-        [sys.executable, "-m", "pipx", "run", "--spec", str(built["native"]), "entrepot", "--version"],
-        capture_output=True, text=True, timeout=120, cwd=tmp_path,
-        env={**os.environ, "PIPX_HOME": str(tmp_path / "pipx"), "PIPX_BIN_DIR": str(tmp_path / "bin")},
+        [*pipx, "run", "--spec", str(built["native"]), "entrepot", "--version"],
+        capture_output=True, text=True, timeout=120, cwd=tmp_path, env=env,
     )  # fmt: skip
 
     assert done.stdout == "entrepot 0.1.0\n", done.stderr

@@ -241,7 +241,7 @@ def make_environment(folder: Path, needs: tuple[str, ...]) -> Path:
 def run_tests(library: Library, root: Path, python: Path) -> str:
     """Run a library's own tests; returns pytest's last line without the time."""
     environment = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if not name.startswith("PYTEST")},
         "PYTHONPATH": str(root / library.path),
         "PYTHONDONTWRITEBYTECODE": "1",
         **library.environment,

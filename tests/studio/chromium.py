@@ -51,6 +51,7 @@ class Chromium:
             words.append("--no-sandbox")
         self._process = subprocess.Popen(
             [*words, "about:blank"],
+            env={**os.environ, "XDG_CONFIG_HOME": self._profile.name, "XDG_CACHE_HOME": self._profile.name},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -402,3 +402,16 @@ def test_a_keeper_with_rights_that_nobody_has_any_more_ends(tmp_path: Path) -> N
 
         assert run_both(place, "") == "warm"
         assert get_keeper(str(place.store)) != first
+
+
+@pytest.mark.parametrize("name", ["PYTHON", "PYTHON3", "PYTHON_VERSION"])
+def test_a_variable_that_only_begins_as_pythons_do_is_an_input(name: str, tmp_path: Path) -> None:
+    """`make PYTHON=python3.12` exports it, images of containers have PYTHON_VERSION: no interpreter reads them."""
+    with Stored(tmp_path, **{name: "3.12"}) as place:
+        place.write(
+            main="import helper\nprint(helper.SEEN)", helper=f"import os\nSEEN = os.environ['{name}']"
+        )
+        place.prepare()
+        assert run_both(place, "") == "warm"
+        assert run_both(place, "", **{name: "3.13"}) != "warm"
+        assert place.run("main.py", PYTHONINSPECTED="")[0] == "cold: PYTHONINSPECTED is set"

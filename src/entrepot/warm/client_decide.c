@@ -72,6 +72,7 @@ int is_asked_for(const struct Run *run) {
                                   "PYTHONPYCACHEPREFIX=", "PYTHONUSERBASE=", "PYTHONSTARTUP=", "PYTHONINTMAXSTRDIGITS=", "PYTHONNODEBUGRANGES="};
     for (char **at = environ; *at; at++) {
         if (strncmp(*at, "PYTHON", 6) || strcspn(*at, "=") != strspn(*at, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")) continue;
+        if (strcspn(*at, "=") == 6 + strspn(*at + 6, "0123456789")) continue; /* PYTHON, PYTHON3: a path, for make and its like */
         int good = 0;
         for (size_t index = 0; index < sizeof known / sizeof *known; index++)
             good |= !strncmp(*at, known[index], strlen(known[index]));
