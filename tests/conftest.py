@@ -50,6 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
     remains = config.stash[REMAINS] = tempfile.TemporaryDirectory(
         prefix="entrepot-tests-", ignore_cleanup_errors=True
     )
+    os.environ["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
     # What pip has fetched before stays of use.
     os.environ.setdefault("PIP_CACHE_DIR", os.path.expanduser("~/.cache/pip"))
     for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME"):

@@ -12,7 +12,6 @@ hold has a table of its own. Files stand in order of their names, with one date,
 
 from __future__ import annotations
 
-import ast
 import errno
 import hashlib
 import io
@@ -28,6 +27,7 @@ from entrepot.core import members
 from entrepot.errors import ProgramError, SetupError
 from entrepot.ship.bytecode import Bytecode
 from entrepot.ship.contents import Contents
+from entrepot.ship.stripped import strip_source
 from entrepot.trace.atomic_write import write_bytes
 
 VERSION = 2
@@ -91,24 +91,7 @@ def list_sources(contents: Contents) -> dict[str, bytes]:
 def _read_parts(contents: Contents) -> dict[str, bytes]:
     """Return the files of the runtime that a bundle needs, without what only people read."""
     parts = {**_PARTS, **_PARTS_FOR_REAL} if contents.real else _PARTS
-    return {name: _strip(path.read_text(encoding="utf-8")) for name, path in sorted(parts.items())}
-
-
-def _strip(text: str) -> bytes:
-    """Return a source without comments, docstrings and types."""
-    tree = ast.parse(text)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
-            node.returns = None
-            for argument in (*node.args.args, *node.args.kwonlyargs, node.args.vararg):
-                if argument is not None:
-                    argument.annotation = None
-        if (
-            isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module)
-            and ast.get_docstring(node) is not None
-        ):
-            node.body[:1] = [] if len(node.body) > 1 else [ast.Pass()]
-    return (ast.unparse(tree) + "\n").encode()
+    return {name: strip_source(path.read_text(encoding="utf-8")) for name, path in sorted(parts.items())}
 
 
 def make_bundle(
@@ -161,7 +144,7 @@ def _write_zip(data: bytes, manifest: bytes, shebang: str) -> bytes:
         stream.write(f"#!{shebang}\n".encode())
     with zipfile.ZipFile(stream, "w") as archive:
         for name, member in (
-            ("__main__.py", _strip(_START.read_text(encoding="utf-8"))),
+            ("__main__.py", strip_source(_START.read_text(encoding="utf-8"))),
             ("contents", data + manifest),
         ):
             info = zipfile.ZipInfo(name, _DATE)
