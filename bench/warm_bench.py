@@ -10,7 +10,6 @@ start of the process to its end, and nothing of this process's own.
 
 from __future__ import annotations
 
-import atexit
 import os
 import shutil
 import statistics
@@ -42,13 +41,6 @@ def test_query():
 def test_sum():
     assert pandas.Series([1, 2]).sum() == 3
 """
-
-
-def make_temporary(prefix: str) -> Path:
-    """Return a new folder that is removed when this process ends."""
-    folder = Path(tempfile.mkdtemp(prefix=prefix))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
 
 
 class Bench:

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 _spec = importlib.util.spec_from_file_location(
-    "random_programs", Path(__file__).with_name("random_programs.py")
+    "refactor_random_programs", Path(__file__).with_name("random_programs.py")
 )
 assert _spec is not None
 assert _spec.loader is not None
 programs = importlib.util.module_from_spec(_spec)
-sys.modules["random_programs"] = programs
+sys.modules["refactor_random_programs"] = programs
 _spec.loader.exec_module(programs)
 
 COUNT = int(os.environ.get("ENTREPOT_RANDOM_PROGRAMS", "60"))

@@ -57,7 +57,6 @@ class Merger:
         self.undo = undo
         self.changed: dict[int, set[str]] = {}
         self.replaced: list[tuple[type, type]] = []  # (old, new): instances to move at commit
-        self.pending_docs: list[object] = []
         self.body_names: dict[int, set[str]] = {}  # of classes whose statements run, by id
         self.is_plain: set[int] = set()  # of these, those that only their body makes
 

@@ -50,7 +50,6 @@ class Effects:
         self.hooks: Hooks | None = None
         self._blocks: dict[tuple[str, int], tuple[Any, list[int]]] = {}
         self._entries_before: dict[str, list[Entry]] = {}
-        self.registered_before: list[Any] = []
 
     def _prepare(self) -> None:
         """Before the first statement runs: remember what a failure must bring back."""

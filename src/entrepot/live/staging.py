@@ -49,7 +49,6 @@ class Stage:
         self.running_line = 0  # the line that the module's own top level has come to, where it still runs
         self.unpatched: set[tuple[str, int]] = set()  # codes whose free variables differ
         self.published: dict[str, Any] = {}
-        self.entries_out: list[Any] = []
         self.view: type | None = None
 
     def changes(self) -> dict[str, Any]:

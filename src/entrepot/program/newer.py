@@ -23,10 +23,9 @@ from entrepot.program.tokens import Token, split_tokens
 
 
 class Parsed(NamedTuple):
-    """A tree, whether newer syntax was rewritten for it, and the lines of `lazy` imports."""
+    """A tree, and the lines of `lazy` imports."""
 
     tree: ast.Module
-    is_rewritten: bool = False
     lazy_lines: frozenset[int] = frozenset()
 
 
@@ -39,7 +38,7 @@ def parse_tree(text: str) -> Parsed:
             older, lazy_lines = rewrite(text)
             if older == text:
                 raise refused
-            return Parsed(parse_plainly(older), True, lazy_lines)
+            return Parsed(parse_plainly(older), lazy_lines)
         except (SyntaxError, RecursionError):
             raise refused from None
 

@@ -14,16 +14,11 @@ if TYPE_CHECKING:
 _LONGEST = 50
 
 
-def split_name(program: Program, dotted: str) -> tuple[str, str]:
-    """Split an absolute name into the module of the program that it begins with, and the rest.
+def _descend(program: Program, module: str, rest: str) -> tuple[str, str]:
+    """Go from a module ("" for none) into its submodules, as far as the names lead into them.
 
     A name that a package binds to something else than its submodule is not that submodule.
     """
-    return _descend(program, "", dotted)
-
-
-def _descend(program: Program, module: str, rest: str) -> tuple[str, str]:
-    """Go from a module ("" for none) into its submodules, as far as the names lead into them."""
     while rest:
         part, _, after = rest.partition(".")
         longer = f"{module}.{part}" if module else part

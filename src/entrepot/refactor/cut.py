@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from entrepot.errors import Refused
-from entrepot.program.symbols import DECLARE, NEVER, Occurrence
+from entrepot.program.symbols import DECLARE, Occurrence
 from entrepot.refactor.doings import Doings
 from entrepot.refactor.project import Project
 from entrepot.refactor.statements import (
@@ -133,10 +133,6 @@ def find_exported(file: SourceFile) -> list[str]:
                 n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)
             ]
     return found
-
-
-def is_type_only(crossing: Crossing) -> bool:
-    return crossing.when == NEVER
 
 
 def is_declaration(crossing: Crossing) -> bool:

@@ -6,7 +6,7 @@ The editor and the terminal use the CodeMirror and xterm that come with NiceGUI.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -103,8 +103,3 @@ def style_sheet() -> str:
         + "\n"
         + "\n".join(read_static(name) for name in sorted(os.listdir(_STATIC)) if name.endswith(".css"))
     )
-
-
-def join_words(words: Sequence[str]) -> str:
-    """Return "a, b and c"."""
-    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1] if words else ""

@@ -43,7 +43,7 @@ class Header:
                     value=session.arguments, placeholder="arguments", on_change=self._set_arguments
                 )
                 self.arguments.props('dense borderless aria-label="Arguments"').classes("arguments")
-                self.run_button = make_button(
+                make_button(
                     "Run",
                     icon="play_arrow",
                     tip="Run (Ctrl+Enter)",

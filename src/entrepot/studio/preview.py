@@ -38,7 +38,7 @@ class PreviewPane:
             self._notes = ui.element("div").classes("preview-notes")
             self._difference = Difference().classes("grow")
             with ui.element("div").classes("empty-inline grow") as self._idle:
-                self._idle_text = ui.label(idle)
+                ui.label(idle)
         self.clear()
 
     def clear(self) -> None:

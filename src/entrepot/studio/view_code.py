@@ -81,7 +81,6 @@ class CodeView:
         """Show a file, at a line."""
         with self.page.reporting():
             self.studio.open(name)
-            self._goto = line
             self.studio.tell_files()
             if line:
                 self.editor.run_method("go", line)

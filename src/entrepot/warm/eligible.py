@@ -91,7 +91,6 @@ FAMILIES = (
     "OPENSSL_",
     "SSL_CERT_",
 )
-FAMILY_EXCEPTIONS = ("PYTHONHASHSEED_",)
 
 
 def counts_always(name: str) -> bool:

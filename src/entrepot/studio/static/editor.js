@@ -300,7 +300,6 @@ export default {
         this.view.dispatch({ effects: CM.EditorView.scrollIntoView(this.view.state.doc.line(line).from, { y: "nearest", yMargin: 60 }) });
       }
     },
-    getText() { return this.view.state.doc.toString(); },
     focus() { this.view.focus(); },
   },
 };
