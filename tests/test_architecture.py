@@ -163,3 +163,23 @@ def test_no_file_outgrows_a_sitting():
     """Files hold one idea: none of core's is above 500 lines."""
     for path in (SOURCE / "core").glob("*.py"):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 500, path
+
+
+def test_every_file_has_its_place_on_the_map():
+    """docs/architecture.md says what each file is for, and names none that is gone."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## (\w+), file by file$(.*?)(?=^## )", page, re.MULTILINE | re.DOTALL))
+    for folder, text in sections.items():
+        named = set(re.findall(r"`([\w*]+(?:\.py|\.c|\.h|/))`", text))
+        there = {path.name for pattern in ("*.py", "*.c", "*.h") for path in (SOURCE / folder).glob(pattern)}
+        there |= {f"{path.parent.name}/" for path in (SOURCE / folder).glob("*/*.py")}
+        for pattern in [name for name in named if "*" in name]:
+            named |= {path.name for path in (SOURCE / folder).glob(pattern)}
+            named.remove(pattern)
+        assert {name for name in named - there if not (SOURCE / folder / name).is_dir()} == set(), folder
+        assert {
+            name for name in there - named if name != "__init__.py" and not name.endswith(".h")
+        } == set(), folder
+    assert set(sections) >= {path.name for path in SOURCE.iterdir() if (path / "__init__.py").exists()} - {
+        "commands"
+    }
