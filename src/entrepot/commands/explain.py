@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from entrepot.commands.before_program import NO_PROGRAM, WrongUsage, parse_options
+
 SUMMARY = "run a program and, when it ends in an error about names or imports, say what is wrong"
-_USAGE = "usage: entrepot explain [--python PATH] [--] (SCRIPT | -m MODULE | -c CODE) [ARGS...]"
-HELP = f"""{_USAGE}
+USAGE = "usage: entrepot explain [--python PATH] [--] (SCRIPT | -m MODULE | -c CODE) [ARGS...]"
+HELP = f"""{USAGE}
 
 {SUMMARY[0].upper()}{SUMMARY[1:]}.
 
@@ -20,34 +22,21 @@ examples:
   entrepot explain main.py
   entrepot explain -m shop --list
 """
+OPTIONS = {"--python": ("python", str), "-h": ("help", None), "--help": ("help", None)}
 
 
 def main_argv(argv: Sequence[str]) -> int:
     """Run the program, print the explanation on stderr, and return the program's exit status."""
-    if argv and argv[0] in ("-h", "--help"):
+    options, program = parse_options("explain", USAGE, OPTIONS, argv)
+    if options.get("help"):
         print(HELP, end="")
         return 0
-    program, python, wrong = list(argv), None, ""
-    while program and program[0].startswith("--") and not wrong:
-        option = program.pop(0)
-        if option == "--":
-            break
-        name, has_value, value = option.partition("=")
-        if name != "--python":
-            wrong = f"there is no option {option}"
-        elif has_value or program:
-            python = value if has_value else program.pop(0)
-        else:
-            wrong = "--python needs a value"
-    if not (program or wrong):
-        wrong = "what is to be run? give a SCRIPT, -m MODULE or -c CODE"
-    if wrong:
-        print(f"{_USAGE}\nentrepot explain: {wrong}", file=sys.stderr)
-        return 2
+    if not program:
+        raise WrongUsage(command="explain", usage=USAGE, reason=NO_PROGRAM)
     from entrepot.trace.explain import explain
     from entrepot.trace.running import die_of, record
 
-    run = record(*program, python=python)
+    run = record(*program, python=options.get("python"))
     text = explain(run.record)
     if text:
         print(f"\nentrepot: {text}", file=sys.stderr)

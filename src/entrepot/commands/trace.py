@@ -5,20 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-from entrepot.errors import ProgramError
+from entrepot.commands.before_program import NO_PROGRAM, Options, WrongUsage, parse_choice, parse_options
 
 if TYPE_CHECKING:
     from entrepot.trace.records import Record
 
 SUMMARY = "run a program and show what it imported, when, why, and what that did"
 FORMATS = ("tree", "story", "json", "mermaid", "graph", "html")
-
-
-HELP = """\
-usage: entrepot trace [OPTIONS] SCRIPT | -m MODULE | -c CODE  [ARGS...]
+USAGE = "usage: entrepot trace [OPTIONS] SCRIPT | -m MODULE | -c CODE  [ARGS...]"
+HELP = f"""{USAGE}
 
 Run a program and show what it imported, when, why, and what that did.
 
@@ -56,26 +54,12 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
-def parse_format(text: str) -> str:
-    """Return a format's name."""
-    if text not in FORMATS:
-        raise ValueError(f"is no format: there are {', '.join(FORMATS)}")
-    return text
-
-
-def parse_order(text: str) -> str:
-    """Return what the tree is sorted by."""
-    if text not in ("order", "time"):
-        raise ValueError("is no order: there are order and time")
-    return text
-
-
-# Option -> the field of `Options` that it sets, and what makes its value (None: it is there or not).
-OPTIONS: dict[str, tuple[str, Callable[[str], object] | None]] = {
-    "--format": ("format", parse_format),
+# Each sets a field of `Settings`.
+OPTIONS: Options = {
+    "--format": ("format", parse_choice("format", *FORMATS)),
     "-o": ("out", str),
     "--out": ("out", str),
-    "--sort": ("sort", parse_order),
+    "--sort": ("sort", parse_choice("order", "order", "time")),
     "--min-ms": ("min_ms", float),
     "--cached": ("cached", None),
     "--all": ("all", None),
@@ -90,7 +74,7 @@ OPTIONS: dict[str, tuple[str, Callable[[str], object] | None]] = {
 }
 
 
-class Options(NamedTuple):
+class Settings(NamedTuple):
     """What stands before the program."""
 
     format: str = "tree"
@@ -107,59 +91,15 @@ class Options(NamedTuple):
     help: bool = False
 
 
-class WrongUsage(ProgramError):  # noqa: N818
-    """The command line cannot be understood."""
-
-    exit_status = 2
-    reason: str
-
-    def __str__(self) -> str:
-        return f"trace: {self.reason}\n  {HELP.splitlines()[0]}"
-
-
-def parse_options(argv: Sequence[str]) -> tuple[Options, list[str]]:
-    """Return our options, and the program with its interpreter's options and its arguments.
-
-    By hand: `argparse` alone would take a tenth of the time that a small program's trace may cost.
-
-    Raises:
-        WrongUsage: an option is not known, lacks its value, or has one that makes no sense.
-    """
-    values: dict[str, Any] = {}
-    rest = list(argv)
-    while rest and rest[0].startswith("-") and rest[0] != "-":
-        name, has_value, text = rest[0].partition("=") if rest[0].startswith("--") else (rest[0], "", "")
-        if name == "--":
-            return Options(**values), rest[1:]
-        if name not in OPTIONS:
-            if name.startswith("--"):
-                raise WrongUsage(reason=f"there is no option {name}; entrepot trace --help")
-            break  # python's own: -m, -c, -X ...
-        del rest[0]
-        field, make = OPTIONS[name]
-        if make is None:
-            values[field] = True
-            continue
-        if not has_value:
-            if not rest:
-                raise WrongUsage(reason=f"{name} needs a value")
-            text = rest.pop(0)
-        try:
-            values[field] = make(text)
-        except ValueError as error:
-            reason = str(error) if make not in (int, float) else "is not a number"
-            raise WrongUsage(reason=f"{name}: {text!r} {reason}") from None
-    return Options(**values), rest
-
-
 def main_argv(argv: Sequence[str]) -> int:
     """Run `entrepot trace` with its arguments and return the exit status: the program's, or 1."""
-    options, program = parse_options(argv)
+    values, program = parse_options("trace", USAGE, OPTIONS, argv)
+    options = Settings(**values)
     if options.help:
         print(HELP, end="")
         return 0
     if not program:
-        raise WrongUsage(reason="what is to be run? give a SCRIPT, -m MODULE or -c CODE")
+        raise WrongUsage(command="trace", usage=USAGE, reason=NO_PROGRAM)
     import gc
 
     # This process makes many small values, none of which goes before its end.
@@ -198,7 +138,7 @@ def main_argv(argv: Sequence[str]) -> int:
     return status or int(is_over)
 
 
-def check_budget(record: Record, options: Options) -> bool:
+def check_budget(record: Record, options: Settings) -> bool:
     """Say on stderr where a run was over its budget, and return whether it was."""
     if options.budget_s is None and options.max_modules is None:
         return False
@@ -210,7 +150,7 @@ def check_budget(record: Record, options: Options) -> bool:
     return bool(over)
 
 
-def render(record: Record, old: Record | None, options: Options) -> str:
+def render(record: Record, old: Record | None, options: Settings) -> str:
     """Return a record in the format that was asked for."""
     if old is not None:
         from entrepot.trace import comparison
@@ -254,7 +194,7 @@ def find_width() -> int:
         return os.get_terminal_size(1).columns
 
 
-def write(text: str, options: Options) -> None:
+def write(text: str, options: Settings) -> None:
     """Write what was rendered: to the file asked for, else to stdout behind the program's own output.
 
     A page is of no use on a terminal: there it goes into a file.

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
+from entrepot.commands.before_program import Options, WrongUsage, parse_choice, parse_options
 from entrepot.commands.run import find_native
 from entrepot.errors import EntrepotError
 
@@ -35,32 +36,26 @@ examples:
   entrepot watch main.py
   entrepot watch --on-refusal restart -m shop.server --port 8000
 """
+OPTIONS: Options = {
+    "--on-refusal": ("refusal", parse_choice("answer", "keep", "restart", "ask")),
+    "--reports": ("reports", str),
+    "-h": ("help", None),
+    "--help": ("help", None),
+}
 
 
 def main_argv(argv: Sequence[str]) -> int:
     """Run the program in this interpreter; returns its exit status."""
-    refusal, reports, rest = "keep", "", list(argv)
-    while rest and (rest[0].startswith("--") or rest[0] == "-h"):
-        option = rest.pop(0)
-        if option in ("-h", "--help"):
-            print(HELP, end="")
-            return 0
-        name, has_value, value = option.partition("=")
-        if name not in ("--on-refusal", "--reports"):
-            return _tell_usage(f"there is no option {option}")
-        if not (has_value or rest):
-            return _tell_usage(f"{name} needs a value")
-        value = value if has_value else rest.pop(0)
-        if name == "--reports":
-            reports = value
-            continue
-        refusal = value
-        if refusal not in ("restart", "keep", "ask"):
-            return _tell_usage("--on-refusal takes restart, keep or ask")
+    options, rest = parse_options("watch", USAGE, OPTIONS, argv)
+    if options.get("help"):
+        print(HELP, end="")
+        return 0
+    reports = options.get("reports", "")
     if not rest or rest == ["-m"]:
-        return _tell_usage("what is to be run? give a SCRIPT or -m MODULE")
+        raise WrongUsage(command="watch", usage=USAGE, reason="what is to be run? give a SCRIPT or -m MODULE")
     if rest[0].startswith("-") and rest[0] != "-m":
-        return _tell_usage(f"{rest[0]} cannot be watched: give a SCRIPT or -m MODULE")
+        reason = f"{rest[0]} cannot be watched: give a SCRIPT or -m MODULE"
+        raise WrongUsage(command="watch", usage=USAGE, reason=reason)
     if reports:
         # Now, not at the first save, which may be an hour away.
         try:
@@ -69,13 +64,9 @@ def main_argv(argv: Sequence[str]) -> int:
             )
         except OSError as error:
             if error.errno != errno.ENXIO:  # a pipe that nobody reads yet
-                return _tell_usage(f"--reports {reports}: {error.strerror}")
-    return _run(rest, refusal, reports, argv)
-
-
-def _tell_usage(wrong: str) -> int:
-    print(f"{USAGE}\nentrepot watch: {wrong}", file=sys.stderr)
-    return 2
+                reason = f"--reports {reports}: {error.strerror}"
+                raise WrongUsage(command="watch", usage=USAGE, reason=reason) from None
+    return _run(rest, options.get("refusal", "keep"), reports, argv)
 
 
 def _run(rest: list[str], refusal: str, reports: str, argv: Sequence[str]) -> int:
