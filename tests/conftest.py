@@ -56,6 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME"):
         os.environ[name] = os.path.join(remains.name, name.lower())
     os.environ["HISTFILE"] = os.devnull  # of a shell in a terminal
+    os.environ["IPYTHONDIR"] = os.path.join(remains.name, "ipython")
     capturing = config.pluginmanager.getplugin("capturemanager")
     with capturing.global_and_fixture_disabled():
         config.stash[STDERR] = os.dup(2)

@@ -396,7 +396,8 @@ def test_modules_that_run_programs_run_them(store, tmp_path, name):
     )
     with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
         archive.writestr("x", "y")
-    env = {"ENTREPOT_DIR": str(store), "CI": None, "PYTHONDONTWRITEBYTECODE": "1"}
+    # A prompt writes its history into the home directory.
+    env = {"ENTREPOT_DIR": str(store), "CI": None, "PYTHONDONTWRITEBYTECODE": "1", "HOME": str(tmp_path)}
     stdin = b"n\nn\nn\nn\nq\n" if name == "pdb" else b"1 + 1\n"
 
     outcomes = [

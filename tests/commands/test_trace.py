@@ -208,6 +208,7 @@ def test_the_page_opens_in_a_browser(draw: Draw, need: Callable[[object, str], N
         capture_output=True,
         text=True,
         timeout=50,
+        env={**os.environ, "XDG_CONFIG_HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)},
     )
     assert 'data-ready="1"' in run.stdout
     assert "<td>arcade</td>" in run.stdout

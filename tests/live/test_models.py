@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -72,6 +74,7 @@ def program(draw: Callable[..., Path], need: Callable[[object, str], None], monk
     monkeypatch.syspath_prepend(str(root))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     live.start(paths=[str(root)])
+    made = None
     try:
         made = Program(root)
         made.models.add("ann")
@@ -82,6 +85,12 @@ def program(draw: Callable[..., Path], need: Callable[[object, str], None], monk
         live.stop()
         for name in ("orm_base", "orm_models"):
             sys.modules.pop(name, None)
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", ResourceWarning
+            )  # for databases of engines that an update has replaced
+            made = None
+            gc.collect()
 
 
 def test_methods_and_properties_of_mapped_classes_follow(program: Program):

@@ -74,6 +74,8 @@ class _Follower:
         self.file = uses.file
         self.rewriter = Rewriter(uses.file)
         self.brought: set[tuple[int, str]] = set()
+        # Imports of the old module whose name is still needed, for the parent that it binds: what they become.
+        self.leaned_on: dict[int, str] = {}
         self.package = self.cut.project.package_of(self.file.path)
 
     def target_of(self, name: str) -> str:
@@ -273,6 +275,8 @@ class _Follower:
         ):
             self.brought.add(marker)
             self.insert_behind(node, statement)
+        elif binding == importer.occurrence.name and not is_bound_again(self.file, importer):
+            self.leaned_on[id(importer.occurrence)] = key
         return expression
 
     def binds_module(self, home: object, binding: str, key: str) -> bool:
@@ -341,13 +345,12 @@ class _Follower:
             if self.must_keep_running(imported.node):
                 mark_as_meant(self.rewriter, imported.node)
                 continue
-            others = [
-                o
-                for o in self.file.names.occurrences
-                if o.kind == "import" and o.name == imported.occurrence.name and o is not imported.occurrence
-            ]
-            if isinstance(imported.node, ast.Import) and "." in imported.alias.name and others:
-                pass
+            parent = self.leaned_on.get(id(imported.occurrence))
+            if parent is not None:
+                # `import shop.cart` has bound `shop`, and that is where things have gone.
+                start = self.file.lines.start_of(imported.alias)
+                self.rewriter.replace(start, self.file.lines.end_of(imported.alias), parent)
+                continue
             inserts = [e for e in self.rewriter.edits if e[0] == e[1] and self.is_behind(e[0], imported.node)]
             if len(imported.node.names) == 1 and inserts and len(inserts) == 1 and len(imported.body) >= 1:
                 # The new import takes the place of the old one.
@@ -399,6 +402,15 @@ class _Follower:
 
     def spell(self, key: str, node: ast.ImportFrom) -> Spelling:
         return spell(self.package, key, relative=node.level > 0)
+
+
+def is_bound_again(file: SourceFile, importer: ModuleImport) -> bool:
+    """Whether another statement binds the name that an import binds, in the same scope."""
+    own = importer.occurrence
+    return any(
+        one.name == own.name and one.home is own.home and one.kind in BINDING and one is not own
+        for one in file.names.occurrences
+    )
 
 
 def _behind_module(file: SourceFile, node: ast.ImportFrom, at: int) -> int:
