@@ -65,7 +65,7 @@ def write_into(
     if place is not None:
         rewriter.insert(statements[place].start, text + eol * 2)
     elif not file.data.strip():
-        rewriter.insert(len(file.data), text)
+        rewriter.insert(len(file.data), eol * (2 if lines else 0) + text)
     else:
         ending = b"" if file.data.endswith((b"\n", b"\r")) else eol
         existing = len(file.data) - len(file.data.rstrip(b"\r\n"))

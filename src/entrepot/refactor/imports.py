@@ -138,7 +138,7 @@ def delete_statement(
     if replacement:
         rewriter.replace(start, end, replacement)
         return
-    if len(body) == 1:
+    if len(body) == 1 and body is not file.tree.body:
         rewriter.replace(start, end, "pass")
         return
     line_start, line_end = file.line_start(start), file.line_end(max(start, end - 1))
