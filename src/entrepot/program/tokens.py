@@ -39,6 +39,9 @@ _TOKEN = re.compile(
 )
 _STATEMENT = re.compile(r"(?:import\s+\w|from\s+[.\w]+\s+import\b|def\s+\w+\s*\(|class\s+\w+\s*[:(])")
 
+# CPython refuses f-strings in f-strings beyond 150, and fields in formats beyond 2.
+_DEEPEST = 160
+
 
 def split_tokens(text: str) -> Iterator[Token]:
     """Give the tokens of a text in order."""
@@ -76,13 +79,16 @@ def split_tokens(text: str) -> Iterator[Token]:
     yield Token("newline", len(text), len(text), 0)
 
 
-def _end_string(text: str, start: int, opening: str) -> tuple[int, list[tuple[int, int]]]:
-    """Return where a literal ends (at the line's end where it is not closed) and its fields."""
+def _end_string(text: str, start: int, opening: str, level: int = 0) -> tuple[int, list[tuple[int, int]]]:
+    """Return where a literal ends (at the line's end where it is not closed) and its fields.
+
+    level: the number of fields that it stands in.
+    """
     quote = opening.lstrip("rRuUbBfFtT")
     prefix = opening[: -len(quote)].lower()
     at = start + len(opening)
     fields: list[tuple[int, int]] = []
-    has_fields = "f" in prefix or "t" in prefix
+    has_fields = ("f" in prefix or "t" in prefix) and level < _DEEPEST
     while at < len(text):
         char = text[at]
         if char == "\\":
@@ -101,13 +107,13 @@ def _end_string(text: str, start: int, opening: str) -> tuple[int, list[tuple[in
             if text.startswith("{", at + 1):
                 at += 2
                 continue
-            at = _end_field(text, at + 1, fields, quote)
+            at = _end_field(text, at + 1, fields, quote, level + 1)
         else:
             at += 1
     return len(text), fields
 
 
-def _end_field(text: str, start: int, fields: list[tuple[int, int]], quote: str) -> int:
+def _end_field(text: str, start: int, fields: list[tuple[int, int]], quote: str, level: int) -> int:
     """Note a replacement field that begins after its brace; return where the literal goes on."""
     at, depth, expression_end = start, 0, -1
     while at < len(text):
@@ -115,7 +121,7 @@ def _end_field(text: str, start: int, fields: list[tuple[int, int]], quote: str)
         assert match is not None
         kind, piece = match.lastgroup, match[0]
         if kind == "string":
-            at, _ = _end_string(text, at, piece)
+            at, _ = _end_string(text, at, piece, level)
             continue
         if piece in ("(", "[", "{"):
             depth += 1
@@ -135,8 +141,8 @@ def _end_field(text: str, start: int, fields: list[tuple[int, int]], quote: str)
     while at < len(text):
         if text[at] == "}":
             return at + 1
-        if text[at] == "{":
-            at = _end_field(text, at + 1, fields, quote)
+        if text[at] == "{" and level < _DEEPEST:
+            at = _end_field(text, at + 1, fields, quote, level + 1)
         elif text.startswith(quote, at) or (len(quote) == 1 and text[at] in "\r\n"):
             return at
         else:

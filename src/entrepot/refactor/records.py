@@ -48,6 +48,19 @@ class HalfWritten(SetupError):  # noqa: N818
         )
 
 
+class DamagedRecord(SetupError):  # noqa: N818
+    """What was written down of an edit cannot be read. Fields: `path`, `why`."""
+
+    path: str
+    why: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}: the record of an edit is damaged ({self.why}); nothing was changed\n"
+            "  look at the files (git diff), then remove that folder: the edit can no longer be undone"
+        )
+
+
 def find_state_folder(root: str) -> str:
     """Return (and make) the folder with the records of one project. Raises CannotWrite."""
     base = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
@@ -115,15 +128,21 @@ def set_state(record: str, state: str) -> str:
 
 
 def load_edit(record: str) -> Edit:
-    """Return the edit of a record that is complete."""
+    """Return the edit of a record that is complete. Raises DamagedRecord."""
     about = _load_title(record)
-    with open(os.path.join(record, "contents"), "rb") as stream:
-        contents = stream.read()
+    try:
+        with open(os.path.join(record, "contents"), "rb") as stream:
+            contents = stream.read()
+    except OSError as error:
+        raise DamagedRecord(path=record, why=str(error.strerror)) from None
     changes, at = [], 0
     for path, *sizes_and_digests in about["files"]:
         both: list[bytes | None] = []
-        for size in sizes_and_digests[::2]:
-            both.append(None if size is None else contents[at : at + size])
+        for size, digest in (sizes_and_digests[:2], sizes_and_digests[2:]):
+            data = None if size is None else contents[at : at + size]
+            if data is not None and digest_of(data) != digest:
+                raise DamagedRecord(path=record, why=f"the contents of {path} are not what they were")
+            both.append(data)
             at += size or 0
         changes.append(FileChange(path, both[0], both[1]))
     moves = tuple(Move(before, after) for before, after in about["moves"])
@@ -131,7 +150,7 @@ def load_edit(record: str) -> Edit:
 
 
 def load_made(record: str) -> list[str]:
-    """Return the folders that an edit made."""
+    """Return the folders that an edit made. Raises DamagedRecord."""
     return list(_load_title(record)["made"])
 
 
@@ -139,7 +158,11 @@ def find_last_written(folder: str) -> dict[str, str]:
     """Return the digest of what entrepot last left in each file (after an edit or an undo)."""
     found: dict[str, str] = {}
     for record in list_records(folder, DONE, UNDONE):
-        for path, _, before, _, after in _load_title(record)["files"]:
+        try:
+            files = _load_title(record)["files"]
+        except DamagedRecord:
+            continue  # it cannot be undone, and says so then
+        for path, _, before, _, after in files:
             left = after if get_state(record) == DONE else before
             if left is not None:
                 found[path] = left
@@ -170,6 +193,41 @@ def write_file(path: str, data: bytes, *, is_flushed: bool = True) -> None:
 
 
 def _load_title(record: str) -> dict[str, Any]:
-    with open(os.path.join(record, "edit.json"), "rb") as stream:
-        found: dict[str, Any] = json.loads(stream.read().decode("utf-8", "surrogateescape"))
-    return found
+    try:
+        with open(os.path.join(record, "edit.json"), "rb") as stream:
+            found = json.loads(stream.read().decode("utf-8", "surrogateescape"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DamagedRecord(path=record, why=str(error)) from None
+    if not _is_title(found):
+        raise DamagedRecord(path=record, why="edit.json has another form")
+    title: dict[str, Any] = found
+    return title
+
+
+def _is_title(found: object) -> bool:
+    """Whether a value is what `write_record` writes."""
+    if not isinstance(found, dict):
+        return False
+    files, moves, made = (found.get(key) for key in ("files", "moves", "made"))
+    return (
+        all(isinstance(found.get(key), str) for key in ("root", "title"))
+        and all(isinstance(value, list) for value in (files, moves, made))
+        and all(_is_file(item) for item in files or ())
+        and all(_is_list_of_paths(item) and len(item) == 2 for item in moves or ())
+        and _is_list_of_paths(made)
+    )
+
+
+def _is_file(item: object) -> bool:
+    if not isinstance(item, list) or len(item) != 5 or not _is_list_of_paths(item[:1]):
+        return False
+    return all(
+        (size is None and digest is None) or (type(size) is int and size >= 0 and isinstance(digest, str))
+        for size, digest in (item[1:3], item[3:5])
+    )
+
+
+def _is_list_of_paths(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(path, str) and os.path.isabs(path) and "\0" not in path for path in value
+    )

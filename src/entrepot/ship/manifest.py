@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from entrepot.ship.contents import Contents
 
 # The format of this Python's bytecode.
+_DAMAGED = (zlib.error, ValueError, TypeError, OverflowError, RecursionError)
 KEY = f"{sys.implementation.cache_tag}-{importlib.util.MAGIC_NUMBER[:2].hex()}"
 
 
@@ -50,15 +51,22 @@ class Manifest:
 
 
 def unpack_change(packed: bytes, before: Manifest | None) -> Manifest | None:
-    """Return the state that a change leads to; None where it begins with another one than that given."""
-    change = json.loads(zlib.decompress(packed))
-    if change["before"] not in ("", before.version if before else ""):
-        return None
-    files = dict(before.files) if before and change["before"] else {}
-    files.update(change["files"])
-    for path in change["removed"]:
-        files.pop(path, None)
-    return Manifest(files, tuple(change["roots"]))
+    """Return the state that a change leads to; None where it begins with another one than that given.
+
+    Raises:
+        ValueError: it is no such change.
+    """
+    try:
+        change = json.loads(zlib.decompress(packed))
+        if change["before"] not in ("", before.version if before else ""):
+            return None
+        files = dict(before.files) if before and change["before"] else {}
+        files.update(change["files"])
+        for path in change["removed"]:
+            files.pop(path, None)
+        return Manifest(files, tuple(change["roots"]))
+    except (*_DAMAGED, KeyError, AttributeError) as error:
+        raise ValueError(f"what was sent is damaged: {error}") from None
 
 
 def hash_blob(data: bytes) -> str:
@@ -118,13 +126,14 @@ def pack_blobs(blobs: Mapping[str, bytes]) -> bytes:
 
 def unpack_blobs(packed: bytes) -> dict[str, bytes]:
     """Return what `pack_blobs` packed. Raises ValueError where a file is not what its hash says."""
+    found = {}
     try:
         data = zlib.decompress(packed)
-    except zlib.error as error:
+        at = 4 + int.from_bytes(data[:4], "little")
+        sizes = [(str(name), int(size)) for name, size in json.loads(data[4:at])]
+    except _DAMAGED as error:
         raise ValueError(f"what was sent is damaged: {error}") from None
-    at = 4 + int.from_bytes(data[:4], "little")
-    found = {}
-    for name, size in json.loads(data[4:at]):
+    for name, size in sizes:
         found[name] = data[at : at + size]
         at += size
         if "." not in name and hash_blob(found[name]) != name:

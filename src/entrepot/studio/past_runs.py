@@ -73,7 +73,7 @@ class RunFolder:
         for name in os.listdir(self._path):
             if name.endswith(".json"):
                 with (
-                    contextlib.suppress(OSError, ValueError),
+                    contextlib.suppress(OSError, ValueError, RecursionError),
                     open(os.path.join(self._path, name), encoding="utf-8") as file,
                 ):
                     told = json.load(file)

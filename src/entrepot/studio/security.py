@@ -71,7 +71,7 @@ class Gate:
         ):
             return Verdict(403, "The request comes from another site.")
         length = headers.get("content-length", ["0"])[0]
-        if not length.isdecimal() or int(length) > MOST_BODY_BYTES:
+        if not length.isdecimal() or len(length) > 20 or int(length) > MOST_BODY_BYTES:
             return Verdict(413, "The request is too large.")
         if is_safe and scope["path"] == "/":
             given = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [])

@@ -94,7 +94,7 @@ class State:
         try:
             with open(os.path.join(self.folder, "session.json"), encoding="utf-8") as file:
                 data = json.load(file)
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return Session()
         session = Session()
         for item in dataclasses.fields(Session):
@@ -128,7 +128,7 @@ class State:
         """Return all unsaved texts by file name."""
         found: dict[str, Draft] = {}
         for file in sorted(os.listdir(self._drafts)):
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
                 with open(os.path.join(self._drafts, file), encoding="utf-8") as stream:
                     data: dict[str, Any] = json.load(stream)
                 found[str(data["name"])] = Draft(str(data["text"]), str(data["base"]))

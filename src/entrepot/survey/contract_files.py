@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +29,13 @@ class ContractError(ProgramError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}"
+
+
+# Options that are lists, of whatever kind of contract.
+_LISTS = {
+    *("layers", "containers", "exhaustive_ignores", "modules", "source_modules", "forbidden_modules", "ignore_imports"),
+    *("protected_modules", "allowed_importers", "ancestors", "skip_descendants"),
+}  # fmt: skip
 
 
 @dataclass
@@ -51,16 +60,31 @@ def read_contracts(folder: str) -> list[Contract]:
             contracts += _read_ini(path)
     path = os.path.join(folder, "pyproject.toml")
     if os.path.isfile(path):
-        tool = _load_toml(path).get("tool", {})
-        for section in (tool.get("importlinter", {}), read_settings(folder)):
+        for section in (_load_tool(path, "importlinter") or {}, read_settings(folder)):
+            if not isinstance(section, dict) or not isinstance(section.get("contracts", []), list):
+                raise ContractError(
+                    path=path, reason="tool.importlinter must be a table, its contracts a list"
+                )
             common = {key: value for key, value in section.items() if key not in ("contracts", "check")}
             for item in section.get("contracts", []):
-                if not isinstance(item, dict) or "type" not in item:
+                if not isinstance(item, dict) or not isinstance(item.get("type"), str):
                     raise ContractError(path=path, reason="a contract needs a type")
-                contracts.append(
-                    Contract(str(item.get("name", item["type"])), item["type"], {**common, **item}, path)
+                contract = Contract(
+                    str(item.get("name", item["type"])), item["type"], {**common, **item}, path
                 )
+                _check_lists(contract)
+                contracts.append(contract)
     return contracts
+
+
+def _check_lists(contract: Contract) -> None:
+    """Raise ContractError where a list is something else."""
+    for option in _LISTS & contract.options.keys():
+        value = contract.options[option]
+        is_list = isinstance(value, list) and all(isinstance(item, str) for item in value)
+        if not is_list and not isinstance(value, str):
+            reason = f"contract {contract.name!r}: {option} must be a list of texts, not {value!r}"
+            raise ContractError(path=contract.path, reason=reason)
 
 
 def read_tach(folder: str) -> Tach | None:
@@ -69,20 +93,28 @@ def read_tach(folder: str) -> Tach | None:
     data: Any = _load_toml(path) if os.path.isfile(path) else None
     if data is None:
         path = os.path.join(folder, "pyproject.toml")
-        data = _load_toml(path).get("tool", {}).get("tach") if os.path.isfile(path) else None
+        data = _load_tool(path, "tach") if os.path.isfile(path) else None
     if data is None:
         return None
     try:
         return parse_tach(path, data)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, re.error) as error:
         raise ContractError(path=path, reason=f"not as tach has it: {error!r}") from error
+
+
+def _load_tool(path: str, name: str) -> Any:
+    """Return what stands under `tool.NAME` in a pyproject.toml, or None. Raises ContractError."""
+    tool = _load_toml(path).get("tool", {})
+    if not isinstance(tool, dict):
+        raise ContractError(path=path, reason="tool must be a table")
+    return tool.get(name)
 
 
 def _load_toml(path: str) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
             return tomllib.load(file)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ContractError(path=path, reason=str(error)) from error
 
 
@@ -90,11 +122,15 @@ def _read_ini(path: str) -> list[Contract]:
     parser = configparser.ConfigParser()
     try:
         parser.read(path, encoding="utf-8")
+        return list(_find_ini_contracts(parser, path))
     except (configparser.Error, UnicodeDecodeError) as error:
         raise ContractError(path=path, reason=str(error).splitlines()[0]) from error
+
+
+def _find_ini_contracts(parser: configparser.ConfigParser, path: str) -> Iterator[Contract]:
+    """Yield the contracts. Raises ContractError, and configparser.Error where a `%` in a value means nothing."""
     if not parser.has_section("importlinter"):
-        return []
-    found = []
+        return
     common = dict(parser["importlinter"])
     for section in parser.sections():
         if section.startswith("importlinter:contract:"):
@@ -102,8 +138,7 @@ def _read_ini(path: str) -> list[Contract]:
             if "type" not in options:
                 raise ContractError(path=path, reason=f"[{section}] needs a type")
             name = options.get("name", section.rpartition(":")[2])
-            found.append(Contract(name, options["type"], options, path))
-    return found
+            yield Contract(name, options["type"], options, path)
 
 
 def get_list(value: Any) -> list[str]:

@@ -177,7 +177,7 @@ def read_baseline(path: str) -> Counter[str]:
     except OSError as error:
         reason = f"{error.strerror or error}\n  to make a baseline:  entrepot check --write-baseline"
         raise PolicyError(path=path, reason=reason) from error
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise PolicyError(path=path, reason=f"not a baseline: {error}") from error
 
 

@@ -68,7 +68,7 @@ def read_settings(folder: str) -> dict[str, Any]:
         with open(path, "rb") as file:
             text = file.read().decode()
         tool = tomllib.loads(text).get("tool", {})
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         line = re.search(r"at line (\d+)", str(error))
         raise SettingsError(
             path=path, line=int(line[1]) if line else 0, reason=str(error), way_out=""

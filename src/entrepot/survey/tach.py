@@ -87,29 +87,33 @@ class Tach:
 
 
 def parse_tach(path: str, data: dict[str, Any]) -> Tach:
-    """Turn the table of a configuration into a value. Raises KeyError, TypeError, AttributeError for a wrong one."""
+    """Turn the table of a configuration into a value.
+
+    Raises:
+        KeyError, TypeError, AttributeError, re.error: it is not as tach has it.
+    """
     found = Tach(
         os.path.dirname(path),
         path,
         layers=[
-            (one, False) if isinstance(one, str) else (one["name"], bool(one.get("closed")))
+            (one, False) if isinstance(one, str) else (_text(one["name"]), bool(one.get("closed")))
             for one in data.get("layers", [])
         ],
-        exclude=tuple(data.get("exclude", [])),
-        root_module=data.get("root_module", "ignore"),
+        exclude=_texts(data.get("exclude", [])),
+        root_module=_text(data.get("root_module", "ignore")),
         with_typing=not data.get("ignore_type_checking_imports", True),
         is_acyclic=bool(data.get("forbid_circular_dependencies", False)),
         not_judged=tuple(name for name in NOT_JUDGED if data.get(name)),
     )
     for item in data.get("modules", []):
-        for path in [item["path"]] if "path" in item else item["paths"]:
+        for path in _texts([item["path"]] if "path" in item else item["paths"]):
             found.modules.append(
                 Listed(
                     path,
                     _list_paths(item["depends_on"]) if item.get("depends_on") is not None else None,
                     _list_paths(item.get("cannot_depend_on", [])),
-                    item.get("layer"),
-                    tuple(item["visibility"]) if item.get("visibility") is not None else None,
+                    _text(item["layer"]) if item.get("layer") is not None else None,
+                    _texts(item["visibility"]) if item.get("visibility") is not None else None,
                     bool(item.get("utility", False)),
                     bool(item.get("unchecked", False)),
                 )
@@ -118,17 +122,33 @@ def parse_tach(path: str, data: dict[str, Any]) -> Tach:
         seen_by = item.get("visibility")
         found.interfaces.append(
             Interface(
-                tuple(item.get("from", [".*"])),
-                tuple(item["expose"]),
-                tuple(seen_by) if seen_by is not None else None,
+                _texts(item.get("from", [".*"])),
+                _texts(item["expose"]),
+                _texts(seen_by) if seen_by is not None else None,
                 bool(item.get("exclusive", False)),
             )
         )
+        _compile_all(found.interfaces[-1].sources + found.interfaces[-1].expose)
+    for one in found.modules:
+        for pattern in (one.path, *(one.depends_on or ()), *one.cannot_depend_on, *(one.visibility or ())):
+            _compile_glob(pattern)
     return found
 
 
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _texts(values: object) -> tuple[str, ...]:
+    if not isinstance(values, list):
+        raise TypeError(f"{values!r} is no list")
+    return tuple(map(_text, values))
+
+
 def _list_paths(items: list[Any]) -> tuple[str, ...]:
-    return tuple(item if isinstance(item, str) else item["path"] for item in items)
+    return _texts([item if isinstance(item, str) else item["path"] for item in items])
 
 
 def find_tach_breaks(program: Program, tach: Tach) -> Iterator[Break]:

@@ -95,7 +95,7 @@ def _read_options(path: str, tables: tuple[str, ...]) -> dict[str, Any] | None:
         parser = configparser.ConfigParser(interpolation=None, strict=False, allow_no_value=True)
         with open(path, encoding="utf-8") as text:
             parser.read_file(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, configparser.Error):
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, configparser.Error, RecursionError):
         return None
     if parser.has_section(tables[0]):
         return dict(parser[tables[0]])

@@ -51,8 +51,15 @@ def read_log(data: bytes) -> Iterator[Event]:
     """Yield the events in order.
 
     Raises:
-        ValueError: the log was full, so that something may be missing from it.
+        ValueError: the log was full, so that something may be missing from it; or it is damaged.
     """
+    try:
+        yield from _read_events(data)
+    except struct.error as error:
+        raise ValueError(f"the log of the observed process is damaged: {error}") from None
+
+
+def _read_events(data: bytes) -> Iterator[Event]:
     if len(data) < 8:
         return
     end = 8 + int.from_bytes(data[:8], "little")

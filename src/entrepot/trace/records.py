@@ -185,23 +185,26 @@ class Record(NamedTuple):
 
         try:
             data = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ValueError("not a record of entrepot trace: it is no JSON") from None
-        if not isinstance(data, dict) or "version" not in data or "modules" not in data:
+        if not isinstance(data, dict) or not isinstance(data.get("version"), int) or "modules" not in data:
             raise ValueError("not a record of entrepot trace: it has no version and modules")
         if data["version"] > VERSION:
             raise ValueError(
                 f"the record is of version {data['version']}, this entrepot reads up to {VERSION}: upgrade entrepot"
             )
-        lists = {"statements": Statement, "modules": Module, "effects": Effect}
-        for key, kind in lists.items():
-            data[key] = tuple(_from_mapping(kind, item) for item in data[key])
-        if data.get("failure"):
-            data["failure"]["places"] = tuple(tuple(place) for place in data["failure"]["places"])
-            data["failure"] = _from_mapping(Failure, data["failure"])
-        if data.get("main"):
-            data["main"] = _from_mapping(Namespace, data["main"])
-        record: Record = _from_mapping(Record, data)
+        try:
+            lists = {"statements": Statement, "modules": Module, "effects": Effect}
+            for key, kind in lists.items():
+                data[key] = tuple(_from_mapping(kind, item) for item in data[key])
+            if data.get("failure"):
+                data["failure"]["places"] = tuple(tuple(place) for place in data["failure"]["places"])
+                data["failure"] = _from_mapping(Failure, data["failure"])
+            if data.get("main"):
+                data["main"] = _from_mapping(Namespace, data["main"])
+            record: Record = _from_mapping(Record, data)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"not a record of entrepot trace: {error}") from None
         return record
 
     def find_parents(self) -> list[int]:
@@ -251,7 +254,4 @@ def _from_mapping(kind: Any, data: Mapping[str, Any]) -> Any:
         for name, value in data.items()
         if name in kind._fields
     }
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise ValueError(f"not a record of entrepot trace: {error}") from None
+    return kind(**values)
