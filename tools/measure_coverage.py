@@ -75,7 +75,7 @@ def measure(given: list[str]) -> dict[str, dict[str, int]]:
             sys.exit(f"the tests did not run (status {status}); nothing was written")
         subprocess.run([*coverage, "combine", rc, "--quiet", folder], cwd=ROOT, check=True)
         told = Path(folder) / "told.json"
-        subprocess.run([*coverage, "json", rc, "--quiet", "-o", str(told)], cwd=ROOT, check=True)
+        subprocess.run([*coverage, "json", "-i", rc, "--quiet", "-o", str(told)], cwd=ROOT, check=True)
         files = json.loads(told.read_text(encoding="utf-8"))["files"]
     return {path.partition("src/entrepot/")[2]: value["summary"] for path, value in files.items()}
 

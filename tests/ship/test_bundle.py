@@ -244,6 +244,37 @@ def test_a_distribution_that_imports_its_tests_keeps_them(make_bundle, environme
     assert bundle.run().out == b"3\n"
 
 
+@pytest.mark.parametrize(
+    ("option", "given", "said"),
+    [
+        ("--data", "none/*.toml", "none/*.toml: no such file in "),
+        ("--data", "../*.toml", "../*.toml: it is outside of the folders that the program's modules are in"),
+        ("--add", "shop.none", "shop.none: there is no such module; nothing was written"),
+    ],
+)
+def test_what_is_named_and_not_there_is_refused(option, given, said, tmp_path, capsys, monkeypatch):
+    """Whoever names something wants it carried: nothing is written without it."""
+    from entrepot.cli import main
+
+    (tmp_path / "here").mkdir()
+    (tmp_path / "away.toml").write_text("")
+    (tmp_path / "here" / "main.py").write_text("print(1)")
+    monkeypatch.chdir(tmp_path / "here")
+
+    assert main(["bundle", "main.py", "-o", "app.pyz", option, given]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "here" / "app.pyz").exists()
+
+
+def test_a_package_of_the_standard_library_need_not_be_carried(make_bundle):
+    """Asked for, it is found, and left where every Python has it."""
+    bundle = make_bundle(
+        {"main.py": "import json.tool\nprint(json.tool.__name__)\n"}, "main.py", "--add", "json"
+    )
+    assert bundle.run().out == b"json.tool\n"
+    assert not any("json" in name for name in bundle.report["files"])
+
+
 def test_data_that_is_asked_for_is_carried(make_bundle):
     """`--data` carries files beside the entry point."""
     files = {

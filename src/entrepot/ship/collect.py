@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from entrepot.program.finder import Location
-from entrepot.ship.contents import SITE, Carried, Contents, Entry, LeftOut
+from entrepot.ship.contents import SITE, Carried, Contents, Entry, LeftOut, NotCarriedError
 from entrepot.ship.distributions import Environment, Installed
 from entrepot.ship.reach import Reach, find_reach
 from entrepot.trace.records import Record
@@ -37,6 +37,9 @@ def collect(
 
     include: "own", or "all" for the installed distributions too. folders, added, records, python: see `find_reach`.
     data: files, folders or patterns, relative to the entry point's folder, to carry beside what is found.
+
+    Raises:
+        NotCarriedError: a module or file that is named is not there, or lies outside of the program's folders.
     """
     reach = find_reach(entry, folders=folders, added=added, records=records, python=python)
     collector = _Collector(entry, reach)
@@ -141,12 +144,12 @@ class _Collector:
             self.real.update(item.path for item in own)
 
     def add_data(self, patterns: Iterable[str]) -> None:
-        """Carry files that were asked for, and look once more at what must be real."""
+        """Carry files that were asked for, and look once more at what must be real. Raises NotCarriedError."""
         base = os.path.dirname(self.entry.path)
         for pattern in patterns:
             found = sorted(glob.glob(os.path.join(base, pattern), recursive=True))
             if not found:
-                self.left_out.append(LeftOut(pattern, f"no such file in {os.path.relpath(base)}"))
+                raise NotCarriedError(given=pattern, reason=f"no such file in {os.path.relpath(base)}")
             for path in found:
                 inside = [path]
                 if os.path.isdir(path):
@@ -155,8 +158,12 @@ class _Collector:
                     ]
                 for one in inside:
                     place = self.name_inside(os.path.normpath(one))
-                    if place is None or "__pycache__" in one:
+                    if "__pycache__" in one:
                         continue
+                    if place is None:
+                        folders = ", ".join(self.prefixes)
+                        reason = f"it is outside of the folders that the program's modules are in ({folders})"
+                        raise NotCarriedError(given=pattern, reason=reason)
                     self.carry(os.path.normpath(one), place)
         self._mark_own()
 

@@ -28,6 +28,17 @@ class NoEntryError(ProgramError):
         return f"{self.entry}: {self.reason}\n  give a script, or -m and a module or package that can be run"
 
 
+class NotCarriedError(ProgramError):
+    """Something that was to be carried by name cannot be. Fields: `given` (str), `reason` (str)."""
+
+    given: str
+    reason: str
+    exit_status = 2
+
+    def __str__(self) -> str:
+        return f"{self.given}: {self.reason}; nothing was written"
+
+
 @dataclass(frozen=True)
 class Entry:
     """Where a program begins. kind: "script", "folder" (with a `__main__.py`) or "module" (`-m`).

@@ -23,7 +23,7 @@ from entrepot.program.newer import parse_tree
 from entrepot.program.raw import read_module
 from entrepot.program.searchpath import SearchPath, find_search_path
 from entrepot.program.source import SourceError, parse_source
-from entrepot.ship.contents import Entry, LeftOut, NoEntryError
+from entrepot.ship.contents import Entry, LeftOut, NoEntryError, NotCarriedError
 from entrepot.trace.records import Record
 
 _ADDS_A_FOLDER = ("sys.path.insert", "sys.path.append", "site.addsitedir")
@@ -38,7 +38,7 @@ class Reach:
     """What is reached.
 
     own: modules of the program by name. outside: modules of others by name, with where they lie.
-    wholes: packages taken whole. searched: files whose strings were looked through.
+    wholes: packages taken whole. searched: files whose strings were looked through. followed: modules asked for by name.
     """
 
     roots: tuple[str, ...]
@@ -48,6 +48,7 @@ class Reach:
     outside: dict[str, Location] = field(default_factory=dict)
     wholes: set[str] = field(default_factory=set)
     searched: set[str] = field(default_factory=set)
+    followed: set[str] = field(default_factory=set)
     left_out: list[LeftOut] = field(default_factory=list)
 
 
@@ -136,6 +137,9 @@ def find_reach(
     search_path = _own_editable(search_path)
     reach = Reach(roots, search_path, Finder(search_path))
     starts = [*added]
+    for name in starts:
+        if reach.finder.find(name) is None:
+            raise NotCarriedError(given=name, reason="there is no such module")
     reach.wholes.update(name for name in starts if (found := reach.finder.find(name)) and found.is_package)
     if entry.kind == "module":
         starts.append(entry.name)
@@ -171,6 +175,8 @@ def _follow_names(reach: Reach, names: Sequence[str]) -> None:
     for name in names:
         if reach.finder.find(name) is None:
             reach.left_out.append(LeftOut(name, "there is no such module"))
+    # The standard library's are everywhere: they come to be neither own nor outside, and are not asked for again.
+    reach.followed.update(known)
     if not known:
         return
     with tempfile.TemporaryDirectory(prefix="entrepot-") as folder:
@@ -183,7 +189,8 @@ def _follow_names(reach: Reach, names: Sequence[str]) -> None:
 
 
 def _is_to_follow(reach: Reach, name: str) -> bool:
-    return name not in reach.own and name not in reach.outside and reach.finder.find(name) is not None
+    is_known = name in reach.own or name in reach.outside or name in reach.followed
+    return not is_known and reach.finder.find(name) is not None
 
 
 def _follow(reach: Reach, path: str) -> None:
