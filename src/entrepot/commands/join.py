@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from entrepot.commands.carry_out import offer
+from entrepot.commands.progress import Progress
 
 SUMMARY = "join a script and the modules it needs into one file that runs alone"
 EXAMPLES = """\
@@ -31,4 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     from entrepot.refactor.join import plan_join
 
-    return offer(plan_join(args.script, args.output, paths=args.path), args)
+    with Progress(f"Joining {args.script}"):
+        edit = plan_join(args.script, args.output, paths=args.path)
+    return offer(edit, args)
