@@ -36,11 +36,35 @@ def test_an_edit_in_the_second_of_the_last_one_is_seen(tmp_path: Path) -> None:
         assert outcomes == [(0, f"1{number:04}1\n", "")] * 2
 
 
+def test_an_edit_that_keeps_size_and_time_is_seen_while_bytecode_is_made(tmp_path: Path) -> None:
+    """The source is read, and compiled for a second or two; then the bytecode is not written."""
+    with Stored(tmp_path, PYTHONDONTWRITEBYTECODE="") as place:
+        filler = "".join(
+            f"def f{number}(a, b={number}): return [a + b * {number} for c in b]\n"
+            for number in range(25_000)
+        )
+        place.write(first="", main="import own\nprint(own.x)", own="x = 1\n" + filler)
+        place.prepare("first.py")  # the keeper is there
+        own = place.path / "own.py"
+        before = own.stat()
+        time.sleep(2.2)
+        place.run_raw("--prepare", "main.py")
+        time.sleep(0.7)
+        assert find_bytecode(place) == []
+
+        place.write(own="x = 2\n" + filler)
+        os.utime(own, ns=(before.st_atime_ns, before.st_mtime_ns))
+        place.prepare()
+
+        assert [place.run()[1], place.plain()] == [(0, "2\n", "")] * 2
+
+
 def test_only_older_modules_get_bytecode_by_preparing(tmp_path: Path) -> None:
     """A run that asked for the image has written the bytecode of all of them, as a rule."""
     with Stored(tmp_path, PYTHONDONTWRITEBYTECODE="") as place:
         place.write(old="x = 1", new="x = 2", main="import old, new\nprint(old.x + new.x)")
-        os.utime(place.path / "old.py", (time.time() - 10, time.time() - 10))
+        time.sleep(2.2)
+        place.write(new="x = 2")
         place.prepare()
 
         assert find_bytecode(place) == ["old"]

@@ -7,9 +7,13 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 import entrepot
+from entrepot.trace.log import Event, Seen
 from entrepot.trace.resident import find_kept_clock
 from entrepot.warm.ahead.resident import find_mentioned
+from entrepot.warm.observation import read_observation
 from native import NEEDS_NATIVE
 from stored import Stored
 
@@ -27,6 +31,19 @@ SMALL = -LARGE
 asked = Asked()
 nested = {"a": LARGE}
 """
+
+
+@pytest.mark.parametrize("kinds", ["ys", "sy", "yo", "os", "ya"])
+def test_no_later_question_hides_what_was_asked_before_an_edit(kinds: str):
+    """A source is read, edited so that size and time stay, and then its stat is asked for: that is not of the text read."""
+
+    def ask(*ctimes: int) -> str:
+        seen = [Seen(1, 2, 0o100644, 0, 5, 1, ctime, 10**18) for ctime in ctimes]
+        events = [Event(kind, "/p/own.py", seen=one) for kind, one in zip(kinds, seen, strict=True)]
+        return read_observation(events, "/p").young
+
+    assert ask(1, 1) == ""
+    assert ask(1, 2) == "/p/own.py"
 
 
 def test_looking_for_clocks_asks_no_value_anything():

@@ -166,8 +166,13 @@ class _Walker:
         asked = self.result.files.setdefault((path, follows), {})
         if kind == "l" and not self.armed and not self.stack:
             kind = "h"  # site looks for .pth files only
+        # Of whatever was asked for before: a stat after an edit would hide that the text before it was read.
+        first = next(iter(asked.values()), seen)
         before = asked.setdefault(kind, seen)
-        if before.mode != seen.mode or (before.ctime_ns != seen.ctime_ns and not stat.S_ISDIR(seen.mode)):
+        is_edited = (
+            first.mode and seen.mode and first.ctime_ns != seen.ctime_ns and not stat.S_ISDIR(seen.mode)
+        )
+        if before.mode != seen.mode or is_edited:
             self.result.young = path  # changed while we looked
         if seen.is_young and kind in "oysklfd" and not path.endswith("__pycache__"):
             self.result.young = path

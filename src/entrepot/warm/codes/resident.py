@@ -15,7 +15,7 @@ import sys
 import time
 
 YOUNG_NS = 50_000_000
-YOUNG_S = 2  # bytecode names the second of its source
+YOUNG_S = 2  # bytecode names the second of its source's last edit
 
 
 def read_codes(paths):  # type: ignore[no-untyped-def]
@@ -36,18 +36,34 @@ def read_codes(paths):  # type: ignore[no-untyped-def]
 
 
 def leave_young():  # type: ignore[no-untyped-def]
-    """Write no bytecode of a source that may still be edited in the second of its last edit.
+    """Write no bytecode of a source that was edited a moment ago, or is while its bytecode is made.
 
     Bytecode is used while its source has the size and the second that it names (PEP 552). Nobody waits for a preparing
-    interpreter, so an edit may come before it writes: every later run would take the code of the text before.
+    interpreter, so an edit may come before it writes: every later run would take the code of the text before. The time of
+    an edit may be any (`cp -p`, `rsync -t`), that of the change of the file is the system's.
     """
     # Looked at once: a module that is being initialised would seem to have asked for the time.
-    loader, latest_s = external.SourceFileLoader, time.time() - YOUNG_S
+    loader, latest_ns = external.SourceFileLoader, time.time_ns() - YOUNG_S * 10**9
     real = loader.__dict__["_cache_bytecode"]
 
+    def look(path: str) -> "tuple[int, ...] | None":
+        posix.access("\1entrepot\1P", 0)  # it is not the program that asks
+        stamp = read_stamp(path)
+        posix.access("\1entrepot\1R", 0)
+        return stamp
+
     def cache_bytecode(self, source_path, bytecode_path, data):  # type: ignore[no-untyped-def]
-        if data[4:8] != bytes(4) or int.from_bytes(data[8:12], "little") <= latest_s:
-            real(self, source_path, bytecode_path, data)
+        before = look(source_path)
+        if before is None or max(before[2:4]) > latest_ns:
+            return
+        real(self, source_path, bytecode_path, data)
+        if look(source_path) != before:
+            posix.access("\1entrepot\1P", 0)
+            try:
+                posix.unlink(bytecode_path)
+            except OSError:
+                pass  # whoever has edited it has done so
+            posix.access("\1entrepot\1R", 0)
 
     loader._cache_bytecode = cache_bytecode  # type: ignore[attr-defined]
     return lambda: setattr(loader, "_cache_bytecode", real)
