@@ -34,9 +34,9 @@ test: $(VENV)/.test
 test-all:
 	sh tools/test_all.sh
 
-# Which lines and branches they run; writes docs/tests.md.
+# Which lines and branches they run (20 minutes); writes docs/tests.md.
 coverage: $(VENV)/.lint
-	$(PY) tools/measure_coverage.py
+	$(PY) tools/measure_coverage.py --run-slow
 
 format: $(VENV)/.lint
 	$(BIN)/ruff format --check .
@@ -64,9 +64,9 @@ bench: $(VENV)/.test
 bench-quick: $(VENV)/.test
 	$(PY) bench/run.py --quick
 
-# Five minutes of hard use of a warm store, with faults; writes docs/reliability.md.
+# Half an hour of hard use of a warm store, with faults; writes docs/reliability.md.
 soak: $(VENV)/.test
-	env -u PYTHONDONTWRITEBYTECODE $(PY) tools/soak_store.py --output docs/reliability.md
+	env -u PYTHONDONTWRITEBYTECODE $(PY) tools/soak_store.py --seconds 1800 --output docs/reliability.md
 
 clean:
 	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

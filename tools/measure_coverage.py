@@ -77,7 +77,12 @@ def measure(given: list[str]) -> dict[str, dict[str, int]]:
         told = Path(folder) / "told.json"
         subprocess.run([*coverage, "json", "-i", rc, "--quiet", "-o", str(told)], cwd=ROOT, check=True)
         files = json.loads(told.read_text(encoding="utf-8"))["files"]
-    return {path.partition("src/entrepot/")[2]: value["summary"] for path, value in files.items()}
+    # Not the copies that tests send to other processes.
+    return {
+        path.partition("src/entrepot/")[2]: value["summary"]
+        for path, value in files.items()
+        if "src/entrepot/" in path
+    }
 
 
 def make_table(files: dict[str, dict[str, int]]) -> str:

@@ -1,6 +1,6 @@
 """Use a warm store hard for some minutes, break what can be broken meanwhile, and count what went wrong.
 
-    python tools/soak_store.py [--seconds 300] [--runs 100000] [--seed N] [--output docs/reliability.md]
+    python tools/soak_store.py [--seconds 300] [--runs 1000000] [--seed N] [--output docs/reliability.md]
 
 Eight workers run programs by `entrepot run`, each in a folder of its own; between the runs each changes an input of its
 programs: edits a module (also with size and mtime kept), adds a module that shadows another, deletes it, sets a variable,
@@ -49,7 +49,7 @@ def main() -> int:
     """Soak, report, and return 1 if anything went wrong."""
     parser = argparse.ArgumentParser(description="Use a warm store hard and report what went wrong.")
     parser.add_argument("--seconds", type=float, default=300.0, help="how long (default 300)")
-    parser.add_argument("--runs", type=int, default=100_000, help="at most so many runs")
+    parser.add_argument("--runs", type=int, default=1_000_000, help="at most so many runs")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--output", type=Path, default=None, help="write the report there too")
     args = parser.parse_args()
