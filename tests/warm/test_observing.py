@@ -46,6 +46,16 @@ def test_no_later_question_hides_what_was_asked_before_an_edit(kinds: str):
     assert ask(1, 2) == "/p/own.py"
 
 
+def test_a_file_that_was_not_there_at_first_and_is_edited_later_is_seen():
+    """Whatever its first answer was, two others that differ are an edit."""
+    seen = [
+        Seen(1, 2, mode, 0, 5, 1, ctime, 10**18) for mode, ctime in ((0, 0), (0o100644, 1), (0o100644, 2))
+    ]
+    events = [Event(kind, "/p/own.py", seen=one) for kind, one in zip("oyy", seen, strict=True)]
+
+    assert read_observation(events, "/p").young == "/p/own.py"
+
+
 def test_looking_for_clocks_asks_no_value_anything():
     """Numbers of any size, and objects that answer every question with an exception, are passed over."""
     module = type(sys)("telling")

@@ -75,28 +75,29 @@ def ask(kind: str, entry: str, arguments: tuple[str, ...] = (), *, name: str = "
             "there is no store yet: nothing was run with `entrepot run`",
             next_state="cold",
         )
-    here = Entry("", "", "", kind, (), entry, cwd)
-    for known in find_programs(store):
-        if name:
-            is_asked = known.name == name
-        elif kind:
-            is_asked = known.kind == kind and known.path == here.path and (kind == "file" or known.cwd == cwd)
-        else:
-            is_asked = True
-        if is_asked:
-            folder = known.cwd if known.cwd and not kind else cwd
-            base = find_base(store, known)
-            return find_answer(
-                entry or describe(known), store, known.name, find_surroundings(arguments, folder), base
-            )
-    return find_answer(entry or NOTHING, store, "-", find_surroundings(arguments, cwd))
+    here = Entry(name, "", "", kind, (), entry, cwd)
+    known = next((one for one in find_programs(store) if is_asked_for(one, here)), None)
+    if known is None:
+        return find_answer(entry or NOTHING, store, name or "-", find_surroundings(arguments, cwd))
+    folder = cwd if kind else known.cwd or cwd
+    run, base = find_surroundings(arguments, folder), find_base(store, known)
+    return find_answer(entry or describe(known), store, known.name, run, base)
+
+
+def is_asked_for(known: Entry, asked: Entry) -> bool:
+    """Whether a program of the store is the one that is asked about: by its files, else by what it is, else any."""
+    if asked.name:
+        return known.name == asked.name
+    if not asked.kind:
+        return True
+    is_here = asked.kind == "file" or known.cwd == asked.cwd
+    return known.kind == asked.kind and known.path == asked.path and is_here
 
 
 def describe(program: Entry) -> str:
     """Return what a program is called where nobody has named it."""
-    return {"file": "", "module": "-m ", "command": "-c ", "watch": "watch "}.get(
-        program.kind, ""
-    ) + program.path or "stdin"
+    before = {"module": "-m ", "command": "-c ", "watch": "watch "}.get(program.kind, "")
+    return before + program.path or "stdin"
 
 
 def find_surroundings(arguments: tuple[str, ...], cwd: str) -> Surroundings:

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 
 from entrepot.ship.contents import Contents
 
-# The format of this Python's bytecode.
+# What unpacking raises where something has another form.
 _DAMAGED = (zlib.error, ValueError, TypeError, OverflowError, RecursionError)
+# The format of this Python's bytecode.
 KEY = f"{sys.implementation.cache_tag}-{importlib.util.MAGIC_NUMBER[:2].hex()}"
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from entrepot.errors import ProgramError
-from entrepot.survey.settings import read_settings
+from entrepot.survey.settings import STRINGS, is_kind, read_settings
 from entrepot.survey.tach import Tach, parse_tach
 
 
@@ -81,8 +81,7 @@ def _check_lists(contract: Contract) -> None:
     """Raise ContractError where a list is something else."""
     for option in _LISTS & contract.options.keys():
         value = contract.options[option]
-        is_list = isinstance(value, list) and all(isinstance(item, str) for item in value)
-        if not is_list and not isinstance(value, str):
+        if not is_kind(value, STRINGS) and not isinstance(value, str):
             reason = f"contract {contract.name!r}: {option} must be a list of texts, not {value!r}"
             raise ContractError(path=contract.path, reason=reason)
 

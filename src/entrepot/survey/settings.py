@@ -94,7 +94,7 @@ def _check_table(table: dict[str, Any], name: str, path: str, text: str, number:
             near = difflib.get_close_matches(key, known, 1)
             way_out = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
             raise refuse(key, f"{full}: no such setting", way_out)
-        if not _is_kind(value, known[key]):
+        if not is_kind(value, known[key]):
             raise refuse(key, f"{full} must be {known[key]}, not {value!r}")
         child = f"{name}.{key}" if name else key
         if child in TABLE:
@@ -105,7 +105,8 @@ def _check_table(table: dict[str, Any], name: str, path: str, text: str, number:
             raise refuse("", f"each tool.entrepot.{name} needs {', '.join(NEEDED[name])}: {key} is missing")
 
 
-def _is_kind(value: object, kind: str) -> bool:
+def is_kind(value: object, kind: str) -> bool:
+    """Whether a value is of a kind that `TABLE` names."""
     if kind == STRINGS:
         return isinstance(value, list) and all(isinstance(item, str) for item in value)
     if kind == TABLES:

@@ -166,11 +166,11 @@ class _Walker:
         asked = self.result.files.setdefault((path, follows), {})
         if kind == "l" and not self.armed and not self.stack:
             kind = "h"  # site looks for .pth files only
-        # Of whatever was asked for before: a stat after an edit would hide that the text before it was read.
-        first = next(iter(asked.values()), seen)
         before = asked.setdefault(kind, seen)
-        is_edited = (
-            first.mode and seen.mode and first.ctime_ns != seen.ctime_ns and not stat.S_ISDIR(seen.mode)
+        # Whatever else was asked for before: a stat after an edit would hide that the text before it was read.
+        is_edited = bool(seen.mode) and any(
+            one.mode and one.ctime_ns != seen.ctime_ns and not stat.S_ISDIR(seen.mode)
+            for one in asked.values()
         )
         if before.mode != seen.mode or is_edited:
             self.result.young = path  # changed while we looked
