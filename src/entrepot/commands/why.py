@@ -28,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-m", dest="module", metavar="MODULE", help="the module that was run as a program")
     parser.add_argument("-c", dest="code", metavar="CODE", help="the code that was run as a program")
     parser.add_argument("--name", help=argparse.SUPPRESS)  # of its files in the store: `run --why` knows it
-    parser.add_argument("script", nargs="?", metavar="SCRIPT", help="the program")
+    parser.add_argument(
+        "script", nargs="?", metavar="SCRIPT", help="the program (default: what was run last)"
+    )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS", help="its arguments")
     parser.add_argument("--format", choices=["text", "json"], default="text", help="default: text")
 
