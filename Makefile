@@ -34,7 +34,7 @@ test: $(VENV)/.test
 test-all:
 	sh tools/test_all.sh
 
-# Which lines and branches they run (20 minutes); writes docs/tests.md.
+# Which lines and branches they run (40 minutes); writes docs/tests.md.
 coverage: $(VENV)/.lint
 	$(PY) tools/measure_coverage.py --run-slow
 

@@ -17,13 +17,12 @@ Exit statuses: 0 fine, 1 findings or a refusal, 2 wrong usage.
 from __future__ import annotations
 
 import importlib
-import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from entrepot import __version__
-from entrepot.errors import EntrepotError
+from entrepot.commands.output import end_quietly, report_errors
 
 if TYPE_CHECKING:
     import argparse
@@ -60,8 +59,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = importlib.import_module(COMMANDS[argv[0]])
         if hasattr(command, "main_argv"):
             # What interrupts it, or closes its output, is the program's to handle.
-            return _report_errors(lambda: command.main_argv(argv[1:]))
-        return _end_quietly(lambda: command.main(make_parser(argv[0]).parse_args(argv[1:])))
+            return report_errors(lambda: command.main_argv(argv[1:]))
+        return end_quietly(lambda: command.main(make_parser(argv[0]).parse_args(argv[1:])))
+    return end_quietly(lambda: tell_commands(argv))
+
+
+def tell_commands(argv: Sequence[str]) -> int:
+    """Answer a command line that names no command: `--help`, `--version`, a slip."""
     parser = make_main_parser()
     if argv[:1] == ["help"]:
         parser.exit(2, "entrepot: for help:  entrepot --help, entrepot COMMAND --help\n")
@@ -74,36 +78,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.parse_args(argv)
     parser.print_help()
     return 0 if not argv else 2
-
-
-def _report_errors(command: Callable[[], int]) -> int:
-    try:
-        return int(command())
-    except EntrepotError as error:
-        print(f"entrepot: {error}", file=sys.stderr)
-        return error.exit_status
-
-
-def _end_quietly(command: Callable[[], int]) -> int:
-    """Run a command that is all ours; a closed pipe or Ctrl-C ends it as it ends other tools."""
-    from entrepot.commands.output import give_up_output  # only now: commands that run a program are spared it
-
-    try:
-        status = _report_errors(command)
-        sys.stdout.flush()
-        return status
-    except BrokenPipeError:
-        give_up_output()  # `entrepot graph | head`
-        return 128 + signal.SIGPIPE
-    except OSError as error:
-        # The machine's: a folder that is not there, a full disk, no permission.
-        print(f"entrepot: {error.filename or 'standard output'}: {error.strerror or error}", file=sys.stderr)
-        if error.filename is None:
-            give_up_output()
-        return 1
-    except KeyboardInterrupt:
-        print(file=sys.stderr)
-        return 128 + signal.SIGINT
 
 
 def make_parser(name: str) -> argparse.ArgumentParser:

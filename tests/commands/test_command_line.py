@@ -7,6 +7,7 @@ import importlib.util
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import textwrap
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from both_ways import restore_keys
 from entrepot import cli
 from entrepot.commands import completion
 
@@ -122,9 +124,53 @@ def test_what_cannot_be_written_is_said_in_one_line(draw: Callable[..., Path]):
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "No such file or directory" in done.stderr
 
+    for place in ("graph -o", "check --write-baseline --baseline"):
+        done = entrepot(*place.split(), "/dev/full", folder=folder)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == "entrepot: /dev/full: No space left on device\n"
+
     command = f"{shlex.quote(sys.executable)} -m entrepot graph --no-cache > /dev/full"
     full = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, timeout=60)
     assert (full.returncode, full.stderr) == (1, "entrepot: standard output: No space left on device\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("typed", "is_program"),
+    [("graph", False), ("--help", False), ("--version", False), ("run --help", False), ("trace a.py", True)],
+)
+def test_an_output_that_takes_nothing_is_no_traceback(
+    typed: str, is_program: bool, draw: Callable[..., Path]
+):
+    """Closed by the caller: there is nobody to tell. Full, or left by its reader: as it is for other tools."""
+    folder = draw({"a.py": ""})
+    full = "trace: standard output: No space left on device; nothing was written" if is_program else (
+        "standard output: No space left on device"
+    )  # fmt: skip
+    name = "entrepot " if is_program else "entrepot: "
+    for output, status, said in ((">&-", 0, ""), ("> /dev/full", 1, f"{name}{full}\n"), ("| true", 141, "")):
+        command = f"{shlex.quote(sys.executable)} -m entrepot {typed} {output}; exit ${{PIPESTATUS[0]}}"
+        done = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, timeout=60)
+
+        assert (done.returncode, done.stderr) == (status, said), output
+
+
+@pytest.mark.slow
+def test_an_interruption_ends_a_command_as_other_tools_do(draw: Callable[..., Path]):
+    """Status 130 and no traceback, whatever was going on."""
+    folder = draw(
+        {"waits.py": "import sys, time\nprint('begun', file=sys.stderr, flush=True)\ntime.sleep(60)\n"}
+    )
+    with subprocess.Popen(
+        [sys.executable, "-m", "entrepot", "names", "waits"],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=restore_keys,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        assert process.stderr.readline() == "begun\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+
+    assert (process.returncode, out, err) == (130, "", "\n")
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("watch none.py", 2, "none.py': No such file or directory"),
     ("watch --on-refusal", 2, "--on-refusal needs a value"),
     ("watch --wrong main.py", 2, "there is no option --wrong"),
+    ("watch -m", 2, "what is to be run? give a SCRIPT or -m MODULE"),
     ("watch -c 1", 2, "-c cannot be watched"),
     ("watch --reports none/x main.py", 2, "none/x: No such file or directory"),
     ("explain --wrong main.py", 2, "there is no option --wrong"),

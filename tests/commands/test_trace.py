@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +15,7 @@ import pytest
 
 from entrepot.commands import trace
 from entrepot.trace.records import Record
+from terminal import Terminal
 
 pytestmark = pytest.mark.slow
 Draw = Callable[..., Path]
@@ -106,7 +109,7 @@ def test_the_record_comes_after_the_output_and_the_status_is_the_programs(draw: 
 
 def test_a_budget_fails_a_run_that_is_over(draw: Draw):
     """Over the budget in time or number: a sentence on stderr and status 1; within: 0."""
-    root = draw({"main.py": "import json\n"})
+    root = draw({"main.py": "import colorsys, this\n"})
 
     over = entrepot(root, "trace", "--budget", "0.001ms", "--max-modules", "1", "main.py")
     assert over.returncode == 1
@@ -140,9 +143,30 @@ def test_wrong_usage_is_status_2(argv: list[str], tmp_path: Path):
 
 
 def test_a_signal_that_ends_the_program_ends_the_command(draw: Draw):
-    """Death by signal is death by signal."""
-    root = draw({"main.py": "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n"})
-    assert entrepot(root, "trace", "main.py").returncode == -15
+    """Death by signal is death by signal, by one that nobody can handle too, and where no output is wanted."""
+    root = draw({"main.py": "import os, sys\nos.kill(os.getpid(), int(sys.argv[1]))\n"})
+    for words in ("trace", "explain", "run --label-output", "trace --label-output"):
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            run = entrepot(root, *words.split(), "main.py", str(int(number)))
+            assert (run.returncode, run.stderr) == (-number, ""), words
+        shut = f"exec {shlex.quote(sys.executable)} -m entrepot {words} main.py 15 >&-"
+        closed = subprocess.run(["sh", "-c", shut], cwd=root, capture_output=True, text=True, timeout=50)
+        assert (closed.returncode, closed.stderr) == (-15, ""), words
+
+
+def test_a_trace_is_drawn_as_a_graph_and_fits_the_terminal(draw: Draw):
+    """Who imports whom, or who holds what; a tree is as wide as the terminal, or as a number in COLUMNS."""
+    name = "a_module_with_a_name_that_is_far_too_long_for_any_terminal_of_sixty_columns"
+    root = draw({"main.py": f"import {name}\n", f"{name}.py": ""})
+    assert f"\n  m___main__ --> m_{name}\n" in entrepot(root, "trace", "--format", "graph", "main.py").stdout
+    drawn = entrepot(root, "trace", "--format", "mermaid", "main.py").stdout
+    assert "m___main__ -- from elsewhere --> " in drawn
+    for columns, width in ((None, 60), ("50", 50), ("wide", 60)):
+        command = [sys.executable, "-m", "entrepot", "trace", "main.py"]
+        with Terminal(command, cwd=root, env={"COLUMNS": columns}, columns=60) as terminal:
+            shown = terminal.wait_for("…\r\n".encode()).decode()
+            assert terminal.process.wait(20) == 0
+        assert len(shown.splitlines()[-1]) == width
 
 
 def test_a_run_can_label_its_output(draw: Draw):

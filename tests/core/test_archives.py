@@ -99,6 +99,9 @@ class TestFinding:
         ours, theirs = both(archive)
 
         assert sorted(ours.iter_modules("x.")) == sorted(pkgutil.iter_importer_modules(theirs, "x."))
+        ours, theirs = both(f"{archive}/p")
+        assert list(ours.iter_modules()) == list(pkgutil.iter_importer_modules(theirs)) == [("inner", False)]
+        assert "p/inner.py" in ours._files  # until 3.12 others read it
 
 
 class TestLoading:
@@ -173,6 +176,9 @@ class TestLoading:
 
         with ours.get_resource_reader("p").open_resource("data.txt") as file:
             assert file.read() == b"inside"
+        for name in ("m", "nosuch"):
+            mine, expected = (outcome(loader.get_resource_reader, name) for loader in both(archive))
+            assert (mine[0], mine[1] is None) == (expected[0], expected[1] is None)
 
     @pytest.mark.skipif(sys.version_info >= (3, 12), reason="3.12 has not these methods")
     def test_the_methods_that_only_3_11_has(self, archive: Path):

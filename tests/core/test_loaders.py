@@ -250,6 +250,23 @@ class TestCompiledModules:
         for question in ("get_code", "get_source", "is_package"):
             assert outcome(getattr(ours, question), name) == outcome(getattr(theirs_, question), name)
 
+    @pytest.mark.parametrize(
+        "name",
+        ["__hello__", "__hello_alias__", "__hello_only__", "__phello__", "__phello__.__init__", "__phello__.ham",
+         "__phello__.ham.eggs", "__phello_alias__", "__phello_alias__.spam", "_frozen_importlib", "os", "none_such"],
+    )  # fmt: skip
+    def test_a_frozen_module_says_what_it_was_made_from(self, name: str):
+        """Under its own name, another, or none; a package has its folder."""
+        specs = [
+            maker.find_spec(name)
+            for maker in (interpreter.FrozenImporter, importlib.machinery.FrozenImporter)
+        ]
+        told = [
+            spec and (spec.origin, spec.submodule_search_locations, spec.parent, vars(spec.loader_state))
+            for spec in specs
+        ]
+        assert told[0] == told[1]
+
     def test_a_frozen_module_runs(self):
         """Its file is that of the standard library it was made from."""
         made: Any = interpreter.FrozenImporter.find_spec("__hello__")

@@ -43,7 +43,8 @@ class Texts:
         return self.files[inside]
 
     def read_elsewhere(self, path):
-        raise FileNotFoundError(path)
+        with open(path, "rb") as file:
+            return file.read()
 
     def read_code(self, inside, place):
         return compile(self.files[inside], place, "exec", dont_inherit=True)
@@ -103,6 +104,10 @@ def test_a_loader_gives_source_code_and_data(system):
     assert loader.get_source("shop.cart").startswith("value = 1")
     assert loader.get_code().co_filename == loader.get_filename() == "/texts/app/shop/cart.py"
     assert loader.get_data("/texts/app/shop/data.txt") == b"data"
+    assert b"get_data" in loader.get_data(__file__)
+    for path in ("/texts/app/none.txt", "/no/such/file"):
+        with pytest.raises(FileNotFoundError):
+            loader.get_data(path)
     assert (loader.is_package(), loader.get_resource_reader()) == (False, None)
     with pytest.raises(ImportError, match="cannot handle other"):
         loader.get_source("other")
@@ -113,6 +118,8 @@ def test_pkgutil_lists_the_modules(system):
     finder = system.import_module("shop").__spec__.loader.table.hook("/texts/app/shop")
 
     assert sorted(finder.iter_modules("shop.")) == [("shop.cart", False), ("shop.quick", False)]
+    above = finder.table.hook("/texts/app")
+    assert sorted(above.iter_modules()) == [("bad", False), ("shop", True)]
 
 
 def test_a_failed_import_shows_the_modules_own_line(system):

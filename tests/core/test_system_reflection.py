@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from entrepot import System
+from outcome import outcome
 
 Draw = Callable[..., Path]
 
@@ -302,3 +303,46 @@ def test_a_function_keeps_its_system(draw: Draw):
     gc.collect()
 
     assert late() == 1
+
+
+def test_the_systems_pickle_fails_as_pickle_does(systems: list[System]):
+    """A name that is not there, a module that is not there, what is no bytes: the same errors; and names of Python 2."""
+    own = systems[0].import_module("pickle")
+    models = systems[0].import_module("models")
+    assert own.load(io.BytesIO(own.dumps(models.Other.Inner))) is models.Other.Inner
+    assert own.loads(b"c__builtin__\nxrange\n.") is range
+    for data in (
+        b"ccollections\nnothing\n.",
+        b"cno_such_module_here\nx\n.",
+        b"ccollections\nOrderedDict.nope\n.",
+        "text",
+        3,
+    ):
+        mine, expected = (outcome(module.loads, data) for module in (own, pickle))
+        assert mine[:2] == expected[:2]
+    with pytest.raises(ModuleNotFoundError, match="__builtin__"):
+        own.loads(b"c__builtin__\nxrange\n.", fix_imports=False)
+    buffers: list[Any] = []
+    own.dumps(own.PickleBuffer(b"x"), 5, buffer_callback=buffers.append)
+    assert len(buffers) == 1
+
+
+def test_what_the_hosts_modules_do_with_sys_is_done_to_sys(systems: list[System]):
+    """While systems live, the reflective modules have a stand-in for `sys`: only `modules` knows more."""
+    systems[0].import_module("models")
+    stand_in: Any = inspect.sys  # type: ignore[attr-defined]
+    assert stand_in is not sys
+    try:
+        stand_in.told_by_a_test = 1
+        stand_in.modules["told_by_a_test"] = sys
+        assert (sys.told_by_a_test, sys.modules["told_by_a_test"]) == (1, sys)  # type: ignore[attr-defined]
+        assert dir(stand_in) == dir(sys)
+        assert (len(stand_in.modules), list(stand_in.modules)) == (len(sys.modules), list(sys.modules))
+        assert stand_in.modules.keys() == sys.modules.keys()
+    finally:
+        del stand_in.told_by_a_test
+        del stand_in.modules["told_by_a_test"]
+    assert not hasattr(sys, "told_by_a_test")
+    assert "told_by_a_test" not in sys.modules
+    with pytest.raises(KeyError):
+        stand_in.modules["no.such.module"]

@@ -23,6 +23,11 @@ FILES = {
     "caught.py": "import traceback as t\ntry:\n    import b\nexcept ValueError:\n    text = t.format_exc()\n",
     "chained.py": "try:\n    import b\nexcept ValueError as e:\n    raise KeyError('later') from e\n",
     "by_name.py": "import importlib\nimportlib.import_module('b')\n",
+    "finders.py": "import sys, importlib.util as util\nclass Finder:\n    @staticmethod\n"
+    "    def find_spec(name, path=None, target=None):\n        if name == 'wanted':\n"
+    "            return util.spec_from_file_location(name, '/x.py', loader=Loader)\n"
+    "class Loader:\n    @staticmethod\n    def is_package(name):\n        raise LookupError('not known')\n"
+    "sys.meta_path.insert(0, Finder)\nimport wanted\n",
     "syntax.py": "import broken\n",
     "broken.py": "x = (\n",
 }
@@ -62,10 +67,15 @@ def test_from_the_statement_straight_to_the_line(draw: Draw, how: str):
 @pytest.mark.parametrize("how", ["detached", "installed"])
 @pytest.mark.parametrize(
     ("name", "last"),
-    [("missing", ("missing.py", 1)), ("syntax", ("syntax.py", 1)), ("chained", ("chained.py", 4))],
+    [
+        ("missing", ("missing.py", 1)),
+        ("syntax", ("syntax.py", 1)),
+        ("chained", ("chained.py", 4)),
+        ("finders", ("finders.py", 10)),
+    ],
 )
 def test_other_errors(draw: Draw, how: str, name: str, last: tuple[str, int]):
-    """A module that is not there, one that does not compile, an exception raised from another."""
+    """A module that is not there, one that does not compile, an exception raised from another or by a loader."""
     system = System(path=[draw(FILES)])
 
     error = fail(system, lambda: __import__(name) if how == "installed" else system.import_module(name), how)

@@ -372,6 +372,8 @@ def test_on_a_terminal_it_asks_whether_to_restart(draw: Callable[..., Path], ans
                 os.write(outer, b"n\n")
                 (root / "lib_slots.py").write_text("class S:\n    __slots__ = ('a',)\nheld = S()\n")
                 assert watched.read_line() == "two\n"
+                (root / "lib.py").write_text(LIB.replace("False", "True"))
+                assert watched.process.wait(20) == 0
     finally:
         os.close(outer)
         os.close(inner)

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from entrepot.program import lexical
 from entrepot.program.conditions import Target
-from entrepot.program.newer import parse_tree
 from entrepot.program.scan import scan_bytes, scan_unparsed
 from entrepot.program.statements import scan_tree
 
@@ -114,7 +114,9 @@ def test_lazy_imports_are_lazy():
 @pytest.mark.parametrize(
     "data",
     [b"import a\nx = (\nimport b\n", b"import a\n\0\n", b"\xff\nimport a\n", b"# coding: nonsense\nimport a\n",
-     b"import a\nx = f'{y", b"(" * 5000 + b"\nimport a\nimport importlib\nimportlib.import_module(x)\n"],
+     b"import a\nx = f'{y", b"import a\nimport if\n", b"import a\nfrom b import c.d\nimport e as f.g\n",
+     b"import a\nfrom . if import b\n",
+     b"import a\nimport b as c d, e\n", b"(" * 5000 + b"\nimport a\nimport importlib\nimportlib.import_module(x)\n"],
 )  # fmt: skip
 def test_a_broken_file_keeps_its_imports_and_tells_its_problem(data):
     """Broken input is a finding; what can be read is read."""
@@ -135,6 +137,75 @@ def test_calls_with_a_literal_are_imports_and_others_are_told():
     """)
     assert [(s[3], s[4]) for s in found.statements if s[2] == "call"] == [(0, "a.b"), (1, "c"), (0, "d")]
     assert [line for line, _, _ in found.unfollowed] == [6, 7]
+
+
+@pytest.mark.parametrize(
+    ("call", "leads_to"),
+    [
+        ("importlib.import_module('..a', 'p.q')", (0, "p.a")),
+        ("importlib.import_module('.', package='p.q')", (0, "p.q")),
+        ("importlib.import_module('.a', package=__package__)", (1, "a")),
+        ("importlib.import_module('..a', __name__)", (-2, "a")),
+        ("importlib.import_module(name='a.b')", (0, "a.b")),
+        ("builtins.__import__('a', level=2)", (2, "a")),
+        ("__import__('a', None, None, (), 1)", (1, "a")),
+        ("importlib.import_module('.a', find())", "import_module() relative to a computed package"),
+        ("importlib.import_module('.a', package=name)", "import_module() relative to a computed package"),
+        ("importlib.import_module('.a')", "import_module() relative to a computed package"),
+        ("__import__('a', level=n)", "__import__() of a computed level"),
+        ("__import__('a', None, None, (), *n)", "__import__() of a computed level"),
+        ("importlib.import_module()", None),
+        ("shop.__import__('a')", None),
+        ("cars.import_module('a')", None),
+    ],
+)
+def test_a_call_leads_where_its_arguments_say(call, leads_to):
+    """Relative to a package that is written out, or the module's own; what is computed is said to be."""
+    found = scan(f"import importlib\nx = {call}\n")
+    asked = [(level, module) for _, _, form, level, module, *_ in found.statements if form == "call"]
+    assert [*asked, *(text for _, _, text in found.unfollowed)] == ([] if leads_to is None else [leads_to])
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("def import_module(x): ...\nimport_module('a')\n", 0),
+        (
+            "def import_module(x): ...\ntry:\n    from importlib import import_module\nexcept E: ...\nimport_module('a')\n",
+            1,
+        ),
+    ],
+)
+def test_a_function_of_the_modules_own_imports_nothing(text, count):
+    """It is called like importlib's, and is another, unless that is imported as well."""
+    assert [s[2] for s in scan(text).statements].count("call") == count
+
+
+@pytest.mark.parametrize(
+    ("cookie", "text"),
+    [
+        ("", "\ufeffimport a  # é"),
+        ("latin-1", "import a  # é"),
+        ("iso8859-1", "import a  # é"),
+        ("ascii", "import a"),
+        ("ascii", "import a  # é"),
+        ("utf-8", "import a  # é"),
+        ("cp1252", "import a; from b import c as é"),
+        ("shift_jis", "x = '表'; import a"),
+        ("utf-7", "import a+ADs- import b"),
+    ],
+)
+def test_a_file_is_scanned_in_its_encoding(cookie, text):
+    """What it imports is what its text says, however it is stored; what does not decode is told."""
+    codec = cookie if cookie not in ("", "ascii", "utf-7") else "utf-8"
+    data = (f"# coding: {cookie}\n" if cookie else "").encode() + text.encode(codec) + b"\n"
+    found = scan(data)
+    try:
+        tree = ast.parse(data)
+    except SyntaxError:
+        assert found.problems
+    else:
+        assert found.statements == scan_tree(tree, TARGET).statements
 
 
 LINES = st.sampled_from(
@@ -202,6 +273,12 @@ def test_what_the_scan_finds_without_a_tree_is_what_the_tree_says(text):
         "x = [\nimport_module('a'),\n]\ny = lambda: [\nimport_module('b'),\n]\n",
         "import a\ny = lambda: f(\nx = import_module('b')\n)\n",
         "try:\n    pass\nexcept import_module(a).b:\n    c = import_module(name=d)\n",
+        "lazy = 1\nlazy.f()\nimport a; import b; c; import d\nimport e;\n",
+        "if x:\n    lazy = import_module\n    import a; b\n",
+        "if x:\n \f import a\n",
+        "import a; \\\nimport b\nfrom c import (d,\n  e); import f\n",
+        "import é\nfrom b import é as ö, c as d\n",
+        "from ...a import *\nfrom . import (  # b\n  c,\n)\nfrom .. \\\n  import d\n",
         "x = f'{import_module(y)}' + '''\n__import__(z)'''\n",
         "x = \\\nimport_module(y)\nimport_module(u'a')\nimport_module(b'a' b'b')\n",
     ],
@@ -210,6 +287,15 @@ def test_where_a_tree_is_needed_the_scan_declines_or_agrees(text):
     """What takes a parser is never guessed."""
     found = scan_unparsed(text.encode(), TARGET)
     assert found is None or found == scan_tree(ast.parse(text), TARGET)
+
+
+def test_what_is_remembered_of_lines_has_a_bound(monkeypatch):
+    """And whether a line was met before or not, it is read alike."""
+    monkeypatch.setattr(lexical, "_MOST_REMEMBERED", 2)
+    texts = [f"import a{number}, b\n\nfrom c import d{number}\nimport e\n".encode() for number in range(4)]
+    for text in [*texts, *texts]:
+        assert compare(text)
+        assert max(len(lexical._parsed), len(lexical._lines)) <= 8
 
 
 @pytest.mark.slow
@@ -240,13 +326,3 @@ def test_the_standard_library_is_scanned_like_its_trees(folder):
             with open(os.path.join(root, name), "rb") as file:
                 count += compare(file.read())
     assert count > 5
-
-
-def test_newer_syntax_keeps_the_places_of_everything():
-    """After rewriting, names stand where they stood."""
-    text = 'x = f"é{y["k"]} {zed!r}"; after = 1\n'
-    tree = parse_tree(text).tree
-    found = {node.id: node.col_offset for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    raw = text.encode()
-    assert found["after"] == raw.index(b"after")
-    assert found["zed"] == raw.index(b"zed")

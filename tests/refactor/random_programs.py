@@ -40,6 +40,9 @@ class Maker:
         self.lists: list[str] = []
         self.decorators: list[str] = []
         self.taken: list[str] = []  # names that are another module's
+        self.objects: list[str] = []  # what is changed by a look at it: machines, iterators
+        self.uses: list[str] = []  # expressions for numbers that do so
+        self.beside = ""  # a module of the same package
         self.count = 0
         self.blocks: list[str] = []
 
@@ -52,6 +55,7 @@ class Maker:
             *self.counters,
             *self.lists,
             *self.decorators,
+            *self.objects,
         ]
         return [name for name in found if name not in self.taken]
 
@@ -64,6 +68,8 @@ class Maker:
 
     def number(self, depth: int = 0) -> str:
         """Return an expression for a number, made of what there is."""
+        if self.uses and self.choice.random() < 0.2:
+            return self.choice.choice(self.uses)
         pick = self.choice.random()
         if pick < 0.25 or depth > 2:
             return str(self.choice.randrange(1, 9))
@@ -123,6 +129,8 @@ class Maker:
         pick = self.choice.randrange(13)
         number = self.number
         later = self.choice.choice(self.later) if self.later and self.choice.random() < 0.3 else None
+        if self.beside and self.choice.random() < 0.5:
+            return [f"from . import {self.beside} as near", f"return len(near.__doc__ or '') + {number()}"]
         if pick == 0 and self.counters:
             counter = self.choice.choice(self.counters)
             return [f"global {counter}", f"{counter} += 1", f"return {counter} + {number()}"]
@@ -314,6 +322,41 @@ class Maker:
         self.decorators.append(enter)
         self.functions.append(name)
 
+    def machine(self) -> None:
+        """Something that a look at it changes: by a method, a property, an operator, or because it is used up."""
+        kind, name = self.fresh("C"), self.fresh("o")
+        pick = self.choice.randrange(5)
+        if pick == 0:
+            self.add(f"{name} = iter(range(1, 90))")
+            self.uses += [f"next({name}, 0)"]
+        elif pick == 1:
+            enter = self.fresh("f")
+            self.add(f"{name} = []")
+            self.add(f"def {enter}(x, to={name}):\n    to.append(x)\n    return len(to) + {self.number()}")
+            self.functions.append(enter)
+            self.uses += [f"{enter}(1, {name})", f"len({name})"]
+        else:
+            self.add(
+                f"class {kind}:\n    size = {self.number()}\n    made = []\n\n    def put(self, x):\n"
+                f"        self.made.append(x)\n        return len(self.made)\n\n    def value(self):\n        return self.put(2)\n\n"
+                f"    def show(self):\n        print({name!r}, len(self.made))\n        return 1\n\n    @property\n"
+                f"    def seen(self):\n        return self.put(1)\n\n    def __getitem__(self, x):\n        return self.put(x)"
+            )
+            self.add(f"{name} = {kind}()")
+            self.uses += [
+                f"{name}.put(1)",
+                f"{name}.seen",
+                f"{name}[3]",
+                f"len({name}.made)",
+                f"{name}.show()",
+            ]
+            self.classes.append(kind)
+        self.objects.append(name)
+        for _ in range(self.choice.randrange(4)):
+            made = self.fresh("c")
+            self.add(f"{made} = {self.choice.choice(self.uses)}")
+            self.constants.append(made)
+
     def shared_line(self) -> None:
         one, two = self.fresh("c"), self.fresh("c")
         self.add(f"{one} = {self.number()}; {two} = {self.number()}  # the {one}")
@@ -364,7 +407,7 @@ class Maker:
             kinds.append(self.loud)
         if self.is_rich:
             kinds += [self.guarded, self.factory, self.typed, self.record, self.registry, self.shared_line]
-            kinds += [self.looped, self.text_holder, self.running]
+            kinds += [self.looped, self.text_holder, self.running, self.machine]
         for number in range(size):
             if self.choice.random() < 0.15 and number < size - 2:
                 name = f"{self.prefix}late{number}"
@@ -454,6 +497,7 @@ def add_base(choice: random.Random, lib: Maker, files: Files, in_package: bool) 
     base.fill(choice.randrange(1, 4))
     files["pkg/elib.py" if in_package else "elib.py"] = join(choice, base.blocks)
     name = "pkg.elib" if in_package else "elib"
+    lib.beside = "elib" if in_package else ""
     pick = choice.randrange(3)
     prefix = f"{name}." if pick == 2 else ""
     lib.functions += [prefix + n for n in base.functions]
@@ -552,7 +596,7 @@ def shown(lib: Maker, name: str, expression: str) -> str:
         return f"{expression}(2)"
     if name in lib.classes:
         return f"{expression}().value(), {expression}.size"
-    if name in lib.decorators:
+    if name in lib.decorators or name in lib.objects:
         return f"callable({expression})"
     return expression
 
@@ -608,7 +652,7 @@ def make_command(seed: int, files: Files) -> tuple[str, str]:
         chosen = choice.sample(names, 1)
         target = choice.choice(["blib", "mnew"])
         if module.startswith("pkg."):
-            target = f"pkg.{target}"
+            target = choice.choice([f"pkg.{target}", f"pkg.{target}", "mtop"])
         return "move", f"move {module}:{','.join(chosen)} {target}"
     if pick < 0.85:
         new = choice.choice(["zz", "inner", "total", "q", "lib", "x", "print", "found", names[0], "one"])

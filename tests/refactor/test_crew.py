@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import pytest
 
@@ -46,6 +47,28 @@ def test_what_a_dead_process_should_have_answered_is_answered_here() -> None:
         assert not asked.pipes
     assert [answer[:3] for answer in answers] == [(["a"], "1", 1), (["b"], "2", 1)]
     assert {answer[3] for answer in answers} == {os.getpid()}
+
+
+def test_a_process_that_has_died_before_it_is_asked_is_made_up_for() -> None:
+    """What cannot be asked any more is answered here, and again for the next question."""
+    with Crew([["a"], ["b"]], lambda paths: Counter(paths).answer) as asked:
+        process = asked.pipes[1][0]
+        os.kill(process, 9)
+        os.waitpid(process, 0)
+        assert [answer[:3] for answer in asked.ask(["1", "2"])] == [(["a"], "1", 1), (["b"], "2", 1)]
+        assert [answer[:3] for answer in asked.ask(["3", "4"])] == [(["a"], "3", 2), (["b"], "4", 2)]
+
+
+def test_beside_another_thread_nothing_is_forked() -> None:
+    """A copy of a process that has threads may stand still: all is one share."""
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    try:
+        assert len(share_out([f"{n}.py" for n in range(9 * crew.WORTH_A_PROCESS)], len)) == 1
+    finally:
+        done.set()
+        thread.join()
 
 
 def test_few_files_are_not_worth_a_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,13 +101,14 @@ def test_output_tracebacks_and_status_are_the_script_s(joined: Path, arguments: 
 
 
 @pytest.mark.slow
-def test_it_runs_alone(joined: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("flags", [("-I",), ("-I", "-S")])
+def test_it_runs_alone(joined: Path, tmp_path: Path, flags: tuple[str, ...]) -> None:
     """Elsewhere, without the originals, it prints the same with the files' own names."""
     alone = tmp_path / "elsewhere"
     alone.mkdir()
     (joined / "out.py").rename(alone / "out.py")
     wanted = run(joined / "main.py", "x", flags=())
-    status, out, error = run(alone / "out.py", "x")
+    status, out, error = run(alone / "out.py", "x", flags=flags)
     assert (status, out, error.replace(str(alone), str(joined))) == wanted
 
 

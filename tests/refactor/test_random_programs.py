@@ -31,7 +31,7 @@ SHARES = 6
 def test_a_random_program_does_what_it_did(
     share: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Split, moved, renamed or expanded; undone, every byte is back. Most of them are not refused."""
+    """Split, moved, renamed or expanded; undone, every byte is back. More than a third of them are not refused."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     results = []
     for seed in range(share, COUNT, SHARES):
@@ -40,4 +40,4 @@ def test_a_random_program_does_what_it_did(
         kind, result = programs.try_one(seed, root)
         assert not result.startswith("WRONG"), f"seed {seed}: {kind}: {result}"
         results.append(result)
-    assert results.count("same") * 2 > len(results)
+    assert results.count("same") * 3 > len(results)

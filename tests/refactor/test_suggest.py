@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from entrepot.cli import main
 from entrepot.refactor.project import Project
 from entrepot.refactor.split import plan_split
 from entrepot.refactor.suggest import suggest_split
@@ -117,3 +119,106 @@ def test_parts_of_a_script_hide_no_module(draw: Callable[..., Path]) -> None:
     assert names
     assert "carts" not in names
     assert not set(names) & set(sys.stdlib_module_names)
+
+
+def test_the_command_shows_groups_reasons_and_what_would_do_it(
+    draw: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is printed ends with the command that does it; for programs the same comes as JSON."""
+    root = draw({"shop.py": SHOP, "pyproject.toml": ""})
+    words = ["split", str(root / "shop.py"), "--root", str(root), "--suggest"]
+    assert main(words) == 0
+    text = capsys.readouterr().out
+    assert main([*words, "--format", "json"]) == 0
+    about = json.loads(capsys.readouterr().out)
+
+    command = text.splitlines()[-1]
+    assert about["command"] == command
+    assert command.startswith("entrepot split shop.py --to ")
+    assert "share _cart, which they change" in text
+    assert "names say “cart”" in text
+    assert "are built on Shape" in text
+    assert "shop keeps" in text
+    assert "main" in about["stays"]
+    assert {group["module"] for group in about["groups"]} == {
+        item.partition("=")[0] for item in command.split("--to ")[1:]
+    }
+    assert all(f"{a} -> {b}  {count}" in text for a, b, count in about["arrows"])
+
+
+WHOLE = {
+    "nothing in it": ("import os\n", None),
+    "everybody needs everybody": (
+        "def a(): return b()\ndef b(): return c()\ndef c(): return d()\ndef d(): return a()\n",
+        None,
+    ),
+    "names that cannot be known": (
+        SHOP + "\n    found = [name for name in globals()]\n",
+        "shop.py:38: globals() is used with names that are only known at run time",
+    ),
+    "names that are taken away": (
+        "def a(): ...\ndef b(): ...\ndef c(): ...\nx = 1\ny = 2\nx, y = y, x\ndel a, b, c\n",
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("title", WHOLE)
+def test_a_file_that_is_better_left_whole(
+    title: str, draw: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is said, with what stands in the way."""
+    text, reason = WHOLE[title]
+    root = draw({"shop.py": text, "pyproject.toml": ""})
+    words = ["split", str(root / "shop.py"), "--root", str(root), "--suggest"]
+    assert main(words) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert "shop.py is best left whole" in said[0]
+    assert [line.strip() for line in said[1:]] == ([] if reason is None else [reason])
+    assert main([*words, "--format", "json"]) == 0
+    about = json.loads(capsys.readouterr().out)
+    assert about["groups"] == []
+    assert about["command"] is None
+    assert about["reason"] == reason
+
+
+def test_what_differs_between_versions_is_called_so(draw: Callable[..., Path]) -> None:
+    """Definitions under conditions go to a module called compat, and names that are taken get another."""
+    parts = "".join(
+        f"""
+if sys.version_info >= (3, {minor}):
+    def {name}_text(x):
+        return {name}_bytes(x)
+else:
+    {name}_text = str
+if sys.platform == "nothing":
+    {name}_bytes = bytes
+else:
+    def {name}_bytes(x):
+        return x
+"""
+        for minor, name in enumerate(("one", "two", "three"))
+    )
+    chain = "\n".join(f"def {name}(x):\n    return {name}_text(x)\n" for name in ("one", "two", "three"))
+    root = draw({"old.py": "import sys\n" + parts + chain, "pyproject.toml": ""})
+    groups = suggest_split(Project(str(root)), str(root / "old.py")).groups
+
+    assert groups
+    assert all("compat" in group.module for group in groups)
+    assert len({group.module for group in groups}) == len(groups)
+
+
+def test_small_groups_join_who_uses_them_or_stay(draw: Callable[..., Path]) -> None:
+    """Nothing in the file has to stay, and of three families the ones of two names are no module of their own."""
+    text = "".join(
+        f"def {word}_{n}(x):\n    return {f'{word}_{n + 1}(x)' if n < size - 1 else 'x'}\n\n\n"
+        for word, size in (("apple", 5), ("pear", 2), ("plum", 2))
+        for n in range(size)
+    )
+    root = draw(
+        {"fruit.py": text + "def use_plums(x):\n    return apple_0(plum_0(x))\n", "pyproject.toml": ""}
+    )
+    proposal = suggest_split(Project(str(root)), str(root / "fruit.py"))
+
+    assert all(len(group.names) >= 3 for group in proposal.groups)
+    assert {"pear_0", "pear_1"} <= set(proposal.stays)

@@ -16,6 +16,7 @@ import pytest
 from both_ways import Outcome, make_environment, run
 from dask_cluster import HEAD, PROGRAM, Cluster, make_bare_environment, read_told
 from entrepot import cli
+from site_folder import install
 
 Draw = Callable[..., Path]
 
@@ -96,29 +97,6 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }, requires=["rates"])  # fmt: skip
     build_compiled(site, folder)
     return folder
-
-
-def install(
-    site: Path,
-    name: str,
-    version: str,
-    files: dict[str, str],
-    *,
-    requires: list[str] = (),
-    entry_points: str = "",
-) -> None:
-    """Lay a distribution out as an installer does."""
-    info = f"{name}-{version}.dist-info"
-    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-    metadata += "".join(f"Requires-Dist: {line}\n" for line in requires)
-    files = {**files, f"{info}/METADATA": metadata, f"{info}/WHEEL": "Wheel-Version: 1.0\n"}
-    if entry_points:
-        files[f"{info}/entry_points.txt"] = entry_points
-    for path, text in files.items():
-        (site / path).parent.mkdir(parents=True, exist_ok=True)
-        (site / path).write_text(text)
-    record = "".join(f"{path},,\n" for path in [*files, f"{info}/RECORD"])
-    (site / info / "RECORD").write_text(record)
 
 
 def build_compiled(site: Path, folder: Path) -> None:

@@ -15,7 +15,7 @@ from both_ways import make_environment
 from entrepot.ship import kept
 from entrepot.ship.codes import Codes
 from entrepot.ship.contents import Carried
-from entrepot.ship.manifest import Manifest, Sender, hash_blob
+from entrepot.ship.manifest import Manifest, Sender, hash_blob, pack_blobs, unpack_blobs
 
 PROGRAM = """
 import builtins, os, sys
@@ -34,26 +34,29 @@ here = placed.Placed(placed.make_folder(None))
 for text in ("def f(): return 1\\n", "def f(): return 2\\n", "def f(): return 3\\n"):
     made, blobs = state(text)
     compiled.clear()
-    assert not here.take(made, blobs).problems
+    if (problems := here.take(made, blobs).problems):
+        sys.exit(str(problems))
     import mod
     print(mod.f(), any(str(path).endswith("mod.py") for path in compiled), mod.f.__code__.co_filename == mod.__file__)
 print(sorted(os.listdir(os.path.dirname(mod.__file__))))
 """
 
 
-def test_edits_of_the_same_size_in_the_same_second_are_followed(tmp_path):
-    """Bytecode is found by how its source looks, to the nanosecond; modules are not compiled where they land."""
+@pytest.mark.parametrize("optimize", [False, True])
+def test_edits_of_the_same_size_in_the_same_second_are_followed(tmp_path, optimize):
+    """Bytecode is found by how its source looks, to the nanosecond; none is compiled where it lands, but with -O."""
     env = make_environment({"ENTREPOT_MODULES": str(tmp_path / "store"), "PYTHONDONTWRITEBYTECODE": None})
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=50
-    )
+        [sys.executable, *["-O"] * optimize, "-c", PROGRAM],
+        cwd=tmp_path, env=env, capture_output=True, text=True, timeout=50,
+    )  # fmt: skip
 
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert [line.split()[0] for line in lines[:3]] == ["1", "2", "3"]
-    assert lines[0] == "1 False True"
+    assert lines[0] == f"1 {optimize} True"
     assert all(line.endswith("True") for line in lines[:3])
-    assert lines[3] == "['mod.py']"
+    assert lines[3] == str(["__pycache__"] * optimize + ["mod.py"])
 
 
 NO_ROOM = """
@@ -129,6 +132,37 @@ def test_what_is_kept_is_found_again(store):
     for path in store.iterdir():
         path.write_bytes(path.read_bytes()[:-1] + b"!")
     assert kept.find({*many, *few}) == {}
+
+
+def test_packs_are_looked_into_no_further_than_needed(store):
+    """The newest that has all is enough; one that is damaged is passed over."""
+    old, new = make_blobs(100), make_blobs(120, 20)
+    kept.keep(old)
+    [pack] = store.iterdir()
+    kept.keep(new)
+    pack.write_bytes(b"no pack")
+    os.utime(pack, (time.time() - 100,) * 2)
+    assert kept.find(new) == new
+    os.utime(pack, (time.time() + 100,) * 2)
+    assert kept.find(new) == new
+    assert kept.find(old) == {}
+
+
+@pytest.mark.parametrize("place", ["/dev/null/store", "relative"])
+def test_without_a_store_nothing_is_kept(monkeypatch, place):
+    """What was sent is asked for again: no more than that."""
+    monkeypatch.setenv("ENTREPOT_MODULES", place)
+    blobs = make_blobs(3)
+    kept.keep(blobs)
+
+    assert kept.find(blobs) == {}
+
+
+def test_what_was_sent_is_compared_with_its_name():
+    """A file that arrives as another is not taken for it."""
+    name = hash_blob(b"mine")
+    with pytest.raises(ValueError, match=f"what was sent as the file {name} is another"):
+        unpack_blobs(pack_blobs({name: b"other"}))
 
 
 def test_the_store_is_bounded(store, monkeypatch):

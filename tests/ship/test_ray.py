@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,58 @@ def test_everything_can_go_as_py_modules(draw):
 
     assert "working_dir" not in made
     assert [os.path.basename(path) for path in made["py_modules"]] == ["y.zip", "calc.py", "main.py", "shop"]
+
+
+def test_a_folder_that_nobody_asks_for_is_forgotten(draw, store):
+    """After two weeks; what is asked for again is kept."""
+    script = draw(PROGRAM) / "main.py"
+    asked, old = runtime_env(script)["working_dir"], store / "old"
+    old.mkdir()
+    for path in (Path(asked).parent, old):
+        os.utime(path, (1e9, 1e9))
+
+    assert runtime_env(script)["working_dir"] == asked
+    assert os.listdir(store) == [Path(asked).parent.name]
+
+
+def test_two_processes_may_lay_out_the_same(draw, store, monkeypatch):
+    """Who comes second uses what the first has made; where nobody has made it, that is told."""
+    script = draw(PROGRAM) / "main.py"
+    plain = os.rename
+
+    def be_second(source, target):
+        shutil.copytree(source, target)
+        return plain(source, target)
+
+    monkeypatch.setattr(os, "rename", be_second)
+    made = runtime_env(script)["working_dir"]
+    assert list_files(made)[0] == "calc.py"
+    assert len(os.listdir(store)) == 1
+
+    shutil.rmtree(store)
+
+    def refuse(_, target):
+        raise PermissionError(1, "not allowed", target)
+
+    monkeypatch.setattr(os, "rename", refuse)
+    with pytest.raises(PermissionError):
+        runtime_env(script)
+    assert not list(store.glob("*.new"))
+
+
+@pytest.mark.slow
+def test_without_a_store_the_folder_goes_with_the_process(draw, tmp_path):
+    """Where none can be had, or others could write it."""
+    script = draw(PROGRAM) / "main.py"
+    code = "import sys; from entrepot.ship.ray import runtime_env; print(runtime_env(sys.argv[1])['working_dir'])"
+    env = make_environment({"ENTREPOT_RAY": "/dev/null/store", "TMPDIR": str(tmp_path / "tmp")})
+    (tmp_path / "tmp").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(script)], env=env, capture_output=True, text=True, timeout=60
+    )
+
+    assert done.stdout.startswith(f"{tmp_path}/tmp/entrepot-ray-"), done.stderr
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 @pytest.mark.slow

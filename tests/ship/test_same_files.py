@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,17 @@ def test_only_edits_that_leave_the_imports_leave_the_files(draw, file, text, exp
         os.utime(root / file, (1, 1))
 
     assert files.are_same(before.get) == expected
+
+
+@pytest.mark.parametrize("is_before", [True, False], ids=["before they were looked at", "after"])
+def test_files_that_are_gone_are_others(draw, is_before):
+    """Removed with their folder, whenever: what makes up the program has to be found anew."""
+    root = draw(PROGRAM)
+    contents = collect(find_entry(str(root / "main.py"), None))
+    before = {item.file: item.read() for item in contents.files.values()}
+    if is_before:
+        shutil.rmtree(root / "shop")
+    files = Files(contents)
+    shutil.rmtree(root / "shop", ignore_errors=True)
+
+    assert not files.are_same(before.get)

@@ -3,9 +3,9 @@
 import pytest
 
 from entrepot.studio.documents import Documents
-from entrepot.studio.state import State
+from entrepot.studio.state import Draft, State
 from entrepot.studio.text import BadChanges
-from entrepot.studio.workspace import ChangedError, Workspace
+from entrepot.studio.workspace import ChangedError, Workspace, WorkspaceError
 
 
 @pytest.fixture
@@ -144,3 +144,60 @@ def test_what_was_typed_just_before_the_file_changed_is_a_draft_in_conflict(make
     assert (root / "a.py").read_text() == "theirs = 2\n"
     with pytest.raises(BadChanges):
         documents.change("a.py", 1, [11, [0, "again"]])
+
+
+def test_what_somebody_else_saved_just_so_is_no_conflict(make):
+    """The text is what was typed here."""
+    documents, root = make()
+    documents.set_text("main.py", "x = 7\n")
+    (root / "main.py").write_text("x = 7\n")
+
+    assert documents.look("main.py")
+    assert not documents.look("main.py")
+    assert not documents.open["main.py"].is_draft
+    assert make()[0].open == {}
+
+
+def test_drafts_follow_a_folder_that_is_renamed(make):
+    """Under their new names they are found again; what is open without one follows too."""
+    documents, root = make()
+    (root / "pack").mkdir()
+    for name in ("pack/a.py", "pack/b.py", "package.py"):
+        (root / name).write_text("")
+    documents.set_text("pack/a.py", "typed = 1\n")
+    documents.get("pack/b.py")
+    documents.set_text("package.py", "stays = 1\n")
+    (root / "pack").rename(root / "box")
+    documents.rename("pack", "box")
+
+    assert set(documents.open) == {"box/a.py", "box/b.py", "package.py"}
+    assert make()[0].drafts() == {"box/a.py": "typed = 1\n", "package.py": "stays = 1\n"}
+
+
+def test_a_draft_of_a_file_that_is_gone_or_leads_out_now_hurts_nothing(make):
+    """The first is there, in conflict; the second is not shown."""
+    documents, root = make()
+    (root / "gone.py").write_text("")
+    (root / "pack").mkdir()
+    documents.set_text("gone.py", "mine = 1\n")
+    documents.state.write_draft("pack/out.py", Draft("theirs = 1\n", ""))
+    (root / "gone.py").unlink()
+    (root / "pack").rmdir()
+    (root / "pack").symlink_to(root.parent)
+
+    again, _ = make()
+    assert set(again.open) == {"gone.py"}
+    assert again.open["gone.py"].is_conflict
+    again.keep_mine("gone.py")
+    again.save("gone.py")
+    assert again.save("gone.py").is_draft is False  # nothing to be done
+    assert (root / "gone.py").read_text() == "mine = 1\n"
+    assert not (root.parent / "out.py").exists()
+
+
+def test_a_text_that_is_too_large_is_not_taken(make):
+    """What was there stays."""
+    documents, _ = make()
+    with pytest.raises(WorkspaceError, match="would be larger than 2 MB"):
+        documents.set_text("main.py", "x" * 2_000_001)
+    assert documents.open["main.py"].text == "x = 1\n"

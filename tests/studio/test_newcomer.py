@@ -71,6 +71,8 @@ def test_from_an_empty_folder_to_modules(tmp_path, home, browser):
         browser.reload()
         browser.wait_ready()
         browser.wait_for_text("arcade has run to its end", ".sentence")
+        browser.click("Play", ".controls")
+        browser.wait_for_text("The program ends with exit status 0", ".sentence")
 
         browser.click("Undo", ".top")
         browser.wait(lambda: not (folder / "arcade.py").exists())
@@ -134,6 +136,17 @@ def test_findings_come_while_typing_and_are_fixed_by_a_click(arcade, home, brows
         browser.wait(lambda: "json" not in browser.text(".findings"))
         browser.click("Undo", ".top")
         browser.wait(lambda: "import json" in (arcade / "main.py").read_text())
+        # The list shows what is asked for, and leads to the line.
+        browser.fill("input[aria-label='Filter findings']", "no such words")
+        browser.wait_for_text("Nothing of what is chosen above.", ".findings")
+        browser.fill("input[aria-label='Filter findings']", "nonsense")
+        browser.wait(lambda: browser.count(".findings .finding-row") == 2)
+        browser.click_on(".findings .finding-row.is-error")
+        browser.click_on(".chip.is-error")
+        browser.wait(lambda: browser.count(".findings .finding-row") == 1)
+        browser.click("main.py:3", ".finding-detail")
+        browser.wait(lambda: "Code" in browser.text(".rail .is-front"))
+        browser.wait(lambda: "import nonsense_module" in browser.editor_text())
 
 
 def test_a_name_is_looked_up_in_two_steps(arcade, home, browser):

@@ -128,9 +128,15 @@ def test_groups_are_suggested(tmp_path, home, browser):
 
 
 def test_what_cannot_be_done_safely_is_refused_with_its_reason(arcade, home, browser):
-    """A name that is taken: nothing is offered to be applied."""
+    """Nothing dragged, nothing chosen, a name that is taken: nothing is offered to be applied."""
     with serving(arcade, home) as studio:
         open_board(browser, studio, "arcade.py")
+        for button, reason in (
+            ("Preview", "Drag definitions to another module first."),
+            ("Rename", "Choose what to rename, and write its new name."),
+        ):
+            browser.click(button, ".bar.bottom" if button == "Rename" else ".bar")
+            browser.wait_for_text(reason, ".q-notifications")
         choose(browser, "get_score")
         browser.fill(".bar.bottom input[aria-label='New name']", "add_score")
         browser.click("Rename", ".bar.bottom")

@@ -129,17 +129,28 @@ def test_closing_a_tab_with_a_draft_asks(arcade, home, browser):
 
 
 def test_the_cost_of_imports_colours_the_graph(arcade, home, browser):
-    """The program is run watched, and the chosen module says how long it took."""
+    """The program is run watched, and the chosen module says how long it took; circles, stars and new files are shown."""
     (arcade / "arcade.py").write_text("import time\ntime.sleep(0.2)\n" + (arcade / "arcade.py").read_text())
+    (arcade / "one.py").write_text("import two\nfrom arcade import *\n")
+    (arcade / "two.py").write_text("import one\n")
     with serving(arcade, home) as studio:
         browser.open(studio.address)
         browser.view("Graph")
-        browser.wait_for_text("3 here of 3 modules", ".module-page")
+        browser.wait_for_text("5 here of 5 modules", ".module-page")
         browser.click("Measure cost", ".legend")
         # In the list too, once the run has ended.
         browser.wait_for_text(" ms", ".module-page")
         browser.click("arcade", ".module-page")
         browser.wait_for_text("ms to import", ".module-page")
+        browser.click("one", ".module-page")
+        browser.wait_for_text("In an import cycle of 2 modules", ".module-page")
+        assert "Has star imports" in browser.text(".module-page")
+        assert "No import statement leads here from main.py" in browser.text(".module-page")
+        browser.click("two", ".module-page")
+        browser.wait_for_text("two", ".module-name")
+        browser.click("All modules", ".module-page")
+        (arcade / "fresh.py").write_text("import arcade\n")
+        browser.wait_for_text("6 here of 6 modules", ".module-page")
 
 
 def test_light_and_dark_follow_the_system_and_the_choice(arcade, home, browser):

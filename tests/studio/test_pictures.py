@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pytest
 
-from entrepot.studio import questions
+from entrepot.studio import pictures, questions
 from entrepot.studio.pictures import HEIGHT, WIDTH, make_level
 
 
@@ -88,3 +88,13 @@ def test_costs_add_up_in_a_package(chart):
 def test_a_chart_of_nothing_is_drawn(chart):
     """An empty folder is no error."""
     assert make_level(chart({"readme.txt": ""})).boxes == []
+
+
+def test_what_there_is_no_room_for_is_counted(chart, monkeypatch):
+    """And draws no arrows."""
+    monkeypatch.setattr(pictures, "MOST_BOXES", 2)
+    level = make_level(chart(FILES, "main.py"), is_flat=True)
+
+    assert len(level.boxes) == 2
+    assert level.hidden == 4
+    assert all(a < 2 and b < 2 for a, b, *_ in level.arrows)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from entrepot.studio import examples, programs
 from entrepot.studio.examples import EXAMPLES, ExampleError, copy_example, find_folder
 from entrepot.studio.programs import (
     BadArgumentsError,
@@ -86,6 +87,23 @@ def test_every_example_can_be_begun_with(tmp_path):
         with pytest.raises(ExampleError):
             copy_example(example, str(folder))
         assert (folder / example.first).read_text() == "mine"
+
+
+def test_an_installation_without_examples_says_so(tmp_path, monkeypatch):
+    """Nothing is made."""
+    monkeypatch.setattr(
+        examples, "__file__", str(tmp_path / "deep" / "er" / "entrepot" / "studio" / "examples.py")
+    )
+    with pytest.raises(ExampleError, match="not part of this installation"):
+        copy_example(EXAMPLES[0], str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_the_native_command_a_program_is_run_by_python(monkeypatch):
+    """Cold, and otherwise the same."""
+    monkeypatch.setattr(programs, "find_native", lambda: None)
+    order = Order("run", "main.py", ("a",), "")
+    assert plan_command(order, "/usr/bin/python3") == ["/usr/bin/python3", "main.py", "a"]
 
 
 def test_the_wheel_brings_the_examples_that_are_offered():

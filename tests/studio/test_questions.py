@@ -1,5 +1,7 @@
 """What is asked of a folder: findings with drafts, names, edits planned and applied."""
 
+import os
+
 import pytest
 
 from entrepot.errors import Refused
@@ -34,6 +36,22 @@ def test_findings_of_drafts_are_told_without_writing_them(root):
     assert all(not t.name.startswith("/") and "/tmp" not in t.message for t in told)
 
 
+def test_what_is_surveyed_follows_drafts_and_files(root, tmp_path):
+    """A draft that is given up leaves nothing, no empty folder either, and a file that is gone is gone."""
+
+    def unresolved(drafts):
+        told = questions.survey(str(root), None, drafts, str(tmp_path / "place"))
+        return [(t.name, t.line, t.message.partition(" ")[0]) for t in told if t.code == "EP401"]
+
+    draft = "import arcade, other\nimport pack.deep\n"
+    assert unresolved({"main.py": draft, "pack/deep/new.py": "x = 1\n"}) == []
+    assert unresolved({"main.py": draft}) == [("main.py", 2, "pack")]
+    (root / "other.py").unlink()
+    (root / "pack").mkdir()
+    (root / "pack" / "deep.py").write_text("")
+    assert unresolved({"main.py": draft}) == [("main.py", 1, "other")]
+
+
 def test_one_text_is_checked_alone(root):
     """What does not need the other modules, at once."""
     assert [t.code for t in questions.check_text("x.py", "import json\nimport json\njson.x = 1\n")] == [
@@ -41,6 +59,9 @@ def test_one_text_is_checked_alone(root):
     ]
     assert [t.code for t in questions.check_text("x.py", "def f(:\n")] == ["EP001"]
     assert questions.check_text("x.py", "print('\ud800')\n") is not None
+    assert [t.code for t in questions.check_text("x.py", "# coding: latin-7\n# \0")] == ["EP001"]
+    for depth in (2_000, 20_000):  # what nobody writes by hand ends in a finding or in none
+        assert {t.code for t in questions.check_text("x.py", f"x = a{'.b' * depth}\n")} <= {"EP001"}
 
 
 def test_a_fix_is_planned_applied_and_undone(root):
@@ -78,6 +99,79 @@ def test_edits_are_planned_as_the_commands_plan_them(root, kind, options, made):
     assert (root / made).exists()
 
 
+def test_all_of_a_file_is_mended_at_once(root):
+    """Where nothing says which finding; one that is not there any more is refused."""
+    (root / "main.py").write_text("import json, arcade\nimport csv\nprint(arcade)\n")
+    preview = questions.plan(str(root), "fix", {"file": "main.py"})
+    questions.apply(preview.number)
+
+    assert (root / "main.py").read_text() == "import arcade\nprint(arcade)\n"
+    for options in ({}, {"code": "EP501", "line": 2, "column": 8}):
+        with pytest.raises(Refused, match="not there any more"):
+            questions.plan(str(root), "fix", {"file": "main.py", **options})
+
+
+def test_stars_are_expanded_and_old_previews_are_forgotten(root):
+    """Twenty of them are kept; one that is not is made again."""
+    (root / "main.py").write_text("from arcade import *\nprint(get_score())\n")
+    first = questions.plan(str(root), "expand", {"file": "main.py"})
+    assert first.files == (("main.py", "changed"),)
+    for _ in range(21):
+        last = questions.plan(str(root), "expand", {"file": "main.py"})
+
+    with pytest.raises(Refused, match="make it again"):
+        questions.apply(first.number)
+    questions.apply(last.number)
+    assert (root / "main.py").read_text() == "from arcade import get_score\nprint(get_score())\n"
+
+
+def test_the_chart_has_what_the_entry_reaches(draw, tmp_path, monkeypatch):
+    """A file, a package with `__main__`, a module; none where there is no such entry."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root = draw(
+        {
+            "main.py": "import pack.one\nTYPE_CHECKING = 0\nif TYPE_CHECKING:\n    import two\n",
+            "pack/__init__.py": "",
+            "pack/__main__.py": "import two\n",
+            "pack/one.py": "import pack.one\nfrom two import *\ndef f():\n    import two\n",
+            "two.py": "import three\n",
+            "three.py": "import two\n",
+        },
+        folder="root",
+    )
+    names = questions.chart(str(root), None, "").names
+
+    def reach(entry):
+        reached = questions.chart(str(root), None, entry).reached
+        return None if reached is None else {names[number] for number in reached}
+
+    assert reach("main.py") == {"main", "pack", "pack.one", "two", "three"}
+    assert reach("-m pack") == {"pack", "pack.__main__", "two", "three"}
+    assert reach("-m two") == {"two", "three"}
+    assert reach("-m nothing") is None
+    assert reach("nothing.py") is None
+    chart = questions.chart(str(root), None, "main.py")
+    arrows = {(names[a], names[b]): (early, star) for a, b, early, star in chart.arrows}
+    assert arrows == {
+        ("main", "pack.one"): (True, False), ("pack.one", "two"): (True, True), ("pack.__main__", "two"): (True, False),
+        ("two", "three"): (True, False), ("three", "two"): (True, False),
+    }  # fmt: skip
+    assert [{names[number] for number in cycle} for cycle in chart.cycles] == [{"two", "three"}]
+    assert {names[number] for number in chart.packages} == {"pack"}
+
+
+def test_a_file_whose_name_is_no_text_is_not_spoken_of(root):
+    """It cannot be sent to a page; what is said of the others names it as it can be shown."""
+    (root / os.fsdecode(b"bad\xff.py")).write_bytes(b"import json\n")
+
+    assert {told.name for told in questions.survey(str(root), None, {})} <= {
+        "main.py",
+        "arcade.py",
+        "other.py",
+    }
+    assert "bad\N{REPLACEMENT CHARACTER}" in questions.chart(str(root), None, "main.py").names
+
+
 def test_a_plan_that_has_been_overtaken_is_refused(root):
     """The file is another than when the edit was planned."""
     preview = questions.plan(str(root), "rename", {"old": "arcade:get_score", "new": "find_score"})
@@ -98,66 +192,33 @@ def test_definitions_say_who_needs_whom(root):
     assert parts["SCORES"].kind == "variable"
 
 
-def ask(root, name, **options):
-    """Look a name up as written in main.py."""
-    given = {"file": "main.py", "text": None, "line": 0, "entry": "main.py", **options}
-    return questions.look_up_name(str(root), None, name, **given)
-
-
-def test_a_dotted_name_is_found_in_two_steps(root):
-    """First in the importer's namespace, then in the module's; the other of the same name stands apart."""
-    answer = ask(root, "arcade.get_score")
-
-    assert [(s.place, s.kind, s.path, s.line) for s in answer.steps] == [
-        ("__main__'s namespace", "module", "main.py", 2),
-        ("arcade's namespace", "function", "arcade.py", 4),
-    ]
-    assert answer.is_found
-    assert answer.others == (("other", "function", "other.py", 1),)
-    lit = {
-        (box["name"], row["name"])
-        for box in answer.drawing["modules"]
-        for row in box["rows"]
-        if row["is_lit"]
-    }
-    assert lit == {("__main__", "arcade"), ("arcade", "get_score")}
-
-
-def test_local_names_builtins_and_what_nobody_has(root):
-    """As the language looks them up: functions, the module, the builtins."""
-    text = "total = 0\ndef f(price):\n    tax = price\n    return tax + total + len([]) + nothing\n"
-    text += "class C:\n    size = 1\n    other = size\n"
-
-    def first(name, line):
-        return ask(root, name, text=text, line=line).steps[0]
-
-    assert first("tax", 4).place == "the function f"
-    assert (first("price", 3).place, first("price", 3).line) == ("the function f", 2)
-    assert first("len", 4).place == "the builtins"
-    assert first("nothing", 4).kind == "missing"
-    assert first("size", 7).place == "the class C"
-
-
-def test_names_are_followed_through_imports(draw, tmp_path, monkeypatch):
-    """From-imports, `as`, stars, re-exports, submodules, relative imports."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    root = draw(
-        {
-            "main.py": "from pack import f as g, sub\nfrom pack.star import *\nimport pack.sub as s\nimport json\n",
-            "pack/__init__.py": "from .inner import f\nfrom . import sub\n",
-            "pack/inner.py": "def f(): pass\n",
-            "pack/sub.py": "VALUE = 1\n",
-            "pack/star.py": "brought = 1\n_not = 2\n",
-        }
+def test_what_can_be_moved_is_what_the_top_level_names(root):
+    """Classes, variables with and without types, of a tuple none; names that are local use nothing."""
+    (root / "other.py").write_text(
+        "__all__ = ['A']\nsize: int = 1\na, b = 1, 2\nc.d = 3\nclass A:\n    size = size\n"
+        "async def f(size):\n    return size, A\nprint(size)\nf = A = 2\n"
     )
+    parts = questions.list_parts(str(root), "other.py")
 
-    def last(name):
-        return ask(root, name).steps[-1]
+    assert [(part.name, part.kind, part.line, part.uses) for part in parts] == [
+        ("size", "variable", 2, ()), ("A", "class", 5, ("size",)), ("f", "function", 7, ("A",)),
+    ]  # fmt: skip
 
-    assert "what pack.inner has under the name 'f'" in last("g").text
-    assert (last("sub.VALUE").kind, last("sub.VALUE").path) == ("variable", "pack/sub.py")
-    assert (last("s.VALUE").kind, last("s.VALUE").path) == ("variable", "pack/sub.py")
-    assert "what pack.star has under the name 'brought'" in last("brought").text
-    assert last("_not").kind == "missing"
-    assert last("json").kind == "module"
-    assert last("pack.inner.f").line == 1
+
+def test_groups_are_suggested_with_their_reasons(root):
+    """Of a file that holds two families; each name is in one group."""
+    families = "".join(
+        f"{kind.upper()} = {{}}\n\n\ndef add_{kind}(name):\n    {kind.upper()}[name] = 1\n\n\n"
+        f"def find_{kind}(name):\n    return {kind.upper()}[name]\n\n\n"
+        f"def drop_{kind}(name):\n    del {kind.upper()}[name]\n\n\n"
+        for kind in ("price", "person")
+    )
+    (root / "other.py").write_text(families)
+    groups = questions.suggest(str(root), "other.py")
+
+    assert groups
+    for module, names, reasons in groups:
+        assert module
+        assert reasons
+        assert {name.rpartition("_")[2].lower() for name in names} in ({"price"}, {"person"})
+    assert questions.suggest(str(root), "main.py") == []

@@ -79,7 +79,9 @@ def test_other_sites_cannot_load_parts_of_it():
     assert judge(path="/x.js", sec_fetch_site="same-origin", sec_fetch_mode="cors") == 0
 
 
-@pytest.mark.parametrize("cookie", [None, "", "entrepot-4321=wrong", "entrepot-1=sesame", "a=b", ";;=,\x01"])
+@pytest.mark.parametrize(
+    "cookie", [None, "", "entrepot-4321=wrong", "entrepot-1=sesame", "a=b", ";;=,\x01", 'a:b="\\400']
+)
 def test_without_the_cookie_nothing_is_shown(cookie):
     """Neither page nor file nor socket."""
     assert judge(cookie=cookie) == 403
@@ -141,3 +143,31 @@ def test_refusals_and_answers_say_what_browsers_may_do():
     assert b"frame-ancestors 'none'" in page[b"content-security-policy"]
     assert b"http:" not in page[b"content-security-policy"]
     assert sent[-1]["type"] == "websocket.close"
+
+
+def test_port_80_needs_no_number():
+    """Browsers leave it out."""
+    gate = Gate(None, port=80, token="open", secret="sesame")
+    for host, status in (("127.0.0.1", 0), ("localhost:80", 0), ("evil.example", 421)):
+        assert gate.judge(make_scope(host=host, cookie="entrepot-80=sesame")).status == status
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_an_error_is_of_no_concern_once_who_asked_has_gone(is_gone):
+    """While the page is there it is an error."""
+
+    async def app(scope, receive, send):
+        assert scope["type"] == "lifespan" or await receive()
+        if scope["type"] != "lifespan":
+            raise RuntimeError("no answer was sent")
+
+    async def receive():
+        return {"type": "http.disconnect" if is_gone else "http.request"}
+
+    gate = Gate(app, port=PORT, token="open", secret="sesame")
+    asyncio.run(gate({"type": "lifespan"}, receive, None))
+    if is_gone:
+        asyncio.run(gate(make_scope(), receive, None))
+    else:
+        with pytest.raises(RuntimeError, match="no answer"):
+            asyncio.run(gate(make_scope(), receive, None))

@@ -205,3 +205,35 @@ def test_the_examples_can_be_walked(walk, tmp_path):
         for number in range(len(steps.steps)):
             steps.draw(number)
         assert steps.steps[-1].kind == "end"
+
+
+def test_names_are_bound_where_the_statement_stands(walk):
+    """A function's and a class's are not the module's, those that a function calls global are."""
+    steps = walk(
+        {
+            "main.py": """
+                class Game:
+                    import one
+                def late():
+                    global two
+                    import one, two
+                late()
+                import space.there
+            """,
+            "one.py": "",
+            "two.py": "",
+            "space/there.py": "",
+        }
+    )
+    said = [step.text for step in steps.steps]
+
+    assert "main.py line 2, in the class Game: import one" in said
+    assert (
+        "Execution goes back to main.py line 2: the name 'one' of the class Game is bound to the module one."
+        in said
+    )
+    assert "The name 'one' of late() is bound to the module one." in said
+    assert set(find_rows(steps.draw(len(steps.steps) - 1), "__main__")) == {"Game", "late", "two", "space"}
+    # A namespace package has nothing to run.
+    kinds = [step.kind for step in steps.steps if step.module == "space"]
+    assert kinds == ["found", "cache", "finish"]

@@ -1,9 +1,11 @@
 """The files of the folder: never outside of it, never overwritten unseen."""
 
 import os
+import shutil
 
 import pytest
 
+from entrepot.studio import workspace
 from entrepot.studio.workspace import ChangedError, OutsideError, Workspace, WorkspaceError
 
 
@@ -150,3 +152,74 @@ def test_what_cannot_be_written_is_named_as_one_knows_it(folder):
     with pytest.raises(WorkspaceError) as refused:
         Workspace(str(folder)).write("main.py/x.py", "", expected="")
     assert str(refused.value).startswith("main.py/x.py: cannot be written: ")
+
+
+def test_a_file_is_written_as_python_will_read_it(folder):
+    """In the encoding that it declares now; a character that this does not have is named, and nothing is written."""
+    space = Workspace(str(folder))
+    path = folder / "main.py"
+    path.write_bytes(b"# coding: latin-1\nx = '\xe9'\n")
+    document = space.read("main.py")
+    assert document.text == "# coding: latin-1\nx = 'é'\n"
+
+    with pytest.raises(WorkspaceError, match=r"has a character that \S+ cannot hold: '€'"):
+        space.write("main.py", document.text + "'€'", expected=document.digest, form=document.form)
+    assert path.read_bytes() == b"# coding: latin-1\nx = '\xe9'\n"
+    text = document.text.replace("latin-1", "utf-8") + "y = '€'\n"
+    digest = space.write("main.py", text, expected=document.digest, form=document.form)
+    assert compile(path.read_bytes(), "main.py", "exec")
+    assert path.read_text(encoding="utf-8") == text
+    digest = space.write("main.py", "# coding: cp1252\n'€'\n", expected=digest)
+    assert path.read_bytes() == b"# coding: cp1252\n'\x80'\n"
+    space.write("main.py", "# coding: nonsense\n'€'\n", expected=digest)
+    assert path.read_bytes() == "# coding: nonsense\n'€'\n".encode()
+    path.write_bytes(b"\xef\xbb\xbfx = 1\r\n")
+    document = space.read("main.py")
+    space.write("main.py", "# coding: latin-1\n'é'\n", expected=document.digest, form=document.form)
+    assert path.read_bytes() == "\ufeff# coding: latin-1\r\n'é'\r\n".encode()
+
+
+def test_limits_are_said_and_kept(folder, monkeypatch):
+    """Of a file, of a list, of a tree; hidden folders and what is no file are not in it."""
+    space = Workspace(str(folder))
+    with pytest.raises(WorkspaceError, match="would be larger than 2 MB"):
+        space.write("main.py", "é" * 1_500_000, expected=space.read("main.py").digest)
+    (folder / ".hidden").mkdir()
+    (folder / ".hidden" / "x.py").write_text("")
+    (folder / ".env").write_text("")
+    os.mkfifo(folder / "pipe.py")
+    (folder / "gone.py").symlink_to("nowhere")
+    (folder / "out").symlink_to(folder.parent)
+    assert sorted(space.walk()) == [".env", "main.py", "pack/a.py"]
+    assert "pack/a.py" not in list(space.walk(most=1))
+    monkeypatch.setattr(workspace, "MOST_ENTRIES", 2)
+    assert len(space.list_folder()) == 2
+
+
+def test_a_folder_is_made_and_what_took_a_place_stays(folder):
+    """What was deleted is not put back over it; a folder that vanishes while it is looked through has nothing."""
+    space = Workspace(str(folder))
+    space.create("new/inner", is_folder=True)
+    assert (folder / "new" / "inner").is_dir()
+    kept = space.delete("main.py", str(folder.parent / "bin"))
+    space.create("main.py")
+    with pytest.raises(WorkspaceError, match="is there already"):
+        space.restore(kept, "main.py")
+    assert (folder / "main.py").read_text() == ""
+    shutil.rmtree(folder)
+    assert space.scan() == {}
+
+
+def test_a_disk_that_refuses_leaves_the_file_and_nothing_else(folder, monkeypatch):
+    """The new file beside it is gone."""
+    space = Workspace(str(folder))
+    digest = space.read("main.py").digest
+
+    def refuse(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(workspace.os, "fsync", refuse)
+    with pytest.raises(WorkspaceError, match="cannot be written: No space left on device"):
+        space.write("main.py", "x = 2\n", expected=digest)
+    assert (folder / "main.py").read_text() == "x = 1\n"
+    assert sorted(os.listdir(folder)) == ["main.py", "pack"]

@@ -117,6 +117,53 @@ def explain(root: Path, *command: str) -> str:
             "write `global total` first in add() if the total of the module is meant",
         ),
         (
+            {"main.py": "def add(points):\n    total = points\n\nadd(1)\nprint(total)\n"},
+            "total is bound in add() at main.py:2, and is a name of that function alone:\n  return it from there",
+        ),
+        (
+            {"main.py": "def add(points): pass\n\ndef show():\n    [points for _ in '1']\n\nshow()\n"},
+            "points is bound in add() at main.py:1, and is a name of that function alone",
+        ),
+        (
+            {"main.py": "def load():\n    import arcade\n\nload()\narcade.play()\n", "arcade.py": ""},
+            "arcade is bound in load() at main.py:2, and is a name of that function alone",
+        ),
+        (
+            {
+                "main.py": "class Game:\n    lives = 3\n    def play(self):\n        print(lives)\n\nGame().play()\n"
+            },
+            "lives is bound in the class Game at main.py:2, and is a name of that class:\n"
+            "  write self.lives in its methods, Game.lives elsewhere",
+        ),
+        (
+            {"main.py": "def show():\n    print(total)\n\nshow()\nif True:\n    total = 1\n"},
+            "total is bound at main.py:6, which has not been run when line 2 needs it",
+        ),
+        (
+            {
+                "main.py": "import arcade\nplay()\n",
+                "arcade.py": "import games\n",
+                "games.py": "x = 1\ndef play(): ...\n",
+            },
+            "play is defined in games.py:2, which main.py never imports: add `import games` and call games.play()",
+        ),
+        (
+            {"main.py": "datetime.now()\n"},
+            "add `import datetime` (its class datetime is then datetime.datetime)",
+        ),
+        (
+            {"main.py": "import pack\npack.nothing\n", "pack/__init__.py": "_x = one = 1\n"},
+            "pack (__init__.py) has no 'nothing'; it has one",
+        ),
+        (
+            {"main.py": "import pack.nothing\n", "pack/__init__.py": "", "pack/some.py": ""},
+            "main.py:1 imports 'pack.nothing', and no folder of the path has it",
+        ),
+        (
+            {"main.py": "import pack.nothing\n", "pack/__init__.py": "", "pack/some.py": ""},
+            ": pack has no module of that name",
+        ),
+        (
             {"main.py": "import fractions\nfractions.Fraction\n", "fractions.py": "x = 1\n"},
             "fractions.py is named like the standard module 'fractions' and hides it",
         ),
@@ -125,6 +172,21 @@ def explain(root: Path, *command: str) -> str:
 def test_the_explanation(files: dict[str, str], says: str, draw: Callable[..., Path]):
     """Each mistake is named with the files, lines and names of the program at hand."""
     assert says in explain(draw(files), "main.py")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x = 1\ndel x\nx\n",
+        "import json\njson.zzzzzzzz\n",
+        "raise ModuleNotFoundError('not this')\n",
+        "def f(x):\n    del x\n    x\nf(1)\n",
+        "qqqqzzzz\n",
+    ],
+)
+def test_where_there_is_nothing_to_add_that_is_said(text: str, draw: Callable[..., Path]):
+    """Python has said it: a name that was deleted, an error that a program raises by hand."""
+    assert explain(draw({"main.py": text}), "main.py").startswith("nothing to add to this ")
 
 
 def test_a_circular_import_names_the_two_lines(draw: Callable[..., Path]):

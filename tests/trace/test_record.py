@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from entrepot.trace import Record, TracedRun, record
-from entrepot.trace.running import NotTraceable
+from entrepot.trace.running import NoInterpreter, NotTraceable
 
 pytestmark = pytest.mark.slow
 
@@ -271,6 +271,61 @@ def test_isolated_mode_is_refused_with_the_way_out():
     """Where the observer cannot get in, nothing is run and the error says what to do."""
     with pytest.raises(NotTraceable, match=r"entrepot run -I x\.py"):
         record("-I", "x.py")
+
+
+def test_an_interpreter_that_runs_no_program_leaves_nothing_to_be_seen(tmp_path: Path, capfd):
+    """It has said what it says, and the error says so; a folder that is not there is the caller's mistake."""
+    with pytest.raises(NotTraceable, match="-V: the interpreter ended before the observer began"):
+        record("-V")
+    assert capfd.readouterr().out.startswith("Python 3.")
+    with pytest.raises(FileNotFoundError, match="no_such_folder"):
+        record("-c", "pass", cwd=tmp_path / "no_such_folder")
+    with pytest.raises(NoInterpreter, match=r"/no/such/python cannot be started: .*\n .*--python PATH"):
+        record("-c", "pass", python="/no/such/python")
+    with pytest.raises(KeyError):
+        record("-c", "pass").record.get_module("json")
+
+
+def test_calls_that_import_are_told_whatever_comes_of_them(draw: Draw):
+    """From the cache, anew, or ending in an error: with the error, and whether the cache answered."""
+    root = draw(
+        {
+            "main.py": """
+                import importlib
+                import one
+                importlib.import_module("one")
+                importlib.import_module(".one", "pack")
+                try:
+                    importlib.import_module("broken")
+                except ZeroDivisionError:
+                    pass
+                def late():
+                    importlib.import_module("one")
+                late()
+            """,
+            "one.py": "",
+            "pack/one.py": "",
+            "broken.py": "1 / 0\n",
+        }
+    )
+    made = trace(root, "main.py").record
+
+    calls = [s for s in made.statements if s.form == "import_module" and s.file == str(root / "main.py")]
+    assert [(s.line, s.form, s.asked, s.is_cached, s.error, s.function) for s in calls] == [
+        (3, "import_module", "one", True, "", ""),
+        (4, "import_module", "pack.one", False, "", ""),
+        (6, "import_module", "broken", False, "ZeroDivisionError: division by zero", ""),
+        (10, "import_module", "one", True, "", "late"),
+    ]
+
+
+def test_statements_beyond_number_are_counted(draw: Draw):
+    """A loop that imports for ever would fill the record: the rest is told as a number."""
+    made = trace(draw({"main.py": "for _ in range(600_000):\n    import sys\n"}), "main.py").record
+
+    told = sum(statement.importer == "__main__" for statement in made.statements)
+    assert made.untold > 0
+    assert told + made.untold == 600_000
 
 
 @pytest.mark.parametrize(

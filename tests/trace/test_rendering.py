@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sysconfig
 from pathlib import Path
 
 from entrepot.trace import comparison, mermaid, page, story, tree
@@ -117,6 +118,25 @@ def test_the_tree_nests_modules_and_fits_the_width():
     assert by_time[2].endswith("outer")
 
 
+def test_the_tree_says_what_failed_and_what_the_cache_answered():
+    """With the exit status of a program that did not end well."""
+    record = ARCADE._replace(
+        status=3,
+        modules=(make_module("arcade", error="ValueError: x"), make_module("b")),
+        statements=(
+            *ARCADE.statements,
+            make_statement(2, "b", 1, "os", is_cached=True),
+            make_statement(3, "b", 2, "sys", is_cached=True),
+        ),
+    )
+    text = tree.render_tree(record, shows_cached=True)
+
+    assert text.splitlines()[0].endswith(", exit status 3")
+    assert "arcade  FAILED (ValueError: x)" in text
+    assert "b  +2 from the cache" in text
+    assert "--cached" not in text
+
+
 def test_the_picture_shows_cache_modules_and_names():
     """The Mermaid picture has the interpreter, the cache, and each module's names by kind."""
     text = mermaid.draw_namespaces(ARCADE)
@@ -128,6 +148,47 @@ def test_the_picture_shows_cache_modules_and_names():
 def test_the_graph_tells_cached_imports_apart():
     """An arrow is drawn once, dotted when the cache answered."""
     assert mermaid.draw_graph(ARCADE).splitlines()[-1] == "  m___main__ --> m_arcade"
+
+
+def test_the_graph_follows_dots_and_draws_no_arrow_to_oneself():
+    """A relative name is counted from the package, which a package's own file is; what nobody knows is left out."""
+    modules = [make_module(name) for name in ("p", "p.a", "p.b", "p.b.c")]
+    asked = [
+        ("p.a", ".b"), ("p", ".a"), ("p.b.c", "..a"), ("p.b.c", "."), ("p.b", "."), ("p.a", "p.a"), ("p.a", ".none"),
+        ("p.a", "...b"), ("p.a", "os"),
+    ]  # fmt: skip
+    files = {"p": "/app/p/__init__.py", "p.b": "/app/p/b/__init__.py"}
+    statements = [
+        make_statement(number, importer, number, name, is_cached=True, file=files.get(importer, "/app/x.py"))
+        for number, (importer, name) in enumerate(asked)
+    ]
+    record = ARCADE._replace(modules=tuple(modules), statements=tuple(statements))
+
+    arrows = [line.strip() for line in mermaid.draw_graph(record).splitlines() if "-.->" in line]
+    assert arrows == ["m_p_a -.-> m_p_b", "m_p -.-> m_p_a", "m_p_b_c -.-> m_p_a", "m_p_b_c -.-> m_p_b"]
+    assert page.make_data(record)["arrows"] == [[1, 2, 0], [0, 1, 1], [3, 1, 2], [3, 2, 3]]
+
+
+def test_pictures_and_pages_leave_out_what_is_not_the_programs():
+    """Contents of installed modules, effects after the imports, importers that were there before."""
+    there = make_module("email", origin=f"{sysconfig.get_path('stdlib')}/email/__init__.py", functions=("f",))
+    record = ARCADE._replace(
+        modules=(*ARCADE.modules, there, make_module("lost", error="x", functions=("g",))),
+        statements=(*ARCADE.statements, make_statement(2, "site", 1, "arcade")),
+        effects=(
+            *[ARCADE.effects[0]._replace(what=f"{number}") for number in range(70)],
+            ARCADE.effects[0]._replace(is_import_time=False, what="late"),
+            ARCADE.effects[0]._replace(module="unknown"),
+        ),
+    )
+    text = mermaid.draw_namespaces(record)
+    assert 'm_email["email"]' in text
+    assert "m_email__function" not in text
+    assert "m_lost" not in text
+    assert "m_email__function" in mermaid.draw_namespaces(record, own_only=False)
+    data = page.make_data(record)
+    assert data["arrows"] == [[-1, 0, 3]]
+    assert [len(module["effects"]) for module in data["modules"]] == [60, 0, 0]
 
 
 def test_a_comparison_names_what_changed_and_ignores_noise():
@@ -143,6 +204,8 @@ def test_a_comparison_names_what_changed_and_ignores_noise():
     assert [name for name, _ in difference.appeared] == ["new"]
     assert [name for name, _ in difference.went] == ["gone"]
     assert "10.0 ->     50.0 ms  a" in comparison.render_difference(difference)
+    many = before._replace(modules=tuple(make_module(f"m{number}") for number in range(30)))
+    assert comparison.render_difference(comparison.compare(before, many)).count("  and 10 more\n") == 1
 
 
 def test_a_budget_is_checked_in_time_and_in_number():

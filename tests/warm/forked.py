@@ -159,8 +159,8 @@ class Warm:
             if os.path.exists(path):
                 os.unlink(path)
         assert self.record is not None
-        env = {**self.env, **{name: value for name, value in self.record.env_set if value is not None}}
-        for name, value in self.record.env_set:
+        env = {**self.env, **{name: value for name, value, _ in self.record.env_set if value is not None}}
+        for name, value, _ in self.record.env_set:
             if value is None:
                 env.pop(name, None)
         request = repr((out, err, self.cwd or os.getcwd(), env, [self.script]))
@@ -180,7 +180,7 @@ class Warm:
             seen = read_observation(read_log(data), self.cwd or os.getcwd())
             self.seen, self.report = seen, report
             failed = 0 if report else 1
-            misfits = {k: v for k, v in report.get("misfits", {}).items() if k != "*"}  # type: ignore[attr-defined]
+            misfits = dict(report.get("misfits", {}))  # type: ignore[call-overload]
             verdict = judge(seen, self.plan, misfits=misfits, failed_line=failed)
             if isinstance(verdict, Again):
                 self.notes.append(verdict.because)

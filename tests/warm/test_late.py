@@ -10,19 +10,10 @@ import pytest
 
 from entrepot.warm.images import get_keeper
 from native import NEEDS_NATIVE
-from stored import Stored
+from stored import TELLING, Stored
 
 pytestmark = NEEDS_NATIVE
 
-# Says from where it was imported: by the program, or ahead of it.
-TELLING = """\
-import sys
-frame, names = sys._getframe(), []
-while frame:
-    names.append(frame.f_code.co_name)
-    frame = frame.f_back
-is_by_program = 'work' in names or 'test_x' in names
-"""
 LATE = "def work():\n    import sqlite3, telling\n    print(sqlite3.sqlite_version > '3', telling.is_by_program)\n"
 ENDS = {
     "returns": "work()",

@@ -38,7 +38,7 @@ def parse_options(
     behind `--`. What makes a value raises ValueError with a text that goes on where the value ends.
 
     Raises:
-        WrongUsage: an option is not known, lacks its value, or has one that makes no sense.
+        WrongUsage: an option is not known, lacks its value, or has one that makes no sense, or needless.
     """
     values: dict[str, Any] = {}
     rest = list(argv)
@@ -54,6 +54,8 @@ def parse_options(
         del rest[0]
         field, make = options[name]
         if make is None:
+            if has_value:
+                raise WrongUsage(command=command, usage=usage, reason=f"{name} takes no value")
             values[field] = True
             continue
         if not has_value:

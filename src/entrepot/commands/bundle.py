@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from entrepot.commands.progress import Progress
 
 if TYPE_CHECKING:
-    from entrepot.ship.contents import Contents
+    from entrepot.ship.contents import Contents, Entry
     from entrepot.trace.records import Record
 
 SUMMARY = "make one file of a program and the modules it reaches, to run elsewhere"
@@ -94,7 +94,7 @@ def main(args: argparse.Namespace) -> int:
 
     entry = find_entry(args.script, args.module, args.path, args.environment)
     records = [read_record(path) for path in args.record]
-    records += [_trace(args, arguments) for arguments in args.trace]
+    records += [_trace(args, entry, arguments) for arguments in args.trace]
     with Progress("Finding what the program reaches"):
         contents = collect(
             entry, include=args.include, folders=args.path, added=args.add, data=args.data, records=records,
@@ -123,13 +123,28 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def _trace(args: argparse.Namespace, arguments: str) -> Record:
+def _trace(args: argparse.Namespace, entry: Entry, arguments: str) -> Record:
     from entrepot.trace.running import record
 
     program = [args.script] if args.script is not None else ["-m", args.module]
-    run = record(*program, *shlex.split(arguments), python=args.environment)
+    run = record(*program, *shlex.split(arguments), python=_find_python(args, entry))
     print(f"entrepot bundle: the traced run ended with status {run.status}", file=sys.stderr)
     return run.record
+
+
+def _find_python(args: argparse.Namespace, entry: Entry) -> str | None:
+    """Return the interpreter of the environment whose modules the program sees."""
+    from entrepot.program.searchpath import find_search_path
+    from entrepot.ship.reach import find_roots
+
+    if args.environment and not os.path.isdir(args.environment):
+        return str(args.environment)
+    roots = find_roots(entry, args.path) or (os.getcwd(),)
+    for site in find_search_path([], roots[0], args.environment).site:
+        python = os.path.normpath(os.path.join(site, "..", "..", "..", "bin", "python"))
+        if os.path.isfile(python) and os.access(python, os.X_OK):
+            return python
+    return None
 
 
 def _tell(

@@ -41,11 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run the command; 1 where there is no chain."""
-    program = read_program(args.path, args)
     whens = frozenset(args.when.split(",")) if args.when else AT_RUN
-    if not whens <= set(WHENS):
-        print(f"entrepot chain: --when takes {', '.join(WHENS)}", file=sys.stderr)
+    if not whens <= set(WHENS) or args.limit < 1:
+        wrong = "--limit takes a number from 1" if args.limit < 1 else f"--when takes {', '.join(WHENS)}"
+        print(f"entrepot chain: {wrong}", file=sys.stderr)
         return 2
+    program = read_program(args.path, args)
     start, end = get_number(program, args.importer), get_number(program, args.imported)
     graph = program.get_graph(whens, with_ancestors=True)
     names = program.names

@@ -130,18 +130,22 @@ def _read_options(args: argparse.Namespace, path: str) -> Policy:
             break
         start = os.path.dirname(start)
     policy = read_policy(start if os.path.isfile(os.path.join(start, "pyproject.toml")) else folder)
-    if args.select:
-        policy.select = args.select.split(",")
-    if args.ignore:
-        policy.ignore = [*policy.ignore, *args.ignore.split(",")]
-    check_codes([*(args.select or "").split(",")] if args.select else [], "--select")
-    check_codes([*(args.ignore or "").split(",")] if args.ignore else [], "--ignore")
+    if selected := _split_codes(args.select, "--select"):
+        policy.select = selected
+    policy.ignore = [*policy.ignore, *_split_codes(args.ignore, "--ignore")]
     policy.is_all = args.all
     if args.baseline:
         policy.baseline = os.path.abspath(args.baseline)
     if args.write_baseline:
         policy.baseline = ""
     return policy
+
+
+def _split_codes(given: str | None, option: str) -> list[str]:
+    """Return the codes of an option. Raises PolicyError for one that there is not."""
+    codes = [code.strip() for code in (given or "").split(",") if code.strip()]
+    check_codes(codes, option)
+    return codes
 
 
 def check_path(path: str, args: argparse.Namespace, policy: Policy, told: Told) -> list[Finding]:

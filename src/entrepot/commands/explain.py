@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from entrepot.commands.before_program import NO_PROGRAM, WrongUsage, parse_options
+from entrepot.commands.output import print_help
 
 SUMMARY = "run a program and, when it ends in an error about names or imports, say what is wrong"
 USAGE = "usage: entrepot explain [--python PATH] [--] (SCRIPT | -m MODULE | -c CODE) [ARGS...]"
@@ -29,8 +30,7 @@ def main_argv(argv: Sequence[str]) -> int:
     """Run the program, print the explanation on stderr, and return the program's exit status."""
     options, program = parse_options("explain", USAGE, OPTIONS, argv)
     if options.get("help"):
-        print(HELP, end="")
-        return 0
+        return print_help(HELP)
     if not program:
         raise WrongUsage(command="explain", usage=USAGE, reason=NO_PROGRAM)
     from entrepot.trace.explain import explain

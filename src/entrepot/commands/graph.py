@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterable
 
 from entrepot.commands.progress import Progress
 from entrepot.program.conditions import AT_IMPORT, AT_RUN, WHENS
@@ -90,13 +91,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--when", metavar="WHEN,...", help=f"only imports that run then: {WHENS_HELP} (default: all)"
     )
-    parser.add_argument(
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
         "--metrics",
         action="store_true",
         help="instead: for each package its modules, how many import it and are imported, its instability, and how "
         "many of its modules are in cycles",
     )
-    parser.add_argument(
+    instead.add_argument(
         "--unreached",
         metavar="MODULE,...",
         help="instead: the modules that none of these imports, directly or not",
@@ -107,8 +109,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Run the command."""
     whens = args.when.split(",") if args.when else WHENS
-    if not set(whens) <= set(WHENS) or (args.depth is not None and args.depth < 1):
-        wrong = f"--when takes {', '.join(WHENS)}" if args.when else "--depth takes a number from 1"
+    if wrong := _find_wrong(args, whens):
         print(f"entrepot graph: {wrong}", file=sys.stderr)
         return 2
     program = read_program(args.path, args)
@@ -144,6 +145,17 @@ def main(args: argparse.Namespace) -> int:
     else:
         print(text)
     return 0
+
+
+def _find_wrong(args: argparse.Namespace, whens: Iterable[str]) -> str:
+    """Return what is wrong with the options, as far as a parser cannot tell; empty: nothing."""
+    if not set(whens) <= set(WHENS):
+        return f"--when takes {', '.join(WHENS)}"
+    if args.depth is not None and args.depth < 1:
+        return "--depth takes a number from 1"
+    if (args.metrics or args.unreached) and args.format not in ("text", "json"):
+        return "--metrics and --unreached are told as text or json"
+    return ""
 
 
 def _is_folded(args: argparse.Namespace) -> bool:

@@ -31,9 +31,7 @@ def main(args: argparse.Namespace) -> int:
     sys.path.insert(0, "")
     try:
         module = names.import_named(args.name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not (args.name + ".").startswith(error.name + "."):
-            raise
+    except ModuleNotFoundError:
         steps = names.look_up(args.name)
         if args.format == "json":
             print(json.dumps([asdict(step) for step in steps], indent=1))

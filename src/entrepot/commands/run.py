@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from entrepot.commands.output import open_closed, print_help
 from entrepot.errors import SetupError
 
 SUMMARY = "run a program as python does, with modules that are ready"
@@ -109,8 +110,7 @@ def main_argv(argv: Sequence[str]) -> int:
     """
     request = parse_request(argv)
     if request.help:
-        print(HELP, end="")
-        return 0
+        return print_help(HELP)
     if request.labels:
         return _run_labelled(request)
     python = request.python or sys.executable
@@ -135,6 +135,7 @@ def _run_labelled(request: Request) -> int:
     """Run the program with its output labelled and return its exit status, or die of its signal."""
     from entrepot.trace.running import die_of, record
 
+    open_closed()  # we are who writes
     status = record(*request.arguments, python=request.python, labels=True).status
     if status < 0:
         die_of(-status)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from entrepot.commands.before_program import NO_PROGRAM, Options, WrongUsage, parse_choice, parse_options
+from entrepot.commands.output import give_up_output, open_closed, print_help
 
 if TYPE_CHECKING:
     from entrepot.trace.records import Record
@@ -96,8 +97,7 @@ def main_argv(argv: Sequence[str]) -> int:
     values, program = parse_options("trace", USAGE, OPTIONS, argv)
     options = Settings(**values)
     if options.help:
-        print(HELP, end="")
-        return 0
+        return print_help(HELP)
     if not program:
         raise WrongUsage(command="trace", usage=USAGE, reason=NO_PROGRAM)
     import gc
@@ -107,6 +107,8 @@ def main_argv(argv: Sequence[str]) -> int:
     from entrepot.trace.records import read_record
     from entrepot.trace.running import record
 
+    if options.labels:
+        open_closed()  # we are who writes
     old = read_record(options.compare) if options.compare else None
     shows_all = options.format in ("json", "html") or options.all
     run = record(
@@ -117,8 +119,6 @@ def main_argv(argv: Sequence[str]) -> int:
         try:
             write(render(run.record, old, options), options)
         except BrokenPipeError:
-            from entrepot.commands.output import give_up_output
-
             give_up_output()  # `entrepot trace main.py | head`
             status = status or 128 + signal.SIGPIPE
         except OSError as error:
@@ -126,8 +126,6 @@ def main_argv(argv: Sequence[str]) -> int:
             place = options.out or error.filename or "standard output"
             print(f"entrepot trace: {place}: {error.strerror or error}; nothing was written", file=sys.stderr)
             if error.filename is None and options.out is None:
-                from entrepot.commands.output import give_up_output
-
                 give_up_output()
             status = status or 1
     is_over = check_budget(run.record, options)
@@ -186,7 +184,7 @@ def render(record: Record, old: Record | None, options: Settings) -> str:
 
 def find_width() -> int:
     """Return the columns of the terminal, 160 where stdout is none."""
-    if not sys.stdout.isatty():
+    if not is_terminal():
         return 160
     try:
         return int(os.environ.get("COLUMNS", "")) or os.get_terminal_size(1).columns
@@ -194,15 +192,19 @@ def find_width() -> int:
         return os.get_terminal_size(1).columns
 
 
+def is_terminal() -> bool:
+    """Whether somebody looks at stdout (None: the caller has closed it)."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
 def write(text: str, options: Settings) -> None:
     """Write what was rendered: to the file asked for, else to stdout behind the program's own output.
 
     A page is of no use on a terminal: there it goes into a file.
     """
-    target = options.out or ("trace.html" if options.format == "html" and sys.stdout.isatty() else None)
+    target = options.out or ("trace.html" if options.format == "html" and is_terminal() else None)
     if target is None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        print(text, end="", flush=True)
         return
     from entrepot.trace.atomic_write import write_text
 

@@ -36,11 +36,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 def main(args: Namespace) -> int:
     """Do what was asked for."""
     store = find_store()
-    if store is None:
-        print("[]" if getattr(args, "format", "") == "json" else "nothing is kept")
-        return 0
     if args.action == "status":
         return show_status(store, args.format)
+    if store is None:
+        print("nothing is kept")
+        return 0
     if args.action == "stop":
         return stop(store)
     count = forget_matching(store, args.program or "")
@@ -48,14 +48,17 @@ def main(args: Namespace) -> int:
     return 0 if count or not args.program else 1
 
 
-def show_status(store: str, form: str) -> int:
+def show_status(store: str | None, form: str) -> int:
     """Print every image."""
-    images = find_images(store)
-    rows = [describe(store, image) for image in reversed(images)]
+    images = find_images(store) if store else []
+    rows = [describe(image) for image in reversed(images)]
+    keeper = get_keeper(store) if store else None
     if form == "json":
-        print(json.dumps({"store": store, "keeper": get_keeper(store), "images": rows}, indent=2))
+        print(json.dumps({"store": store, "keeper": keeper, "images": rows}, indent=2))
         return 0
-    keeper = get_keeper(store)
+    if store is None:
+        print("nothing is kept")
+        return 0
     print(f"{store}, keeper {f'is process {keeper}' if keeper else 'not running'}")
     if not rows:
         print("nothing is kept")
@@ -70,13 +73,13 @@ def show_status(store: str, form: str) -> int:
     return 0
 
 
-def describe(store: str, image: Image) -> dict[str, int | float | str]:
+def describe(image: Image) -> dict[str, int | float | str]:
     """Return one image as plain values."""
     now = time.time()
     try:
-        with open(os.path.join(store, f"{image.name}.info"), encoding="utf-8") as file:
+        with open(os.path.join(os.path.dirname(image.path), f"{image.name}.info"), encoding="utf-8") as file:
             modules = int(json.load(file).get("modules", 0))
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         modules = 0
     return {
         "program": image.program,

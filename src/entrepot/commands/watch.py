@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from entrepot.commands.before_program import Options, WrongUsage, parse_choice, parse_options
+from entrepot.commands.output import print_help
 from entrepot.commands.run import find_native
 from entrepot.errors import EntrepotError
 
@@ -48,8 +50,7 @@ def main_argv(argv: Sequence[str]) -> int:
     """Run the program in this interpreter; returns its exit status."""
     options, rest = parse_options("watch", USAGE, OPTIONS, argv)
     if options.get("help"):
-        print(HELP, end="")
-        return 0
+        return print_help(HELP)
     reports = options.get("reports", "")
     if not rest or rest == ["-m"]:
         raise WrongUsage(command="watch", usage=USAGE, reason="what is to be run? give a SCRIPT or -m MODULE")
@@ -59,9 +60,10 @@ def main_argv(argv: Sequence[str]) -> int:
     if reports:
         # Now, not at the first save, which may be an hour away.
         try:
-            os.close(
-                os.open(reports, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
-            )
+            handle = _open_reports(reports)
+            # A pipe stays open to the end of the process: a reader would take the end of a report for the end of all.
+            if not stat.S_ISFIFO(os.fstat(handle).st_mode):
+                os.close(handle)
         except OSError as error:
             if error.errno != errno.ENXIO:  # a pipe that nobody reads yet
                 reason = f"--reports {reports}: {error.strerror}"
@@ -187,7 +189,7 @@ def _wait_for_threads() -> None:
 
 
 def _append(path: str, report: Report) -> None:
-    """Add a report to a file (or a pipe that somebody reads), in one write."""
+    """Add a report to a file (or a pipe that somebody reads), in one write. What cannot be added is lost, and that told."""
     import json
 
     errors = [
@@ -196,12 +198,17 @@ def _append(path: str, report: Report) -> None:
     ]
     text = json.dumps({**vars(report), "errors": errors})
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with open(_open_reports(path), "wb", buffering=0) as file:
+            os.set_blocking(file.fileno(), True)
+            file.write(text.encode() + b"\n")
     except OSError as error:
-        print(f"entrepot watch: {path}: {error.strerror}", file=sys.stderr)
-        return
-    with open(handle, "wb", buffering=0) as file:
-        file.write(text.encode() + b"\n")
+        reason = "nobody reads it" if error.errno == errno.ENXIO else error.strerror
+        print(f"entrepot watch: {path}: {reason}; a report is lost", file=sys.stderr)
+
+
+def _open_reports(path: str) -> int:
+    """Return a descriptor to add reports by. Of a pipe that nobody reads it raises ENXIO: waiting, saves would wait too."""
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
 
 
 class NoProgram(EntrepotError):

@@ -11,16 +11,12 @@ import sys
 import entrepot.live.background
 import entrepot.live.update  # noqa: F401  (here, so that it is in the image)
 from entrepot.commands import watch
-from entrepot.errors import EntrepotError
+from entrepot.commands.output import report_errors
 
 
 def main() -> int:
     """Run the program that the command line names; returns its exit status."""
-    try:
-        return watch.main_argv(sys.argv[1:])
-    except EntrepotError as error:
-        print(f"entrepot: {error}", file=sys.stderr)
-        return error.exit_status
+    return report_errors(lambda: watch.main_argv(sys.argv[1:]))
 
 
 if __name__ == "__main__":

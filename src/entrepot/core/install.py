@@ -214,10 +214,7 @@ class Installation:
                 continue
             offered = module.__dict__
             for name, value in list(offered.items()):
-                try:
-                    replacement = replacements.get(id(value))
-                except TypeError:
-                    continue
+                replacement = replacements.get(id(value))
                 if replacement is not None and replacement[0] is value:
                     self._patched.append((offered, name, value, replacement[1]))
                     offered[name] = replacement[1]

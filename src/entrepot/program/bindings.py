@@ -89,6 +89,8 @@ class BindingsReader:
         self.has_globals = True
         # Lines above the text of the tree.
         self.above = 0
+        # `__all__` before the assignment at hand: its names, whose it has too, whether that is all.
+        self.all_before: tuple[list[str], list[tuple[int, str]], bool] = [], [], True
 
     def bind(self, name: str, kind: str, node: ast.AST, when: str, **fetched: object) -> None:
         self.found.is_dynamic |= name == "__getattr__" and kind != "class"
@@ -162,11 +164,7 @@ class BindingsReader:
                 self.read_expression(node.value, when)
                 for target in node.targets:
                     self.read_target(target, node, when)
-                    if isinstance(target, ast.Name) and target.id == "__all__":
-                        self.found.all_names, self.found.all_from = [], []
-                        self.found.is_all_known = True
-                        self.found.all_line = node.lineno + self.above
-                        self.add_all(node.value)
+                    self.begin_all(target, node.value)
             case ast.AugAssign():
                 self.read_expression(node.value, when)
                 if isinstance(node.target, ast.Name):
@@ -178,13 +176,13 @@ class BindingsReader:
                 if node.value is not None:
                     self.read_expression(node.value, when)
                     self.read_target(node.target, node, when)
-                    if isinstance(node.target, ast.Name) and node.target.id == "__all__":
-                        self.found.all_names, self.found.all_line = [], node.lineno + self.above
-                        self.add_all(node.value)
+                    self.begin_all(node.target, node.value)
             case ast.Delete():
                 for target in node.targets:
                     if isinstance(target, ast.Name) and when == EAGER:
                         self.found.names.pop(target.id, None)
+                        if target.id == "__all__":
+                            self.found.all_names = None
             case ast.Expr():
                 self.read_all_call(node.value)
                 self.read_expression(node.value, when)
@@ -219,6 +217,16 @@ class BindingsReader:
                 if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store) and part.id in wanted:
                     self.bind(part.id, "variable", part, join_whens(when, CONDITIONAL))
 
+    def begin_all(self, target: ast.expr, value: ast.expr) -> None:
+        """Begin `__all__` anew, if that is what a value is assigned to."""
+        if not isinstance(target, ast.Name) or target.id != "__all__":
+            return
+        found = self.found
+        self.all_before = found.all_names or [], found.all_from, found.is_all_known
+        found.all_names, found.all_from, found.is_all_known = [], [], True
+        found.all_line = target.lineno + self.above
+        self.add_all(value)
+
     def add_all(self, value: ast.expr) -> None:
         """Add the names of an expression to `__all__` as far as they can be seen."""
         if self.found.all_names is None:
@@ -237,7 +245,9 @@ class BindingsReader:
                     bound = self.found.names.get(module.id, [])
                     if bound and bound[-1].kind == "import":
                         last = bound[-1]
-                        name = f"{last.module}.{last.fetched}".strip(".") if last.fetched else last.module
+                        # `import a.b` binds `a`.
+                        name = last.module if last.is_as else last.module.partition(".")[0]
+                        name = f"{last.module}.{last.fetched}".strip(".") if last.fetched else name
                         self.found.all_from.append((last.level, name))
                     else:
                         # `from .a import x` binds `a` in a package as well.
@@ -249,8 +259,11 @@ class BindingsReader:
                     | ast.Subscript(value=inner, slice=ast.Slice(lower=None, upper=None, step=None))
                 ):
                     self.add_all(inner)
-                case ast.Name(id="__all__"):
-                    pass
+                case ast.Name(id="__all__"):  # what it was until now
+                    names, sources, is_known = self.all_before
+                    self.found.all_names += names
+                    self.found.all_from += sources
+                    self.found.is_all_known &= is_known
                 case ast.Name(id=name) if self._is_another_all(name):  # from other import __all__ as name
                     last = self.found.names[name][-1]
                     self.found.all_from.append((last.level, last.module))
@@ -263,15 +276,18 @@ class BindingsReader:
 
     def read_all_call(self, node: ast.expr) -> None:
         match node:
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="__all__"), attr=method), args=[value]):
-                if method == "append" and isinstance(value, ast.Constant):
-                    self.add_all(ast.List([value], ast.Load()))
-                elif method == "extend":
-                    self.add_all(value)
-                elif method == "remove" and isinstance(value, ast.Constant) and self.found.all_names:
-                    self.found.all_names = [name for name in self.found.all_names if name != value.value]
-                else:
-                    self.found.is_all_known = False
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="__all__"), attr=method), args=values):
+                match method, values:
+                    case "extend", [value]:
+                        self.add_all(value)
+                    case ("append", [ast.Constant() as value]) | ("insert", [_, ast.Constant() as value]):
+                        self.add_all(ast.List([value], ast.Load()))
+                    case "remove", [ast.Constant(value=name)] if self.found.all_names:
+                        self.found.all_names = [known for known in self.found.all_names if known != name]
+                    case "sort" | "reverse", _:
+                        pass
+                    case _:
+                        self.found.is_all_known = False
 
 
 def _flatten_sum(value: ast.expr) -> Iterator[ast.expr]:

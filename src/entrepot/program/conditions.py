@@ -119,13 +119,20 @@ def judge(test: ast.expr, target: Target) -> Verdict:
     if isinstance(test, ast.Compare) and len(test.ops) == 1:
         sides = [test.left, test.comparators[0]]
         if any(isinstance(side, ast.Name) and side.id == "__name__" for side in sides) and any(
-            isinstance(side, ast.Constant) and side.value == "__main__" for side in sides
+            _is_main(side) for side in sides
         ):
-            return Verdict(None, False, True) if isinstance(test.ops[0], ast.Eq) else ALWAYS
+            return Verdict(None, False, True) if isinstance(test.ops[0], (ast.Eq, ast.In)) else ALWAYS
     try:
         return Verdict(bool(_evaluate(test, target)))
     except (_UnknownError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError):
         return UNKNOWN
+
+
+def _is_main(node: ast.expr) -> bool:
+    """Is it "__main__", or are they that and "__mp_main__", its name in a process of `multiprocessing`?"""
+    names = node.elts if isinstance(node, (ast.Tuple, ast.List, ast.Set)) else [node]
+    values = [name.value if isinstance(name, ast.Constant) else None for name in names]
+    return "__main__" in values and {"__main__", "__mp_main__"}.issuperset(values)
 
 
 def _evaluate(node: ast.expr, target: Target) -> object:
@@ -155,6 +162,10 @@ def _evaluate(node: ast.expr, target: Target) -> object:
         raise _UnknownError
     if isinstance(node, ast.Compare) and len(node.ops) == 1:
         left, right = _evaluate(node.left, target), _evaluate(node.comparators[0], target)
+        for one, other in ((left, right), (right, left)):
+            is_version = one == (*target.version, sys.maxsize)
+            if is_version and isinstance(other, tuple) and len(other) > 2 and other[:2] == target.version:
+                raise _UnknownError  # the micro version is not part of a target
         return _compare(left, node.ops[0], right)
     if isinstance(node, ast.Call) and not node.keywords:
         return _evaluate_call(node, target)

@@ -154,7 +154,7 @@ class Module(NamedTuple):
         """Return what it does while it is imported, beyond defining. Raises SourceError, SyntaxError."""
         from entrepot.program.work import find_work
 
-        return find_work(self.tree(), self.bindings())
+        return find_work(self.tree(), self.bindings(), self.program.target)
 
     def definitions(self) -> list[Binding]:
         """Return its functions, classes and variables, in order of the text."""

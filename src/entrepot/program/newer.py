@@ -75,12 +75,6 @@ def rewrite(text: str) -> tuple[str, frozenset[int]]:
     return "".join(out), frozenset(lazy)
 
 
-def _blank(out: list[str], start: int, end: int) -> None:
-    for at in range(start, end):
-        if out[at] not in "\r\n":
-            out[at] = " " if ord(out[at]) < 128 else "\u3000" if ord(out[at]) > 0x7FF else " "
-
-
 def _rewrite_strings(out: list[str], text: str, strings: list[Token]) -> None:
     """Turn adjacent literals into a tuple of their fields where one has fields that older Pythons refuse."""
     if not any(_is_new(text, string) for string in strings):
@@ -150,7 +144,7 @@ def _rewrite_line(out: list[str], text: str, line: list[Token], lazy: set[int]) 
     for index, word in enumerate(words):
         begins = index == 0 or words[index - 1] in (";", ":")
         if word == "lazy" and begins and words[index + 1 : index + 2] in (["import"], ["from"]):
-            _blank(out, line[index].start, line[index].end)
+            out[line[index].start : line[index].end] = " " * len(word)
             lazy.add(text.count("\n", 0, line[index].start) + 1)
             # An import may not be indented by the blanks: let it begin where `lazy` did.
             after = line[index + 1]

@@ -33,7 +33,7 @@ from entrepot.program.conditions import (
 )
 
 # Raised whenever a file could be scanned differently: what was kept by another version is not used.
-SCANNER_VERSION = 3
+SCANNER_VERSION = 4
 
 Names = tuple[tuple[str, str | None], ...]
 Statement = tuple[int, int, str, int, str, Names, str]

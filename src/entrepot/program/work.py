@@ -10,6 +10,7 @@ import ast
 from typing import NamedTuple
 
 from entrepot.program.bindings import Bindings
+from entrepot.program.conditions import Target, judge
 from entrepot.program.nodes import list_children, read_chain
 
 # ruff: noqa: E501 (tables)
@@ -40,8 +41,8 @@ class Work(NamedTuple):
     message: str
 
 
-def find_work(tree: ast.Module, bindings: Bindings) -> list[Work]:
-    """Return the calls and loops that do work while a module is imported, by place."""
+def find_work(tree: ast.Module, bindings: Bindings, target: Target) -> list[Work]:
+    """Return the calls and loops that do work while a module is imported by a target, by place."""
     found: list[Work] = []
     full = {}
     for name, several in bindings.names.items():
@@ -57,9 +58,9 @@ def find_work(tree: ast.Module, bindings: Bindings) -> list[Work]:
             stack += getattr(node, "decorator_list", ())
             continue
         if isinstance(node, ast.If):
-            test = ast.dump(node.test)
-            if "'__name__'" in test or "TYPE_CHECKING" in test:
-                stack += node.orelse
+            verdict = judge(node.test, target)
+            if verdict.value is not None or verdict.is_main:
+                stack += node.body if verdict.value else node.orelse
                 continue
         if isinstance(node, (ast.While, ast.For, ast.AsyncFor)):
             if isinstance(node, ast.While) or _is_long(node.iter):

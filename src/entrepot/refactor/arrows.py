@@ -17,8 +17,7 @@ from collections.abc import Iterable
 from entrepot.errors import Refused
 from entrepot.program.symbols import AT_IMPORT
 from entrepot.refactor.cut import STAY, Cut, is_copied, is_declaration
-from entrepot.refactor.effects import Effects
-from entrepot.refactor.statements import is_main_guard
+from entrepot.refactor.statements import is_main_guard, is_type_checking
 
 
 class Arrows:
@@ -146,7 +145,7 @@ class Arrows:
                 if a == path[-1] and b not in seen:
                     seen.add(b)
                     queue.append([*path, b])
-        return [start]
+        raise AssertionError("asked only where there is a way")
 
 
 def needed_with(cut: Cut, names: Iterable[str]) -> set[str]:
@@ -192,11 +191,10 @@ def reach(cut: Cut, start: str) -> set[str]:
                     [] if source is None else [source, *(f"{source}.{alias.name}" for alias in node.names)]
                 )
             else:
-                if isinstance(node, ast.If | ast.Try | ast.With | ast.ClassDef) and not is_main_guard(node):
-                    test = getattr(node, "test", None)
-                    if not (isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"):
-                        body += [n for n in ast.iter_child_nodes(node) if isinstance(n, ast.stmt)]
-                        body += [n for h in getattr(node, "handlers", ()) for n in h.body]
+                is_run = not is_main_guard(node) and not is_type_checking(node)
+                if isinstance(node, ast.If | ast.Try | ast.With | ast.ClassDef) and is_run:
+                    body += [n for n in ast.iter_child_nodes(node) if isinstance(n, ast.stmt)]
+                    body += [n for h in getattr(node, "handlers", ()) for n in h.body]
                 continue
             for name in names:
                 found = project.find_module(name, path)
@@ -206,9 +204,9 @@ def reach(cut: Cut, start: str) -> set[str]:
 
 
 def is_source_loud(cut: Cut) -> bool:
-    """Whether what stays does something that is seen when it is imported."""
-    effects = Effects(cut.statements)
-    return any(effects.is_loud(s.node) for s in cut.statements if cut.place[s.index] == STAY)
+    """Whether what stays does something that is seen when it is imported, or that others keep."""
+    effects = cut.effects
+    return any(effects.is_active(s.node) for s in cut.statements if cut.place[s.index] == STAY)
 
 
 def _takes_more_than_moves(cut: Cut, path: str) -> bool:

@@ -231,10 +231,7 @@ def _name_of_outer(crossing: Crossing) -> str:
 
 def _has_room(cut: Cut, outer: ast.AST) -> bool:
     """Whether an import can stand as the first statement of a function: its body has own lines."""
-    body = getattr(outer, "body", None)
-    if not isinstance(body, list):
-        return False
-    start = cut.file.lines.start_of(body[0])
+    start = cut.file.lines.start_of(outer.body[0])  # type: ignore[attr-defined]
     return not cut.file.data[cut.file.line_start(start) : start].strip()
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping, Sequence
 
-from entrepot.program.symbols import AT_CALL, AT_IMPORT, BINDING, LOAD
+from entrepot.program.symbols import AT_CALL, AT_IMPORT, BINDING, LOAD, Occurrence
 from entrepot.refactor.cut import STAY, Crossing, Cut, find_exported, is_copied
 from entrepot.refactor.dynamic import check_dynamic, check_module_facts
 from entrepot.refactor.exports import Exports, read_namespace
+from entrepot.refactor.module_values import check_module_values
 from entrepot.refactor.places import place_statements
 from entrepot.refactor.project import Project
 from entrepot.refactor.statements import (
@@ -48,17 +49,22 @@ def make_cut(
     _find_owners(cut)
     check_module_facts(cut)
     check_dynamic(cut)
+    check_module_values(cut)
     _find_crossings(cut)
     return cut
 
 
 def _find_bound(cut: Cut) -> None:
     """Find names that a condition may leave unbound (`if sys.version_info < (3,): str = unicode`)."""
-    namespace = read_namespace(Exports(cut.project), cut.path)
-    if namespace.unknown is not None:
-        return
     tops = {name for s in cut.statements if isinstance(s.node, ast.If | ast.Try) for name in s.binds}
     tops -= {name for s in cut.statements if is_type_checking(s.node) for name in s.binds}
+    if not tops:
+        return
+    namespace = cut.project.remember(
+        ("namespace", cut.path), lambda: read_namespace(Exports(cut.project), cut.path)
+    )
+    if namespace.unknown is not None:
+        return
     for name in tops - set(namespace.bound):
         (cut.perhaps if name in namespace.maybe else cut.unbound).add(name)
 
@@ -142,4 +148,16 @@ def copy_import(cut: Cut, key: str, name: str) -> None:
                     else:
                         b = cut.owner.get(occurrence.name, STAY)
                         if b != key:
+                            _check_block(cut, occurrence, b)
                             cut.crossings.append(Crossing(occurrence, key, b, AT_IMPORT, None))
+
+
+def _check_block(cut: Cut, occurrence: Occurrence, b: str) -> None:
+    """Raise Refused where a block that is repeated as it stands would need another spelling of a name."""
+    name = occurrence.name
+    if name in cut.rebound or name in cut.perhaps or (cut.style == "module" and b != STAY):
+        raise cut.refuse(
+            f"this block would have to be repeated where what moves needs it, and {name} be written in another way there",
+            cut.file.line_of(occurrence.start),
+            "leave behind what needs it",
+        )

@@ -16,6 +16,8 @@ from functools import cached_property
 from entrepot.errors import Refused
 from entrepot.program.symbols import DECLARE, Occurrence
 from entrepot.refactor.doings import Doings
+from entrepot.refactor.effects import Effects
+from entrepot.refactor.loud_imports import find_loud_imports
 from entrepot.refactor.project import Project
 from entrepot.refactor.statements import (
     Statement,
@@ -26,7 +28,7 @@ from entrepot.refactor.text import SourceFile
 from entrepot.refactor.uses import FileUses
 
 STAY = ""
-_OLD_BUILTINS = frozenset("unicode long basestring xrange raw_input unichr reduce buffer cmp file".split())
+OLD_BUILTINS = frozenset("unicode long basestring xrange raw_input unichr reduce buffer cmp file".split())
 
 
 @dataclass
@@ -77,6 +79,11 @@ class Cut:
     unbound: set[str] = field(default_factory=set)  # names that this Python never gets to bind
 
     @cached_property
+    def effects(self) -> Effects:
+        """What each statement does that can be seen."""
+        return Effects(self.statements, find_loud_imports(self.project, self.path))
+
+    @cached_property
     def doings(self) -> Doings:
         """What each statement does while the module is initialised."""
         return Doings(self.file, self.statements)
@@ -113,7 +120,7 @@ def _is_repeatable(node: ast.stmt, name: str) -> bool:
         return False
     if any(isinstance(inner, ast.Import | ast.ImportFrom) for inner in ast.walk(node)):
         return True
-    return name in _OLD_BUILTINS or hasattr(builtins, name)
+    return name in OLD_BUILTINS or hasattr(builtins, name)
 
 
 def find_exported(file: SourceFile) -> list[str]:

@@ -5,22 +5,33 @@ from __future__ import annotations
 import ast
 import os
 
-from entrepot.program.symbols import LOAD
+from entrepot.program.symbols import LOAD, Occurrence
 from entrepot.refactor.cut import STAY, Cut
 from entrepot.refactor.statements import Statement
 
-MODULE_FACTS = frozenset({"__name__", "__spec__", "__doc__", "__file__", "__loader__"})
+MODULE_FACTS = frozenset({"__name__", "__spec__", "__doc__", "__file__", "__loader__", "__package__"})
+
+# What Python looks for in a module.
+_HOOKS = frozenset({"__getattr__", "__dir__", "__all__", "__path__"})
 
 
 def check_module_facts(cut: Cut) -> None:
     """Refuse to move code that asks what module it is in."""
     if cut.force:
         return
+    for key, target in cut.targets.items():
+        for name in target.names:
+            if name in _HOOKS:
+                raise cut.refuse(f"Python asks {cut.name} for {name}, and would not ask {key}")
+    _check_own_tests(cut)
     for occurrence in cut.file.names.occurrences:
         key = cut.place[occurrence.statement]
-        if key == STAY or occurrence.name not in MODULE_FACTS or occurrence.scope.kind == "comprehension":
+        if key == STAY or occurrence.name not in MODULE_FACTS:
             continue
         if occurrence.home is not None and occurrence.home is not cut.file.names.module:
+            continue
+        is_inside = cut.project.package_of(cut.targets[key].path) == cut.project.package_of(cut.path)
+        if occurrence.name == "__package__" and is_inside:
             continue
         if occurrence.name == "__file__":
             start = cut.file.lines.start_of(cut.file.tree.body[occurrence.statement])
@@ -36,11 +47,42 @@ def check_module_facts(cut: Cut) -> None:
             )
 
 
+def _check_own_tests(cut: Cut) -> None:
+    """Refuse to move tests out of a file that runs those it finds in itself."""
+    for call in cut.file.names.calls:
+        called = getattr(call.func, "attr", getattr(call.func, "id", ""))
+        if call.args or called not in ("main", "testmod"):
+            continue
+        for statement in cut.statements:
+            if cut.place[statement.index] == STAY:
+                continue
+            is_test = called == "testmod" and b">>> " in cut.file.data[statement.start : statement.end]
+            if called == "main" and isinstance(statement.node, ast.ClassDef) and not cut.reexport:
+                names = [getattr(inner, "name", "") for inner in statement.node.body]
+                is_test = any(name.startswith("test") for name in names)
+            if is_test:
+                raise cut.refuse(
+                    f"{called}() runs the tests that it finds here, and would not find those of {min(statement.binds)}",
+                    call,
+                    "leave them behind, or use --force",
+                )
+
+
 def check_dynamic(cut: Cut) -> None:
     """Refuse dynamic code that reads or writes the module's names by strings we cannot know."""
     if cut.force:
         return
     moved = set(cut.moved_names)
+    given = _find_given(cut)
+    for occurrence in given:
+        if occurrence.name in cut.rebound:
+            path, line = cut.rebound[occurrence.name]
+            raise cut.refuse(
+                f"{occurrence.name} is set on {cut.name} from outside ({path}:{line}), and what moves would not see it",
+                cut.file.line_of(occurrence.start),
+                f"leave this behind, or let {cut.name} bind {occurrence.name} itself first",
+            )
+    moved |= {occurrence.name for occurrence in given}
     for statement in cut.statements:
         for node in ast.walk(statement.node):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
@@ -51,6 +93,15 @@ def check_dynamic(cut: Cut) -> None:
                 node.func.id in ("vars", "locals", "dir") and not node.args and _is_at_top(statement, node)
             ):
                 _check_namespace(cut, node, statement, moved)
+
+
+def _find_given(cut: Cut) -> list[Occurrence]:
+    """Return what moves reads and the file does not bind: builtins, and what somebody puts into the module."""
+    return [
+        o
+        for o in cut.file.names.occurrences
+        if o.home is None and o.kind == LOAD and cut.place[o.statement] != STAY
+    ]
 
 
 def _check_code(cut: Cut, node: ast.Call, moved: set[str]) -> None:
@@ -87,7 +138,7 @@ def _check_namespace(cut: Cut, node: ast.Call, statement: Statement, moved: set[
     elif isinstance(around, ast.Compare) and len(around.ops) == 1 and around.comparators[0] is node:
         key = around.left
     if isinstance(key, ast.Constant) and isinstance(key.value, str):
-        known = key.value in cut.owner
+        known = key.value in cut.owner or key.value in moved
         if not known or (key.value not in moved and cut.place[statement.index] == STAY):
             return
         reason = f"{node.func.id}() is asked for {key.value!r}"  # type: ignore[attr-defined]

@@ -9,8 +9,9 @@ are followed. Calls into other modules are taken as quiet unless their names say
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
+from entrepot.refactor.changers import find_instances, name_of_root, root_of
 from entrepot.refactor.statements import Statement, is_docstring, is_main_guard, is_type_checking
 
 _LOUD_CALLS = frozenset(
@@ -23,19 +24,32 @@ _LOUD_METHODS = frozenset(
     "info debug warning error critical exception warn".split()
 )
 
+_PLAIN_DECORATORS = frozenset(
+    "property staticmethod classmethod functools dataclass dataclasses contextlib contextmanager asynccontextmanager "
+    "wraps lru_cache cache cached_property total_ordering singledispatch typing overload final abc abstractmethod "
+    "enum unique attr attrs define frozen".split()
+)
+
 
 class Effects:
     """What the statements of one file do when they run."""
 
-    def __init__(self, statements: Iterable[Statement]) -> None:
+    def __init__(self, statements: Iterable[Statement], loud_imports: Container[str] = ()) -> None:
+        self.loud_imports = loud_imports  # functions of other modules, as the file calls them
         self.functions: dict[str, list[ast.FunctionDef | ast.AsyncFunctionDef]] = {}
         self.classes: dict[str, ast.ClassDef] = {}
+        self.methods: dict[str, list[ast.FunctionDef]] = {}  # of all classes
+        statements = list(statements)
+        self.instances = find_instances(statement.node for statement in statements)
         for statement in statements:
             node = statement.node
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 self.functions.setdefault(node.name, []).append(node)
             elif isinstance(node, ast.ClassDef):
                 self.classes[node.name] = node
+                for inner in node.body:
+                    if isinstance(inner, ast.FunctionDef):
+                        self.methods.setdefault(inner.name, []).append(inner)
         self._busy: set[str] = set()
 
     def is_loud(self, node: ast.stmt) -> bool:
@@ -46,9 +60,27 @@ class Effects:
             return False
         return any(self._is_loud_part(part) for part in _walk_import_time(node))
 
+    def is_loud_name(self, name: str) -> bool:
+        """Whether a call of one of the file's functions or classes could be seen."""
+        return self._is_loud_function(name)
+
+    def is_active(self, node: ast.stmt) -> bool:
+        """Whether it could be missed if this statement did not run: it is loud, or hands something to others."""
+        if self.is_loud(node):
+            return True
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            return not isinstance(node.value.func, ast.Name) or node.value.func.id not in self.functions
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            return False
+        # A decorator of another module may keep what it is given: a route, a command, a fixture.
+        roots = {getattr(root_of(d, through_calls=True), "id", "") for d in node.decorator_list}
+        return bool(roots - self.functions.keys() - self.classes.keys() - _PLAIN_DECORATORS)
+
     def _is_loud_part(self, part: ast.AST) -> bool:
         if isinstance(part, ast.Call):
             return self._is_loud_call(part.func)
+        if isinstance(part, ast.Attribute) and isinstance(part.ctx, ast.Load):
+            return self._is_loud_method(part.attr, part, is_property=True)
         if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             if any(
                 not isinstance(d, ast.Call) and self._is_loud_call(d, decorator=True)
@@ -62,15 +94,21 @@ class Effects:
             return not isinstance(part.value, ast.Constant)
         return isinstance(part, ast.Delete | ast.Raise | ast.With | ast.While)
 
-    def _is_loud_call(self, func: ast.expr, *, decorator: bool = False) -> bool:
+    def _is_loud_call(self, func: ast.expr, *, decorator: bool = False, is_followed: bool = True) -> bool:
+        if isinstance(func, ast.Name | ast.Attribute) and ast.unparse(func) in self.loud_imports:
+            return True
         if isinstance(func, ast.Name):
             if func.id in _LOUD_CALLS:
                 return True
-            return self._is_loud_function(func.id)
+            is_own = func.id in self.functions or func.id in self.classes
+            return self._is_loud_function(func.id) or (
+                is_followed and not is_own and self._is_loud_method("__call__", func)
+            )
         if isinstance(func, ast.Attribute):
-            return func.attr in _LOUD_METHODS and not (decorator and func.attr == "register")
+            is_loud = func.attr in _LOUD_METHODS and not (decorator and func.attr == "register")
+            return is_loud or (is_followed and self._is_loud_method(func.attr, func))
         if isinstance(func, ast.Call):
-            return self._is_loud_call(func.func)
+            return self._is_loud_call(func.func, is_followed=is_followed)
         return False
 
     def _is_loud_function(self, name: str) -> bool:
@@ -85,6 +123,21 @@ class Effects:
         finally:
             self._busy.discard(name)
 
+    def _is_loud_method(self, name: str, of: ast.expr, *, is_property: bool = False) -> bool:
+        """Whether some class has a loud method of this name, and an object may be one of it."""
+        root = name_of_root(of)
+        if not (root in self.instances or root in self.classes or root in ("self", "cls")):
+            return False
+        found = [m for m in self.methods.get(name, ()) if m.decorator_list or not is_property]
+        mark = f".{name}"
+        if not found or mark in self._busy:
+            return False
+        self._busy.add(mark)
+        try:
+            return any(self._is_loud_body(method) for method in found)
+        finally:
+            self._busy.discard(mark)
+
     def _is_loud_body(self, function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
         local = {arg.arg for arg in [*function.args.args, *function.args.kwonlyargs]}
         made = {
@@ -94,17 +147,20 @@ class Effects:
             for target in inner.targets
             if isinstance(target, ast.Name)
         }
+        at_once = {id(inner) for part in function.body for inner in _walk_import_time(part)}
         for inner in ast.walk(function):
             if isinstance(inner, ast.Global):
                 return True
             if isinstance(inner, ast.Call):
                 func = inner.func
-                root: ast.expr = func
-                while isinstance(root, ast.Attribute):
-                    root = root.value
+                root = root_of(func, through_calls=True)
+                # A function inside may be called later or never: only what is plain to see counts in it.
+                is_followed = id(inner) in at_once
                 if isinstance(func, ast.Attribute) and isinstance(root, ast.Name) and root.id in made | local:
+                    if is_followed and root.id in ("self", "cls") and self._is_loud_method(func.attr, root):
+                        return True
                     continue
-                if self._is_loud_call(func):
+                if self._is_loud_call(func, is_followed=is_followed):
                     return True
             if isinstance(inner, ast.Subscript) and isinstance(inner.ctx, ast.Store):
                 if isinstance(inner.value, ast.Name) and inner.value.id not in made | local:

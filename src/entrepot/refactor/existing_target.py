@@ -17,6 +17,7 @@ from entrepot.refactor.import_lines import (
     list_import_lines,
     list_other_keys,
     list_type_lines,
+    needs_others_first,
     render_copied,
 )
 from entrepot.refactor.imports import (
@@ -48,9 +49,10 @@ def write_into(
         for line in list_import_lines(decision, target.key, b, imports)
     ]
     typed += list_type_lines(decision, target.key, imports)
-    lines = [line for line in [*repeated, *siblings] if line]
+    both = [*siblings, *repeated] if needs_others_first(cut, target.key) else [*repeated, *siblings]
+    lines = [line for line in both if line]
     if typed:
-        if "TYPE_CHECKING" not in bound:
+        if "TYPE_CHECKING" not in bound and not any("TYPE_CHECKING" in line for line in lines):
             lines.append("from typing import TYPE_CHECKING")
         lines += ["if TYPE_CHECKING:", *typed]
     insert_imports(rewriter, lines, find_import_place(file))

@@ -14,12 +14,15 @@ import re
 from collections.abc import Iterable, Sequence
 
 from entrepot.errors import Refused
+from entrepot.program.symbols import LOAD, Occurrence
 from entrepot.refactor.changes import Edit, FileChange, Note
-from entrepot.refactor.checks import check_result
-from entrepot.refactor.cut import find_exported
+from entrepot.refactor.checks import check_result, find_undefined
+from entrepot.refactor.cut import OLD_BUILTINS, find_exported
 from entrepot.refactor.effects import Effects
 from entrepot.refactor.exports import Exports
 from entrepot.refactor.imports import delete_statement, render_from
+from entrepot.refactor.loud_imports import find_loud_imports
+from entrepot.refactor.module_values import find_module_values
 from entrepot.refactor.project import Project
 from entrepot.refactor.statements import list_statements
 from entrepot.refactor.text import Rewriter, SourceFile
@@ -78,10 +81,10 @@ def expand_file(
 ) -> Rewriter:
     """Return the replacements for the star imports of one file."""
     rewriter = Rewriter(file)
+    shown = project.show(file.path)
     stars = sorted(file.names.star_imports, key=file.lines.start_of)
     brought: list[tuple[ast.ImportFrom, list[str], list[str]]] = []
     for node in stars:
-        shown = project.show(file.path)
         source = exports.source_of(node, file.path)
         try:
             if source is None:
@@ -93,6 +96,12 @@ def expand_file(
             notes.append(Note(f"stays: {error.reason}", shown, node.lineno))
             continue
         brought.append((node, names, perhaps))
+    if len(brought) == len(stars) and (lost := _find_unexplained(exports, file, brought)) is not None:
+        reason = f"{lost.name} is read here, and nothing is known to bind it: a star import may"
+        if is_strict:
+            raise Refused(reason, shown, file.line_of(lost.start), "write the names by hand here")
+        notes.append(Note(f"stays: {reason}", shown, file.line_of(lost.start)))
+        return rewriter
     is_whole = _keeps_namespace(project, file) or _reads_all_names(file)
     wanted = None if is_whole else _find_wanted(project, file, [n for _, a, b in brought for n in [*a, *b]])
     for number, (node, names, perhaps) in enumerate(brought):
@@ -110,6 +119,21 @@ def expand_file(
             is_strict,
         )
     return rewriter
+
+
+def _find_unexplained(
+    exports: Exports, file: SourceFile, brought: Iterable[tuple[ast.ImportFrom, list[str], list[str]]]
+) -> Occurrence | None:
+    """Return a read of a name that nobody binds and that no star import is known to bring."""
+    known = {name for _, certain, perhaps in brought for name in (*certain, *perhaps)} | OLD_BUILTINS
+    if os.path.basename(file.path) == "__init__.py":
+        # A package's own modules become its names when they are imported.
+        package = exports.name_of(file.path)
+        known |= {n for n in find_undefined(file) if exports.is_there(f"{package}.{n}", file.path)}
+    lost = find_undefined(file) - known
+    return next(
+        (o for o in file.names.occurrences if o.home is None and o.kind == LOAD and o.name in lost), None
+    )
 
 
 def _expand_one(
@@ -148,9 +172,12 @@ def _expand_one(
         )
         rewriter.replace(start, end, text)
         return
-    body = file.body_of(node)
-    replacement = _bare_import(project, exports, file, node)
-    delete_statement(rewriter, node, body, replacement)
+    replacement, binding = _bare_import(project, exports, file, node)
+    if binding and file.names.called(binding):
+        reason = f"nothing of {source_text} is used, but it does something, and {binding} is a name here"
+        notes.append(Note(f"stays: {reason}", shown, node.lineno))
+        return
+    delete_statement(rewriter, node, file.body_of(node), replacement)
     what = (
         "is imported without names, for what it does"
         if replacement
@@ -166,23 +193,23 @@ def _is_read_between(file: SourceFile, name: str, one: ast.ImportFrom, two: ast.
     )
 
 
-def _bare_import(project: Project, exports: Exports, file: SourceFile, node: ast.ImportFrom) -> str:
-    """Return the import that still runs a module none of whose names is needed, "" where that is not needed."""
+def _bare_import(
+    project: Project, exports: Exports, file: SourceFile, node: ast.ImportFrom
+) -> tuple[str, str]:
+    """Return the import that still runs a module none of whose names is needed, and what it binds; "" for none."""
     source = exports.source_of(node, file.path) or ""
     path = exports.locate(source, file.path)
-    if path == "":
-        return ""
+    if path == "" or (node.level and not node.module):
+        return "", ""  # nothing that is seen, or the package itself, which is there
     if path is not None and path in project:
         statements = list_statements(project.file(path))
-        effects = Effects(statements)
+        effects = Effects(statements, find_loud_imports(project, path))
         if not any(effects.is_loud(s.node) or s.is_import for s in statements):
-            return ""
+            return "", ""
     if node.level and node.module:
         parent, _, last = node.module.rpartition(".")
-        return f"from {'.' * node.level}{parent} import {last}  # noqa: F401"
-    if node.level:
-        return ""
-    return f"import {source}  # noqa: F401"
+        return f"from {'.' * node.level}{parent} import {last}  # noqa: F401", last
+    return f"import {source}  # noqa: F401", source.partition(".")[0]
 
 
 def _keeps_namespace(project: Project, file: SourceFile) -> bool:
@@ -219,13 +246,14 @@ def _find_wanted(project: Project, file: SourceFile, names: Iterable[str]) -> se
         if o.name in brought and o.home in (None, module) and o.kind == "load"
     }
     used |= {
-        n for o in file.names.occurrences if o.kind in ("declare", "delete") for n in [o.name] if n in brought
+        o.name
+        for o in file.names.occurrences
+        if o.name in brought and o.home in (None, module) and o.kind in ("declare", "delete")
     }
     used |= brought & set(find_exported(file))
     used -= _always_own(file, used)
-    if not project.name_of(file.path):
-        return used
-    for uses in find_uses(project, file.path):
+    others = find_uses(project, file.path)
+    for uses in others:
         used |= {f.alias.name for f in uses.from_imports} & brought
         used |= {a.name for a in uses.attributes} & brought
         used |= {s.name for s in uses.strings} & brought
@@ -233,15 +261,25 @@ def _find_wanted(project: Project, file: SourceFile, names: Iterable[str]) -> se
             names_there = {o.name for o in uses.file.names.occurrences if o.home is None}
             used |= brought & names_there
             used |= brought & _taken_further(project, uses.file, brought)
-        if uses.whole and not uses.attributes:
-            used |= brought & _words(uses.file)
+    for value in find_module_values(project, file.path, others):
+        used |= brought if value.name is None else brought & {value.name}
     return used
 
 
 def _taken_further(project: Project, file: SourceFile, brought: set[str]) -> set[str]:
+    """Return what may be taken from a file that has taken all, and from those that take all of that."""
     found: set[str] = set()
-    for uses in find_uses(project, file.path):
-        found |= _words(uses.file) & brought
+    seen: set[str] = set()
+    todo = [file.path]
+    while todo:
+        path = todo.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        for uses in find_uses(project, path):
+            found |= _words(uses.file) & brought
+            if uses.stars:
+                todo.append(uses.file.path)
     return found
 
 
@@ -288,11 +326,12 @@ def _always_own(file: SourceFile, names: set[str]) -> set[str]:
 
 def _calls_before(file: SourceFile, offset: int) -> bool:
     """Whether something could be called before an offset."""
-    for node in file.tree.body:
-        if file.lines.start_of(node) >= offset:
-            break
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Import | ast.ImportFrom):
-            continue
-        if any(isinstance(inner, ast.Call) for inner in ast.walk(node)):
-            return True
-    return False
+    before = [node for node in file.tree.body if file.lines.start_of(node) < offset]
+    return any(
+        getattr(node, "decorator_list", None)
+        or (
+            not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            and any(isinstance(inner, ast.Call) for inner in ast.walk(node))
+        )
+        for node in before
+    )

@@ -3,7 +3,7 @@
 A module's top level is followed statement by statement (`namespace_reader.py`): what certainly binds a
 name, what may, what deletes it. Conditions on the Python version, the platform and TYPE_CHECKING are decided,
 and so is `try: import x` where x can or cannot be found. `__all__` is folded from literals,
-sums, `+=`, `append`, `extend`, `remove` and other modules' `__all__`.
+sums, `+=`, `append`, `extend`, `remove` and other modules' `__all__` (`string_lists.py`).
 
 Modules of the standard library that are not files of the project are asked by importing them in
 a fresh interpreter (`-I -S`); code of the project or of installed packages is never run.
@@ -15,6 +15,7 @@ makes names at run time (`globals().update(...)`) raises Refused.
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 import os
 import subprocess
@@ -22,6 +23,7 @@ import sys
 
 from entrepot.errors import Refused
 from entrepot.refactor.known_values import decide_test
+from entrepot.refactor.made_names import find_made
 from entrepot.refactor.namespace import Namespace
 from entrepot.refactor.namespace_reader import Reader
 from entrepot.refactor.project import Project
@@ -35,7 +37,7 @@ class Exports:
         self.project = project
         self.known: dict[str, Namespace] = {}
         self.asked: dict[str, Namespace] = {}
-        self.busy: set[str] = set()
+        self.busy: dict[str, Reader] = {}
         self.outside: dict[str, SourceFile] = {}
 
     # -- finding ---------------------------------------------------------------------------
@@ -58,6 +60,54 @@ class Exports:
                 if os.path.isfile(candidate):
                     return candidate
         return None
+
+    def is_there(self, name: str, importer: str) -> bool:
+        """Whether a module can be found: also a folder of modules, and one that was compiled from C."""
+        path = self.locate(name, importer)
+        if path == "":
+            return self._has_standard(name)
+        if path is not None or self.project.has_folder(name, importer):
+            return True
+        parent, _, last = name.rpartition(".")
+        if parent:
+            above = self.locate(parent, importer)
+            folders = [os.path.dirname(above)] if above else []
+        else:
+            folders = [self.project.import_root(importer), os.path.dirname(importer), *sys.path]
+        return any(
+            entry.startswith(last + ".") and entry.endswith((".so", ".pyd"))
+            for folder in folders
+            if os.path.isdir(folder)
+            for entry in os.listdir(folder)
+        )
+
+    def _has_standard(self, name: str) -> bool:
+        """Whether a module of the standard library is here: some are for one platform only."""
+        if "." not in name:
+            return name in sys.builtin_module_names or importlib.util.find_spec(name) is not None
+        try:
+            self.ask(name)
+        except Refused:
+            return False
+        return True
+
+    def has_name(self, source: str, name: str, importer: str) -> bool | None:
+        """Whether `from source import name` finds it; None where that cannot be told."""
+        path = self.locate(source, importer)
+        try:
+            if path == "":
+                return name in self.ask(source).bound or self._has_standard(f"{source}.{name}")
+            if self.is_there(f"{source}.{name}", importer):
+                return True
+            found = None if path is None else self.of_file(path)
+        except Refused:
+            return False if path == "" else None
+        if found is None or name.startswith("__"):
+            return None
+        if path == importer and name not in found.bound:
+            return False  # a package that asks itself for a module that is not there
+        is_open = found.unknown is not None or name in found.maybe or "__getattr__" in found.bound
+        return True if name in found.bound else None if is_open else False
 
     def file(self, path: str) -> SourceFile:
         if path in self.project:
@@ -87,7 +137,7 @@ class Exports:
         if os.path.basename(path) != "__init__.py":
             package = package.rpartition(".")[0]
         parts = package.split(".") if package else []
-        if not parts or node.level - 1 > len(parts):
+        if node.level - 1 >= len(parts):
             return None
         base = parts[: len(parts) - (node.level - 1)]
         return ".".join([*base, node.module] if node.module else base)
@@ -105,20 +155,26 @@ class Exports:
         found = self.known.get(path)
         if found is None:
             if path in self.busy:
-                return Namespace(unknown="it imports itself by star")
-            self.busy.add(path)
+                return self._so_far(path)
+            reader = self.busy[path] = Reader(self, path, find_made(self.file(path)))
             try:
-                reader = Reader(self, path)
-                reader.read(self.file(path).tree.body, True)
-                found = self.known[path] = reader.namespace
+                found = self.known[path] = reader.read_module(self.file(path).tree)
                 if os.path.basename(path) == "__init__.py" and found.exported is None:
                     for name in self.find_loaded_submodules(path):
                         found.bound.setdefault(name)
             finally:
-                self.busy.discard(path)
+                del self.busy[path]
         if found.unknown is not None and found.exported is None:
             raise Refused(f"the names of {self.name_of(path)} cannot be told: {found.unknown}")
         return found
+
+    def _so_far(self, path: str) -> Namespace:
+        """Return what a module has that is imported back while it is initialised: the rest only where it came first."""
+        reader = self.busy[path]
+        bound = dict(reader.namespace.bound)
+        later = dict.fromkeys(sorted(self.file(path).names.module.bindings - set(bound)))
+        strings = reader.lists.by_name.get("__all__")
+        return Namespace(bound, later, None if strings is None else strings.items, reader.namespace.unknown)
 
     def find_loaded_submodules(self, path: str) -> list[str]:
         """Return the submodules that a package's own initialisation loads: they become its attributes."""
@@ -149,7 +205,7 @@ class Exports:
         """Ask a fresh interpreter for the names of a module of the standard library."""
         if name not in self.asked:
             code = (
-                "import json, sys, importlib\n"
+                "import json, os, sys, importlib\n"  # os, as in any program: it is in a circle with some others
                 f"m = importlib.import_module({name!r})\n"
                 "print(json.dumps([getattr(m, '__all__', None), list(vars(m))]))"
             )
@@ -168,8 +224,9 @@ class Exports:
 
 def read_namespace(exports: Exports, path: str) -> Namespace:
     """Return what a file's top level binds, whatever its `__all__` says; no error where it cannot be told."""
-    reader = Reader(exports, path)
-    reader.read(exports.file(path).tree.body, True)
+    file = exports.file(path)
+    reader = Reader(exports, path, find_made(file))
+    reader.read(file.tree.body)
     return reader.namespace
 
 
@@ -186,8 +243,9 @@ def _import_time_modules(exports: Exports, body: list[ast.stmt], path: str) -> l
                 found.append(source)
                 found += [f"{source}.{alias.name}" for alias in node.names if alias.name != "*"]
         elif isinstance(node, ast.If | ast.Try | ast.With | ast.ClassDef):
-            if isinstance(node, ast.If) and decide_test(node.test) is False:
-                found += _import_time_modules(exports, node.orelse, path)
+            value = decide_test(node.test) if isinstance(node, ast.If) else None
+            if value is not None:
+                found += _import_time_modules(exports, node.body if value else node.orelse, path)  # type: ignore[union-attr]
                 continue
             for name in ("body", "orelse", "finalbody"):
                 found += _import_time_modules(exports, getattr(node, name, []), path)

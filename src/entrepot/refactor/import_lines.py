@@ -59,6 +59,12 @@ def list_other_keys(cut: Cut, key: str) -> list[str]:
     return [k for k in (STAY, *cut.targets) if k != key]
 
 
+def needs_others_first(cut: Cut, key: str) -> bool:
+    """Whether a block of imports that is repeated for a target reads a name of another module of the cut."""
+    blocks = cut.copied.get(key, {})
+    return any(c.a == key and c.occurrence.statement in blocks for c in cut.crossings)
+
+
 def render_copied(decision: Decision, target: Target, have: set[str]) -> tuple[list[str], list[str]]:
     """Return the lines of repeated imports, and those that go under `if TYPE_CHECKING:`."""
     cut = decision.cut
@@ -74,8 +80,6 @@ def render_copied(decision: Decision, target: Target, have: set[str]) -> tuple[l
             continue
         if isinstance(node, ast.Import | ast.ImportFrom):
             lines = _copy_import_lines(decision, target, node, wanted, "")
-            if not lines:
-                continue
             text = cut.file.data
             gap = last is not None and b"\n\n" in text[last.end - 1 : statement.start].replace(b"\r\n", b"\n")
             plain += ["", *lines] if gap and plain else lines

@@ -142,24 +142,18 @@ def delete_statement(
         rewriter.replace(start, end, "pass")
         return
     line_start, line_end = file.line_start(start), file.line_end(max(start, end - 1))
-    before, after = file.data[line_start:start], file.data[end:line_end]
-    tail = after.strip()
-    if not before.strip() and (not tail or tail.startswith(b"#")):
-        rewriter.delete(line_start, line_end)
-        return
-    if tail.startswith(b";"):
-        skip = end + after.index(b";") + 1
-        while file.data[skip : skip + 1] in (b" ", b"\t"):
-            skip += 1
-        rest = file.data[skip:line_end].strip()
-        if rest and not rest.startswith(b"#"):
-            rewriter.delete(start, skip)
+    before, after = file.data[line_start:start].rstrip(), file.data[end:line_end]
+    if after.lstrip().startswith(b";"):
+        end += after.index(b";") + 1
+        following = end + len(file.data[end:line_end]) - len(file.data[end:line_end].lstrip(b" \t"))
+        after = file.data[following:line_end]
+        if after.strip() and not after.startswith(b"#"):
+            rewriter.delete(start, following)
             return
-        end = skip if not rest else end
-    if before.rstrip().endswith(b";"):
-        rewriter.delete(line_start + before.rstrip().__len__() - 1, end)
-        return
-    rewriter.replace(start, end, "pass")
+    if before.endswith(b";"):
+        rewriter.delete(line_start + len(before) - 1, end)
+    else:
+        rewriter.delete(line_start, line_end)
 
 
 def find_import_place(file: SourceFile, before_statement: int | None = None) -> int:
@@ -230,11 +224,7 @@ def find_top(file: SourceFile) -> int:
     while at < first:
         stop = file.line_end(at)
         line = file.data[at:stop].strip()
-        if not line:
-            best = stop
-        elif not line.startswith(b"#"):
-            break
-        elif file.line_of(at) <= 2 and (line.startswith(b"#!") or b"coding" in line):
+        if not line or (file.line_of(at) <= 2 and (line.startswith(b"#!") or b"coding" in line)):
             best = stop
         at = stop
     return min(best, file.line_start(first))

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from entrepot.errors import Refused
 from entrepot.refactor.changes import Edit, FileChange, Note
 from entrepot.refactor.joined_text import quote, render_start
-from entrepot.refactor.text import SourceFile, has_coding_line
+from entrepot.refactor.text import SourceFile
 
 SUFFIXES = (".so", ".pyd", ".abi3.so")
 # What installed packages import in functions for their own tests and documentation.
@@ -120,13 +120,6 @@ def _read_text(path: str) -> str:
         raw = stream.read()
     file = SourceFile(path, raw)
     text = file.data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
-    if file.encoding not in ("utf-8", "ascii"):
-        head = text.split("\n", 2)
-        for number, line in enumerate(head[:2]):
-            if has_coding_line(line.encode()):
-                # compile() of a str ignores it; keep the line's place for the line numbers.
-                head[number] = line
-        text = "\n".join(head)
     if "\0" in text:
         raise Refused("the file has null bytes", path)
     return text
@@ -141,7 +134,6 @@ class _Collector:
         self.own = [self.base, *paths]
         self.found = Collection(script)
         self.todo: list[tuple[str, str, str]] = []  # (file, module name, package)
-        self.wholes: set[str] = set()
         self.reached: set[str] = set()
 
     def search(self) -> list[str]:
@@ -210,7 +202,7 @@ class _Collector:
     def add(self, name: str, importer: str, line: int | None, is_guarded: bool, is_sure: bool) -> bool:
         """Carry one module; return False when there is none to carry."""
         top = name.split(".")[0]
-        if top in sys.builtin_module_names or (top in ("__main__", "entrepot") and top == "__main__"):
+        if top in sys.builtin_module_names or top == "__main__":
             return False
         for root in self.search():
             is_own = root in self.own
@@ -222,9 +214,6 @@ class _Collector:
                 self.carry(name, root, init, True, is_own)
                 return True
             if os.path.isfile(base + ".py"):
-                if os.path.realpath(base + ".py") == self.script and is_own:
-                    self.carry(name, root, base + ".py", False, True)
-                    return True
                 self.carry(name, root, base + ".py", False, is_own)
                 return True
             compiled = _find_compiled(base)
@@ -267,9 +256,6 @@ class _Collector:
 
     def carry_whole(self, name: str, root: str, folder: str, is_own: bool) -> None:
         """Carry all modules and data files of a package: what it loads by name at run time must be there."""
-        if name in self.wholes:
-            return
-        self.wholes.add(name)
         for here, folders, names in os.walk(folder):
             folders[:] = sorted(
                 f for f in folders if f not in ("__pycache__", "tests", "test") and f.isidentifier()
@@ -319,8 +305,7 @@ def _walk_imports(node: ast.AST, is_guarded: bool) -> Iterable[tuple[ast.AST, bo
     """Yield imports (and calls that import by name), and whether a `try` stands around them."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and _is_type_checking(child.test):
-            for inner in child.orelse:
-                yield from _walk_imports(inner, is_guarded)
+            yield from _walk_imports(ast.Module(child.orelse, []), is_guarded)
             continue
         if isinstance(child, ast.Import | ast.ImportFrom):
             yield child, is_guarded

@@ -75,9 +75,8 @@ def find_known_value(node: ast.expr, values: Known | None = None) -> Any:
     if isinstance(node, ast.Constant):
         return node.value
     if isinstance(node, ast.Name):
-        if node.id == "__name__":
-            return "the module's own name"
-        return {"TYPE_CHECKING": False, "__debug__": True, **(values.values if values else {})}.get(node.id)
+        always = {"TYPE_CHECKING": False, "__debug__": True, "__name__": "the module's own name"}
+        return {**always, **(values.values if values else {})}.get(node.id)
     if isinstance(node, ast.Tuple):
         items = [find_known_value(item, values) for item in node.elts]
         return None if None in items else tuple(items)

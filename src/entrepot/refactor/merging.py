@@ -34,8 +34,6 @@ class Merging:
                 self.weight[one][other] = self.weight[other][one] = (
                     self.weight[one].get(other, 0.0) + strength
                 )
-        if self.top == two:
-            self.top = one
         return one
 
     def reach(self, start: int) -> set[int]:
@@ -65,7 +63,7 @@ class Merging:
         for node in sorted(staying):
             if self.top is None:
                 self.top = node
-            elif node in self.members:
+            else:
                 self.merge(self.top, node)
 
     def can_merge(self, one: int, two: int) -> bool:
@@ -116,7 +114,6 @@ class Merging:
                 continue
             node = small[0]
             others = [o for o in self.members if o not in (node, self.top) and self.can_merge(node, o)]
+            # Some other group uses it, and of those the nearest has no third in between.
             near = [o for o in others if o in self.arrows[node] or node in self.arrows[o]] or others
-            if not near:
-                return
             self.merge(max(near, key=lambda o: self.weight[node].get(o, 0.0)), node)

@@ -11,6 +11,7 @@ from entrepot.refactor.import_lines import (
     list_import_lines,
     list_other_keys,
     list_type_lines,
+    needs_others_first,
     render_copied,
 )
 from entrepot.refactor.statements import Statement, count_blank_lines_above
@@ -60,6 +61,8 @@ def write_new(decision: Decision, target: Target, imports: Imports, blocks: list
     head: list[str] = []
     if typed and not any("TYPE_CHECKING" in line for line in plain):
         plain = [*plain, "from typing import TYPE_CHECKING"]
+    if siblings and needs_others_first(cut, target.key):
+        siblings, plain = [*siblings, *plain], []
     if siblings and plain:
         plain = [*plain, *([""] if not plain[-1].startswith("from .") else [])]
     head += [*plain, *siblings]

@@ -17,7 +17,6 @@ from entrepot.refactor.arrows import Arrows, needed_with
 from entrepot.refactor.changes import Note
 from entrepot.refactor.cut import STAY, Cut
 from entrepot.refactor.decision import Decision
-from entrepot.refactor.effects import Effects
 from entrepot.refactor.imports import find_import_place
 from entrepot.refactor.statements import Statement
 
@@ -79,7 +78,7 @@ def find_order(cut: Cut, decision: Decision, arrows: Arrows) -> None:
 
 def _find_chains(cut: Cut) -> list[_Chain]:
     """Return the chains that the cut goes through."""
-    effects = Effects(cut.statements)
+    effects = cut.effects
     loud = [s.index for s in cut.statements if effects.is_loud(s.node)]
     chains = [_Chain(None, loud, set(loud))]
     doings = cut.doings

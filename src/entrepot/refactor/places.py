@@ -8,7 +8,6 @@ import difflib
 from entrepot.errors import Refused
 from entrepot.program.symbols import AT_IMPORT
 from entrepot.refactor.cut import STAY, Cut
-from entrepot.refactor.effects import Effects
 from entrepot.refactor.statements import Statement, is_main_guard, is_type_checking
 
 
@@ -76,7 +75,7 @@ def _check_whole(cut: Cut, wanted: dict[str, str]) -> None:
 def _follow(cut: Cut, wanted: dict[str, str]) -> None:
     """Take along the statements that only finish what moves: `f.calls = 0`, `@f.register`."""
     plain = {n for s in cut.statements if s.is_import for n in s.binds}
-    effects = Effects(cut.statements)
+    effects = cut.effects
     for statement in cut.statements:
         if cut.place[statement.index] or is_main_guard(statement.node):
             continue

@@ -17,9 +17,12 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 from entrepot.errors import Refused
 from entrepot.refactor.text import SourceFile
+
+Found = TypeVar("Found")
 
 MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", ".git", ".hg")
 SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "env", "build", "dist"})
@@ -70,6 +73,14 @@ class Project:
         # The last words of all modules: most dotted names are none, and need no search.
         self._lasts = {_last_word(path) for path in self.paths}
         self._mentioned: dict[tuple[bytes, ...], list[str]] = {}
+        self._memory: dict[tuple[str, str], Any] = {}
+
+    def remember(self, key: tuple[str, str], make: Callable[[], Found]) -> Found:
+        """Return what was once made of these files under a key; they are read once, and stay as they are."""
+        if key not in self._memory:
+            self._memory[key] = make()
+        found: Found = self._memory[key]
+        return found
 
     # -- files -----------------------------------------------------------------------------
 
@@ -239,7 +250,7 @@ class Project:
             return node.module
         package = self.package_of(path)
         parts = package.split(".") if package else []
-        if node.level - 1 > len(parts) or not parts:
+        if node.level > len(parts):
             return None
         base = parts[: len(parts) - (node.level - 1)]
         return ".".join([*base, node.module] if node.module else base)

@@ -2,7 +2,8 @@
 
 A function does what it does itself and what the functions do that it follows: worked out once for
 all of them together, groups that call each other as one, with names as bits of a number. Of a class, what
-makes instances is run, and the methods whose names are asked for in what is reached.
+makes instances is run where the class is reached, with the methods whose names are asked for; of an object that may
+be one of the file's classes, the methods of any class that are called so.
 """
 
 from __future__ import annotations
@@ -57,6 +58,12 @@ class Reaches:
             for index in binders:
                 self._sort_units(name, index)
         self.class_mask = doings.mask(self.classes)
+        self.methods: dict[str, list[int]] = {}  # name -> the units of all classes that are called so
+        for units in self.classes.values():
+            for number in units:
+                if self.units[number][1]:
+                    self.methods.setdefault(self.units[number][1], []).append(number)
+        self.properties = {name: self.methods[name] for name in doings.properties & self.methods.keys()}
         self.whole: list[_Reach] = [self._make_own(unit) for unit in self.units]
         self._close()
         self.ran = 0
@@ -132,8 +139,25 @@ class Reaches:
         unit = self.units[number]
         if not unit[1]:
             return []  # a statement's own part: what it calls depends on the statement
-        follows = self.doings.get_unit(*unit).follows
-        return [n for name in sorted(follows) for n in self.functions.get(name, ())]
+        doing = self.doings.get_unit(*unit)
+        found = [n for name in sorted(doing.follows) for n in self.functions.get(name, ())]
+        # Of `self`: a method of the class, or of one that the file has for a base.
+        classes = [unit[0], *(self.units[n][0] for n in self._find_bases(unit[0]))] if doing.own else []
+        asked = {(index, name) for index in classes for name in doing.own}
+        return found + sorted(self.numbers[other] for other in asked & self.numbers.keys())
+
+    def _find_bases(self, index: int) -> list[int]:
+        """Return a unit of each of the file's classes that the class at a statement derives from."""
+        found: list[int] = []
+        todo = [index]
+        while todo:
+            node = self.doings.statements[todo.pop()].node
+            for base in node.bases if isinstance(node, ast.ClassDef) else ():
+                for number in self.classes.get(getattr(base, "id", ""), ())[:1]:
+                    if number not in found:
+                        found.append(number)
+                        todo.append(self.units[number][0])
+        return found
 
     # -- statements ------------------------------------------------------------------------
 
@@ -148,17 +172,24 @@ class Reaches:
             for name in own.follows:
                 for number in self.functions.get(name, ()):
                     whole.add(self.whole[number])
-            self._add_classes(whole)
-        elif own.derives:
-            self._add_hooks(whole, own.reads)
+            self._add_classes(whole, self.methods)
+        else:
+            if own.attributes & self.properties.keys():
+                self._add_classes(whole, self.properties)
+            if own.derives:
+                self._add_hooks(whole, own.reads)
         self.ran |= whole.units
         return whole.reads, whole.changes
 
-    def _add_classes(self, whole: _Reach) -> None:
+    def _add_classes(self, whole: _Reach, methods: dict[str, list[int]]) -> None:
         """Add what the classes do that are reached, until nothing more is."""
         seen = (-1, -1)
         while (whole.follows & self.class_mask, whole.attributes) != seen:
             seen = (whole.follows & self.class_mask, whole.attributes)
+            for name, numbers in methods.items():
+                if whole.attributes & self.attributes.get(f".{name}", 0):
+                    for number in numbers:
+                        whole.add(self.whole[number])  # of whatever class the object is
             for name in self.doings.names_in(whole.follows & self.class_mask):
                 for number in self.classes[name]:
                     function = self.units[number][1]

@@ -152,10 +152,15 @@ def rename_in_packaging(project: Project, names: dict[str, str]) -> list[FileCha
             continue
         with open(path, "rb") as stream:
             before = stream.read()
-        after = before
-        for old, new in names.items():
-            pattern = rb"(?<![\w.:])" + re.escape(old.encode()) + rb"(?![\w:])"
-            after = re.sub(pattern, new.encode().replace(b"\\", b"\\\\"), after)
+        after = rename_entries(before, names)
         if after != before:
             found.append(FileChange(path, before, after))
     return found
+
+
+def rename_entries(text: bytes, names: dict[str, str]) -> bytes:
+    """Return a packaging file's text with other entry points (`shop.cli:main`)."""
+    for old, new in names.items():
+        pattern = rb"(?<![\w.:])" + re.escape(old.encode()) + rb"(?![\w:])"
+        text = re.sub(pattern, new.encode().replace(b"\\", b"\\\\"), text)
+    return text

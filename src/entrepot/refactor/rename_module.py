@@ -21,7 +21,7 @@ from entrepot.refactor.imports import make_relative
 from entrepot.refactor.project import Project
 from entrepot.refactor.rename import check_new_name
 from entrepot.refactor.text import Rewriter, SourceFile
-from entrepot.refactor.uses import is_shadowed
+from entrepot.refactor.uses import binds_itself, find_uses, is_shadowed
 
 _LOADERS = frozenset(
     {"import_module", "__import__", "patch", "setattr", "delattr", "resolve_name", "find_spec", "run_module"}
@@ -54,6 +54,10 @@ class _Moving:
         self.new_folder = os.path.join(root, *new.split("."))
         self.notes: list[Note] = []
         self.rewriters: dict[str, Rewriter] = {}
+        above, _, last = self.old.rpartition(".")
+        package = project.find_module(above, self.path) if above else None
+        # `from .total import total`: the package's name is the function, not the module.
+        self.is_hidden = package is not None and binds_itself(project, package, last)
 
     def new_path(self, path: str) -> str:
         """Return where a file goes; itself when it stays."""
@@ -108,7 +112,7 @@ class _Moving:
         for path in sorted(paths):
             try:
                 file = self.project.file(path)
-                _Follower(self, file).follow()
+                file.names  # noqa: B018  (what cannot be read is refused here)
             except Refused as error:
                 pattern = (
                     rb"(?m)^[ \t]*(from|import)\b.*\b"
@@ -118,6 +122,8 @@ class _Moving:
                 if re.search(pattern, self.project.raw(path)) or self.new_path(path) != path:
                     raise
                 self.notes.append(Note(f"not looked at: {error.reason}", self.project.show(path), error.line))
+                continue
+            _Follower(self, file).follow()
 
     def edit(self) -> Edit:
         project = self.project
@@ -244,7 +250,7 @@ class _Follower:
         file = self.file
         start = file.lines.start_of(node)
         # What is taken may be the module itself: `from shop import cart`.
-        taken = [a for a in node.names if a.name != "*" and f"{source}.{a.name}" == self.old]
+        taken = [a for a in node.names if f"{source}.{a.name}" == self.old and not self.work.is_hidden]
         new_source = self.moved_name(source) if self.is_moved(source) else source
         if taken:
             self.follow_taken(node, source, taken)
@@ -261,8 +267,6 @@ class _Follower:
             text = make_relative(self.new_package, new_source) if self.new_package else new_source
         else:
             text = new_source
-        if not text.strip("."):
-            text = text or "."
         at = file.data.index(b"from", start) + 4
         stop = file.lines.start_of(node.names[0]) if node.names[0].name != "*" else file.lines.end_of(node)
         stop = file.data.rindex(b"import", at, stop)
@@ -272,28 +276,42 @@ class _Follower:
         parent, _, last = self.new.rpartition(".")
         file = self.file
         if parent != source:
-            if len(node.names) > 1 or not parent:
-                if len(node.names) > 1:
-                    raise Refused(
-                        f"{self.old} is imported together with others", self.project.show(file.path), node.lineno,
-                        "give it an import of its own first",
-                    )  # fmt: skip
+            if len(node.names) > 1:
+                raise Refused(
+                    f"{self.old} is imported together with others", self.project.show(file.path), node.lineno,
+                    "give it an import of its own first",
+                )  # fmt: skip
             start, end = file.lines.start_of(node), file.lines.end_of(node)
             alias = taken[0]
-            if alias.asname:
-                rest = f" as {alias.asname}"
-            else:
-                rest = ""
+            name = alias.asname or (alias.name if alias.name != last and self.is_handed_on(alias) else "")
+            rest = f" as {name}" if name else ""
             text = f"from {parent} import {last}{rest}" if parent else f"import {last}{rest}"
             if node.level and self.new_package and parent:
                 text = f"from {make_relative(self.new_package, parent)} import {last}{rest}"
             self.rewriter.replace(start, end, text)
         for alias in taken:
             start = file.lines.start_of(alias)
+            is_kept = alias.asname is None and alias.name != last and self.is_handed_on(alias)
             if parent == source:
-                self.rewriter.replace(start, start + len(alias.name.encode()), last)
-            if alias.asname is None and alias.name != last:
+                kept = f"{last} as {alias.name}" if is_kept else last
+                self.rewriter.replace(start, start + len(alias.name.encode()), kept)
+            if alias.asname is None and alias.name != last and not is_kept:
                 self.rename_binding(alias, last)
+
+    def is_handed_on(self, alias: ast.alias) -> bool:
+        """Whether another file takes the module, under its name here, from this one."""
+        binding = next(o for o in self.file.names.occurrences if o.node is alias)
+        if (binding.home or binding.scope) is not self.file.names.module:
+            return False
+        return any(
+            any(taken.alias.name == alias.name for taken in uses.from_imports)
+            or (
+                not self.project.is_package(self.file.path)
+                and any(asked.name == alias.name for asked in uses.attributes)
+            )
+            or (uses.stars and any(o.home is None for o in uses.file.names.called(alias.name)))
+            for uses in find_uses(self.project, self.file.path)
+        )
 
     def rename_binding(self, alias: ast.alias, last: str) -> None:
         """Rename the uses of `cart` behind `from shop import cart`."""
@@ -359,7 +377,7 @@ class _Follower:
                 continue
             need = old_parts[len(have) :]
             links = occurrence.chain[: len(need)]
-            if [link[0] for link in links] != need:
+            if [link[0] for link in links] != need or self.work.is_hidden:
                 continue
             if new_parts[: len(have)] == have:
                 rest = new_parts[len(have) :]

@@ -10,17 +10,26 @@ with such a parameter.
 from __future__ import annotations
 
 import ast
+import builtins
+from collections.abc import Sequence
 
 from entrepot.errors import Refused
 from entrepot.program.inner_code import find_string_body
 from entrepot.refactor.changes import Edit, Note
-from entrepot.refactor.class_family import Family, is_of_module
+from entrepot.refactor.class_family import Family, is_of_module, name_of
 from entrepot.refactor.fstrings import keep_printed_text
+from entrepot.refactor.keyword_calls import (
+    HAND_ON,
+    IN_A_DICT,
+    find_references,
+    is_put_somewhere,
+    list_unknown_calls,
+    start_of_name,
+)
 from entrepot.refactor.project import Project
 from entrepot.refactor.rename import check_new_name
 from entrepot.refactor.shape import make_renaming
 from entrepot.refactor.text import Rewriter, SourceFile
-from entrepot.refactor.uses import find_uses, find_uses_in
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 # Decorators that leave the parameters as they are.
@@ -54,6 +63,9 @@ class _Work:
         self.old, self.new, self.force = old, new, force
         self.rewriters: dict[str, Rewriter] = {}
         self.notes: list[Note] = []
+        self.references: list[tuple[SourceFile, set[int]]] = []
+        self.followed: set[int] = set()  # the calls that are certain
+        self.is_decorated = False  # by what may keep the function
 
     def rewriter(self, file: SourceFile) -> Rewriter:
         return self.rewriters.setdefault(file.path, Rewriter(file))
@@ -68,11 +80,15 @@ class _Work:
         for node in nodes:
             self.check_definition(node)
             self.rename_inside(self.file, node)
+        if not any(self.old in _keywords(node) for node in nodes):
+            return  # no call names it: `f(/, a)` and `*a` leave the keyword to `**more`
         if self.owner:
             self.rename_in_overrides()
             self.rename_method_calls()
         else:
-            self.rename_calls()
+            self.rename_calls(self.path, self.name)
+        if not self.force:
+            self.check_unknown_calls()
 
     def find_definitions(self, tree: ast.Module) -> list[Function]:
         body: list[ast.stmt] = list(tree.body)
@@ -110,7 +126,10 @@ class _Work:
         for decorator in node.decorator_list:
             target = decorator.func if isinstance(decorator, ast.Call) else decorator
             name = target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", "")
-            if name not in _PLAIN and not self.passes_arguments(name):
+            if name in _PLAIN:
+                continue
+            self.is_decorated = True
+            if not self.passes_arguments(name):
                 raise Refused(
                     f"the decorator {name} may depend on the parameters' names", shown, decorator.lineno,
                     "use --force if it does not",
@@ -133,9 +152,12 @@ class _Work:
         for node in self.file.tree.body:
             if isinstance(node, ast.FunctionDef) and node.name == name:
                 inner = [n for n in ast.walk(node) if isinstance(n, ast.FunctionDef) and n is not node]
-                return all(
-                    n.args.kwarg is not None or not n.args.args for n in inner if n.args.vararg
-                ) and not any(isinstance(n, ast.Constant) and n.value == self.old for n in ast.walk(node))
+                own = {name for n in inner for name in _parameters(n)}
+                return not own & {self.old, self.new} and not any(
+                    (isinstance(n, ast.Constant) and n.value in (self.old, self.new))
+                    or (isinstance(n, ast.keyword) and n.arg in (self.old, self.new))
+                    for n in ast.walk(node)
+                )
         return False
 
     def rename_inside(self, file: SourceFile, node: Function) -> None:
@@ -178,76 +200,66 @@ class _Work:
 
     # -- calls of a function ---------------------------------------------------------------
 
-    def rename_calls(self) -> None:
-        starts = {o.start for o in self.file.names.of_module(self.name)}
-        self.rename_in_tree(self.file, starts)
-        for uses in self.all_uses():
-            file = uses.file
-            found = set()
-            for taken in uses.from_imports:
-                if taken.alias.name == self.name:
-                    home = taken.occurrence.home or taken.occurrence.scope
-                    bound = taken.occurrence.name
-                    found |= {o.start for o in file.names.occurrences if o.name == bound and o.home is home}
-            for attribute in uses.attributes:
-                if attribute.name == self.name:
-                    found.add(attribute.occurrence.chain[attribute.index][1])
-            for star in uses.stars:
-                if star is not None and self.name not in file.names.module.bindings:
-                    found |= {
-                        o.start for o in file.names.occurrences if o.name == self.name and o.home is None
-                    }
-            self.rename_in_tree(file, found)
-
-    def all_uses(self) -> list:  # type: ignore[type-arg]
-        """Return the uses in all files, through modules that hand the name on too."""
-        found = list(find_uses(self.project, self.path))
-        done = {self.path}
-        for uses in found:
-            path = uses.file.path
-            hands_on = any(
-                t.alias.name == self.name
-                and t.alias.asname is None
-                and t.occurrence.home is uses.file.names.module
-                for t in uses.from_imports
-            )
-            if (hands_on or uses.stars) and path not in done:
-                done.add(path)
-                for other in self.project.using(self.name):
-                    if other != path:
-                        more = find_uses_in(self.project, self.project.file(other), path)
-                        if more.from_imports or more.attributes or more.stars:
-                            found.append(more)
-        return found
+    def rename_calls(self, path: str, name: str) -> None:
+        for file, starts in find_references(self.project, path, name):
+            self.rename_in_tree(file, starts)
 
     def rename_in_tree(self, file: SourceFile, starts: set[int]) -> None:
         """Rename keywords of the calls whose function's name stands at one of the offsets."""
-        if not starts:
-            return
-        called = set()
-        for node in ast.walk(file.tree):
-            if not isinstance(node, ast.Call):
-                continue
-            if self.name_start(file, node.func) in starts:
-                called.add(self.name_start(file, node.func))
-                self.rename_keywords(file, node)
-            elif node.args and self.name_start(file, node.args[0]) in starts:
-                wrapper = (
-                    node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-                )
-                if wrapper in ("partial", "partialmethod", "submit", "to_thread", "call_soon"):
-                    called.add(self.name_start(file, node.args[0]))
-                    self.rename_keywords(file, node)
+        self.references.append((file, starts))
+        for call in file.names.calls if starts else ():
+            if start_of_name(file, call.func) in starts:
+                self.rename_keywords(file, call)
+            elif any(
+                start_of_name(file, given) in starts
+                for given in [*call.args, *(keyword.value for keyword in call.keywords)]
+            ):
+                self.follow_given(file, call)
 
-    def name_start(self, file: SourceFile, node: ast.expr) -> int:
-        if isinstance(node, ast.Name):
-            return file.lines.start_of(node)
-        if isinstance(node, ast.Attribute):
-            return file.lines.end_of(node) - len(node.attr.encode())
-        return -1
+    def follow_given(self, file: SourceFile, call: ast.Call) -> None:
+        """A call that is given the function may call it with keywords that it is given as well."""
+        called = name_of(call.func)
+        if called in HAND_ON:
+            self.rename_keywords(file, call)
+            return
+        for keyword in call.keywords:
+            if keyword.arg in IN_A_DICT:
+                self.followed.add(id(call))
+                self.rename_unpacked(file, keyword.value)
+            elif keyword.arg == self.old and not hasattr(builtins, called) and not self.force:
+                raise Refused(
+                    f"whether {called or 'this'} hands {self.old} on to {self.function} cannot be told",
+                    self.project.show(file.path), call.lineno, "use --force if it does not",
+                )  # fmt: skip
+
+    def check_unknown_calls(self) -> None:
+        """Refuse where the function is put somewhere, and something that it could be is given the keyword."""
+        where = [f for f, starts in self.references if is_put_somewhere(f, starts)]
+        if self.is_decorated:
+            where.append(self.file)
+        for path in self.project.mentioning(self.old) if where else ():
+            try:
+                calls = list(list_unknown_calls(self.project, self.project.file(path), self.old))
+            except Refused:
+                continue
+            for call in calls:
+                if id(call) not in self.followed:
+                    raise Refused(
+                        f"this may call {self.function}, which is kept under other names "
+                        f"({self.project.show(where[0].path)})",
+                        self.project.show(path), call.lineno, "use --force if it does not",
+                    )  # fmt: skip
 
     def rename_keywords(self, file: SourceFile, call: ast.Call) -> None:
+        if id(call) in self.followed:
+            return
+        self.followed.add(id(call))
         for keyword in call.keywords:
+            if keyword.arg == self.new:
+                raise Refused(
+                    f"this call gives {self.new} already", self.project.show(file.path), call.lineno,
+                    "choose another name",
+                )  # fmt: skip
             if keyword.arg == self.old:
                 start = file.lines.start_of(keyword)
                 self.rewriter(file).replace(start, start + len(self.old.encode()), self.new)
@@ -318,55 +330,84 @@ class _Work:
 
     def rename_method_calls(self) -> None:
         rivals = [
-            (file, inner)
+            (file, node)
             for file, node in self.family.list_others()
-            for inner in node.body
-            if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef)
-            and inner.name == self.name
-            and (self.old in _parameters(inner) or inner.args.kwarg is not None)
+            if any(
+                isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef)
+                and inner.name == self.name
+                and (self.old in _parameters(inner) or inner.args.kwarg is not None)
+                for inner in node.body
+            )
         ]
-        is_creation = self.name in ("__init__", "__new__")
-        overriding = {
-            node.name
-            for pairs in self.members.values()
-            for _, node in pairs
-            if any(isinstance(i, ast.FunctionDef) and i.name == self.name for i in node.body)
-        }
+        if self.name in ("__init__", "__new__"):
+            self.rename_creations()
+            return
+        for path in self.project.using(self.name):
+            try:
+                file = self.project.file(path)
+                calls = {id(call.func): call for call in file.names.calls}
+            except Refused:
+                continue
+            starts = set()
+            for node in ast.walk(file.tree):
+                if not isinstance(node, ast.Attribute) or node.attr != self.name or is_of_module(file, node):
+                    continue
+                if not rivals or self.family.reaches(file, node) or self.force:
+                    starts.add(start_of_name(file, node))
+                elif (call := calls.get(id(node))) and any(k.arg == self.old for k in call.keywords):
+                    if is_self_of(rivals, file, node):
+                        continue
+                    raise Refused(
+                        f"whose {self.name} is called here is not known, and {self.project.show(rivals[0][0].path)} "
+                        f"has another", self.project.show(path), node.lineno, "use --force to rename this call too",
+                    )  # fmt: skip
+            self.rename_in_tree(file, starts)
+
+    def rename_creations(self) -> None:
+        """Calls of the class, and of those derived from it that are made by the same method."""
+        top = self.owner.split(".")[-1]
+        for file, node in self.members[top]:
+            if file is self.file:
+                continue
+            raise Refused(
+                f"there is another class {top}", self.project.show(file.path), node.lineno,
+                "rename one of them first",
+            )  # fmt: skip
         creators = {
-            name for name in self.members if name == self.owner.split(".")[-1] or name not in overriding
+            node.name: (file, node)
+            for file, node in self.family.list_members()
+            if node.name == top
+            or not any(isinstance(i, ast.FunctionDef) and i.name == self.name for i in node.body)
         }
+        for file, node in creators.values():
+            self.rename_calls(file.path, node.name)
         for path in self.project.mentioning(self.old):
             try:
                 file = self.project.file(path)
-                tree = file.tree
+                calls = file.names.calls
             except Refused:
                 continue
-            for node in ast.walk(tree):
-                if not isinstance(node, ast.Call):
-                    continue
-                if not any(k.arg == self.old or k.arg is None for k in node.keywords):
-                    continue
-                func = node.func
-                last = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
-                if is_creation:
-                    is_super = (
-                        isinstance(func, ast.Attribute)
-                        and func.attr == self.name
-                        and self.family.holds(file, node)
-                    )
-                    if last in creators or is_super or (last == "cls" and self.family.holds(file, node)):
-                        self.rename_keywords(file, node)
-                elif isinstance(func, ast.Attribute) and func.attr == self.name:
-                    if not any(k.arg == self.old for k in node.keywords):
-                        continue
-                    if rivals and not self.family.reaches(file, func) and not self.force:
-                        raise Refused(
-                            f"whose {self.name} is called here is not known, and {self.project.show(rivals[0][0].path)} "
-                            f"has another", self.project.show(path), node.lineno, "use --force to rename this call too",
-                        )  # fmt: skip
-                    if is_of_module(file, func):
-                        continue
-                    self.rename_keywords(file, node)
+            for call in calls:
+                last = name_of(call.func)
+                if last in creators or (
+                    (last == "cls" or (last == self.name and isinstance(call.func, ast.Attribute)))
+                    and self.family.holds(file, call)
+                ):
+                    self.rename_keywords(file, call)
+
+
+def is_self_of(
+    classes: Sequence[tuple[SourceFile, ast.ClassDef]], file: SourceFile, attribute: ast.Attribute
+) -> bool:
+    """Whether `self.name` stands in one of the classes."""
+    return name_of(attribute.value) == "self" and any(
+        other is file and any(inner is attribute for inner in ast.walk(node)) for other, node in classes
+    )
+
+
+def _keywords(node: Function) -> list[str]:
+    """Return the parameters that a call may name."""
+    return [arg.arg for arg in [*node.args.args, *node.args.kwonlyargs]]
 
 
 def _parameters(node: Function) -> list[str]:

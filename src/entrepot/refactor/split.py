@@ -17,9 +17,10 @@ from entrepot.refactor.changes import Edit, FileChange, Note
 from entrepot.refactor.checks import check_moved, check_result
 from entrepot.refactor.cross import decide
 from entrepot.refactor.crossings import make_cut
-from entrepot.refactor.cut import STAY
+from entrepot.refactor.cut import STAY, Cut
 from entrepot.refactor.decision import Decision
 from entrepot.refactor.project import Project
+from entrepot.refactor.rename import rename_entries, rename_in_packaging
 from entrepot.refactor.splitting import write_texts
 from entrepot.refactor.users import rewrite_users
 
@@ -52,12 +53,30 @@ def plan_split(
     for other, rewriter in rewrite_users(decision).items():
         file = rewriter.file
         changes.append(FileChange(other, file.raw, file.encode(rewriter.result())))
+    if not reexport:
+        changed = {change.path for change in changes}
+        changes += [change for change in _follow_packaging(cut) if change.path not in changed]
     _note_runtime_names(decision)
     title = "split " + project.show(path) + " " + " ".join(f"{k}={','.join(v)}" for k, v in request.items())
     edit = Edit(project.root, title, tuple(changes), (), tuple(dict.fromkeys(decision.notes)))
     check_result(project, edit, path, known=cut.unbound)
     check_moved(cut, edit)
     return edit
+
+
+def _follow_packaging(cut: Cut) -> list[FileChange]:
+    """Return the project's packaging files with the entry points (`shop.cli:main`) of what moves."""
+    moved = {
+        f"{cut.name}:{name}": f"{key}:{name}" for key, target in cut.targets.items() for name in target.names
+    }
+    found = rename_in_packaging(cut.project, moved)
+    path = os.path.join(cut.project.root, "setup.py")
+    if path in cut.project:
+        before = cut.project.raw(path)
+        after = rename_entries(before, moved)
+        if after != before:
+            found.append(FileChange(path, before, after))
+    return found
 
 
 def plan_move(
@@ -76,11 +95,13 @@ def plan_move(
         found = project.find_module(destination, path)
         package = project.package_of(path)
         if found is not None:
-            destination = os.path.relpath(found, project.root)
+            destination = os.path.join(".", os.path.relpath(found, project.root))
         elif package:
             # A bare name is a module of its own, not one of the package.
             root = project.import_root(path)
-            destination = os.path.relpath(os.path.join(root, destination + ".py"), project.root)
+            destination = os.path.join(
+                ".", os.path.relpath(os.path.join(root, destination + ".py"), project.root)
+            )
     return plan_split(project, path, {destination: list(names)}, style=style, reexport=reexport, force=force)
 
 

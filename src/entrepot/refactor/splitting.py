@@ -13,15 +13,16 @@ from entrepot.refactor.changes import Note
 from entrepot.refactor.cut import STAY, Crossing, Target
 from entrepot.refactor.decision import Decision, Imports
 from entrepot.refactor.existing_target import write_into
-from entrepot.refactor.imports import (
-    render_from,
-)
+from entrepot.refactor.imports import make_relative, render_from
 from entrepot.refactor.new_target import list_moved_blocks, write_new
 from entrepot.refactor.source_text import write_source
 from entrepot.refactor.statements import (
     is_docstring,
 )
 from entrepot.refactor.text import Rewriter
+
+# `from .cart`, `from ..`; the dots may stand directly before `import`.
+_RELATIVE = re.compile(rb"from(?:\s|\\\r?\n)*(\.[.\s]*(?:(?!import\b)[\w\x80-\xff][\w.\x80-\xff]*|(?<=\.)))")
 
 
 def write_texts(decision: Decision) -> tuple[Rewriter, dict[str, bytes]]:
@@ -40,9 +41,32 @@ def write_texts(decision: Decision) -> tuple[Rewriter, dict[str, bytes]]:
         _drop_declaration(stays if together[0].a == STAY else moved, node, gone)
     for key, imports in decision.imports.items():
         _insert_local(decision, key, imports, stays if key == STAY else moved)
+    _follow_relative(decision, moved)
     texts = {key: _write_target(decision, target, moved) for key, target in cut.targets.items()}
     write_source(decision, stays)
     return stays, texts
+
+
+def _follow_relative(decision: Decision, moved: Rewriter) -> None:
+    """Rewrite relative imports inside of what goes to another package: they count from there."""
+    cut = decision.cut
+    here = cut.project.package_of(cut.path)
+    for statement in cut.statements:
+        key = cut.place[statement.index]
+        if key == STAY or decision.package(key) == here:
+            continue
+        there = decision.package(key)
+        for node in ast.walk(statement.node):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                absolute = cut.project.resolve_from(node, cut.path)
+                if absolute is None:
+                    raise cut.refuse("a relative import that leads nowhere", node)
+                source = make_relative(there, absolute) if there else absolute
+                start = cut.file.lines.start_of(node)
+                found = _RELATIVE.match(cut.file.data, start)
+                assert found is not None
+                space = "" if cut.file.data[found.end() : found.end() + 1] in (b" ", b"\t", b"\\") else " "
+                moved.replace(found.start(1), found.end(1), source + space)
 
 
 def _drop_declaration(rewriter: Rewriter, node: ast.AST, gone: set[int]) -> None:

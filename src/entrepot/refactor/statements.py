@@ -145,8 +145,6 @@ def is_only_imports(node: ast.stmt) -> bool:
     if isinstance(node, ast.If):
         return _is_plain(node.test) and all(is_only_imports(inner) for inner in [*node.body, *node.orelse])
     if isinstance(node, ast.Try):
-        if not all(h.type is not None for h in node.handlers):
-            pass
         bodies = [*node.body, *node.orelse, *node.finalbody, *(s for h in node.handlers for s in h.body)]
         return all(is_only_imports(inner) for inner in bodies)
     return False

@@ -40,6 +40,7 @@ def suggest_split(project: Project, path: str) -> Suggestion:
     is_script = os.path.basename(path).removesuffix(".py") in _SCRIPTS and not project.is_imported(module)
     graph = NameGraph(file, list_statements(file), is_script=is_script)
     clusters = graph.find_clusters()
+    reason: str | None = None
     while clusters:
         groups = _name_groups(
             graph, clusters, module.rpartition(".")[2], _make_check(project, path, is_script)
@@ -49,13 +50,14 @@ def suggest_split(project: Project, path: str) -> Suggestion:
             decide(cut)
         except Refused as error:
             # What stands in the way names a place or a module; without it the rest may do.
+            reason = str(error).partition("; nothing was changed")[0]
             clusters = graph.without(clusters, graph.find_blamed(clusters, error))
             continue
         counted = Counter((c.a, c.b) for c in cut.crossings)
         arrows = [(cut.label(a), cut.label(b), count) for (a, b), count in counted.most_common()]
         stays = [name for name in graph.names if cut.owner.get(name, STAY) == STAY]
         return Suggestion(shown, module, groups, stays, arrows, not is_script)
-    return Suggestion(shown, module, [], graph.names)
+    return Suggestion(shown, module, [], graph.names, reason=reason)
 
 
 def _make_check(project: Project, path: str, is_script: bool) -> Callable[[str], bool]:
@@ -147,7 +149,8 @@ def _reasons(graph: NameGraph, cluster: set[str], common: list[tuple[str, int]])
 def describe(suggestion: Suggestion) -> str:
     """Return a proposal as text for people, with the command that would do it."""
     if not suggestion.groups:
-        return f"{suggestion.path} is best left whole: no group of names can be taken out of it"
+        whole = f"{suggestion.path} is best left whole: no group of names can be taken out of it"
+        return whole if suggestion.reason is None else f"{whole}\n  {suggestion.reason}"
     lines: list[str] = []
     for group in suggestion.groups:
         lines.append(f"{group.module}  ({len(group.names)} names, {group.lines} lines)")
@@ -168,6 +171,7 @@ def as_json(suggestion: Suggestion) -> str:
         "stays": suggestion.stays,
         "arrows": suggestion.arrows,
         "command": suggestion.command() if suggestion.groups else None,
+        "reason": suggestion.reason,
     }
     return json.dumps(about, indent=2)
 

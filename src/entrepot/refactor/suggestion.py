@@ -19,7 +19,8 @@ class Group:
 class Suggestion:
     """The groups, what stays, and the arrows between the modules (who needs whom).
 
-    reexport: whether others may use the file's names, which then stay importable from it.
+    reexport: whether others may use the file's names, which then stay importable from it. reason: without
+    groups, what refused the last of them.
     """
 
     path: str
@@ -28,6 +29,7 @@ class Suggestion:
     stays: list[str]
     arrows: list[tuple[str, str, int]] = field(default_factory=list)
     reexport: bool = True
+    reason: str | None = None
 
     def command(self) -> str:
         """Return the command that would do it."""

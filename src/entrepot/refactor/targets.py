@@ -66,11 +66,6 @@ def _root_for(cut: Cut, top: str) -> str:
     for root in (cut.project.import_root(cut.path), cut.project.root):
         if os.path.isdir(os.path.join(root, top)):
             return root
-    if "." in cut.name and cut.name.split(".")[0] == top:
-        folder = os.path.dirname(cut.path)
-        for _ in range(cut.name.count(".") - (1 if not cut.project.is_package(cut.path) else 0)):
-            folder = os.path.dirname(folder)
-        return os.path.dirname(folder)
     return cut.project.import_root(cut.path)
 
 

@@ -127,18 +127,6 @@ class SourceFile:
                 return self.data[start : self.lines.start_of(inner[0])].decode() or "    "
         return match.group(1).decode() if match and b"\t" in match.group(1) else "    "
 
-    @cached_property
-    def comments(self) -> list[tuple[int, int]]:
-        """Return (start, end) of every comment."""
-        found = []
-        text = self.data.decode("utf-8")
-        for token in tokenize.generate_tokens(io.StringIO(text, newline="").readline):
-            if token.type == tokenize.COMMENT:
-                start = self.lines.starts[token.start[0] - 1]
-                start += len(token.line[: token.start[1]].encode())
-                found.append((start, start + len(token.string.encode())))
-        return found
-
 
 def find_encoding(path: str, raw: bytes) -> str:
     """Return the encoding of a source file (PEP 263). Raises Refused for an unknown one."""

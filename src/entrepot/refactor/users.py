@@ -12,7 +12,7 @@ import ast
 import re
 
 from entrepot.errors import Refused
-from entrepot.program.symbols import BINDING
+from entrepot.program.symbols import BINDING, Occurrence
 from entrepot.refactor.arrows import is_source_loud, reach
 from entrepot.refactor.changes import Note
 from entrepot.refactor.cut import STAY
@@ -28,7 +28,7 @@ from entrepot.refactor.imports import (
     spell,
 )
 from entrepot.refactor.text import Rewriter, SourceFile
-from entrepot.refactor.uses import FileUses, ModuleImport, NameString, is_shadowed
+from entrepot.refactor.uses import Attribute, FileUses, ModuleImport, NameString, is_shadowed
 
 
 def rewrite_users(decision: Decision) -> dict[str, Rewriter]:
@@ -194,19 +194,12 @@ class _Follower:
                 if (used or taken) and name not in module.bindings:
                     wanted.setdefault(key, []).append(name)
             for key, names in wanted.items():
-                start, end = self.file.lines.start_of(node), self.file.lines.end_of(node)
-                line_start = self.file.line_start(start)
-                indent = self.file.data[line_start:start].decode()
+                start = self.file.lines.start_of(node)
+                indent = self.file.data[self.file.line_start(start) : start].decode()
                 line = render_from(
                     self.spell(key, node).source, names, indent=indent, eol=self.file.eol.decode()
                 )
-                eol = self.file.eol.decode()
-                line_end = self.file.line_end(end - 1)
-                missing = "" if self.file.data[:line_end].endswith((b"\n", b"\r")) else eol
-                if indent.strip():
-                    self.rewriter.insert(end, "; " + line)
-                else:
-                    self.rewriter.insert(line_end, f"{missing}{indent}{line}{eol}")
+                self.insert_behind(node, line)
 
     def is_kept_by_source(self, key: str, name: str) -> bool:
         """Whether the old module still has the name, because it imports it for itself."""
@@ -223,10 +216,7 @@ class _Follower:
 
     # -- attributes ------------------------------------------------------------------------
 
-    def follow_attribute(self, attribute: object, key: str) -> None:
-        from entrepot.refactor.uses import Attribute
-
-        assert isinstance(attribute, Attribute)
+    def follow_attribute(self, attribute: Attribute, key: str) -> None:
         occurrence = attribute.occurrence
         expression = self.bring_module(attribute.importer, key, occurrence)
         self.rewriter.replace(occurrence.start, attribute.end, f"{expression}.{attribute.name}")
@@ -240,11 +230,8 @@ class _Follower:
             for start, end, new in kept:
                 self.rewriter.replace(start, end, new)
 
-    def bring_module(self, importer: ModuleImport | None, key: str, occurrence: object) -> str:
+    def bring_module(self, importer: ModuleImport | None, key: str, occurrence: Occurrence) -> str:
         """Make sure a module is imported beside the old one; return the expression for it."""
-        from entrepot.program.symbols import Occurrence
-
-        assert isinstance(occurrence, Occurrence)
         if importer is None:
             importer = self.uses.module_imports[0] if self.uses.module_imports else None
         if importer is None:
@@ -387,17 +374,13 @@ class _Follower:
         target = self.cut.targets[key]
         if target.file is None or node not in self.file.tree.body:
             return
-        if self.file.path in reach(self.cut, target.path) and self.cut.path not in reach(
-            self.cut, target.path
-        ):
+        if self.file.path in reach(self.cut, target.path):
             raise Refused(
                 f"{key} imports this file already, so the two would import each other",
                 self.cut.project.show(self.file.path), node.lineno, "use --reexport, or another module",
             )  # fmt: skip
 
-    def is_relative(self, node: ast.stmt | None = None) -> bool:
-        if isinstance(node, ast.ImportFrom):
-            return node.level > 0
+    def is_relative(self) -> bool:
         return any(isinstance(n, ast.ImportFrom) and n.level for n in ast.walk(self.file.tree))
 
     def spell(self, key: str, node: ast.ImportFrom) -> Spelling:

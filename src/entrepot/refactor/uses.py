@@ -11,6 +11,7 @@ and one of its names are returned as `Hint`.
 from __future__ import annotations
 
 import ast
+import os
 import re
 from dataclasses import dataclass, field
 
@@ -23,6 +24,7 @@ from entrepot.refactor.text import SourceFile
 _PATCHERS = frozenset({"patch", "setattr", "delattr"})
 _TWO_ARGUMENTS = frozenset({"object", "setattr", "delattr", "getattr", "hasattr", "multiple"})
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\Z")
+_FROM_PACKAGE = re.compile(rb"\bfrom[ \t\f\\\r\n]*\.[. \t\f\\\r\n]*import\b")
 
 
 @dataclass
@@ -112,9 +114,12 @@ def find_uses(project: Project, path: str) -> list[FileUses]:
     """Return the uses of a module's file, one value for each file that has any."""
     name = project.name_of(path)
     found = []
-    for other in project.mentioning(name.rpartition(".")[2], *([name] if "." in name else [])):
-        if other == path:
-            continue
+    paths = set(project.mentioning(name.rpartition(".")[2], *([name] if "." in name else [])))
+    if project.is_package(path):
+        # `from . import f` inside the package does not say its name.
+        folder = os.path.dirname(path) + os.sep
+        paths |= {p for p in project.paths if p.startswith(folder) and _FROM_PACKAGE.search(project.raw(p))}
+    for other in sorted(paths - {path}):
         try:
             uses = find_uses_in(project, project.file(other), path)
         except Refused:

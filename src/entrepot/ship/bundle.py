@@ -266,14 +266,17 @@ def verify_bundle(path: str, sha256: str | None = None) -> Verified:
         raise DamagedError(path=path, reason="this is not a bundle, or its end was altered")
     if hashlib.sha256(data[:-64]).hexdigest().encode() != words[5]:
         raise DamagedError(path=path, reason="this bundle was altered")
-    base, length, more = (int(word, 16) for word in words[2:5])
-    manifest = marshal.loads(zlib.decompress(data[base + length : base + length + more]))
+    try:
+        base, length, more = (int(word, 16) for word in words[2:5])
+        manifest = marshal.loads(zlib.decompress(data[base + length : base + length + more]))
+        blocks = [
+            zlib.decompress(block, -15) if size else block
+            for start, packed, size in manifest["blocks"]
+            for block in [data[base + start : base + start + packed]]
+        ]
+    except (ValueError, TypeError, EOFError, KeyError, zlib.error):
+        raise DamagedError(path=path, reason="this bundle is of another version of entrepot") from None
     files = {}
-    blocks = [
-        zlib.decompress(block, -15) if size else block
-        for start, packed, size in manifest["blocks"]
-        for block in [data[base + start : base + start + packed]]
-    ]
     for name, (number, start, size, digest, _) in manifest["files"].items():
         files[name] = hashlib.sha256(blocks[number][start : start + size]).hexdigest()
         if digest and digest.hex() != files[name]:

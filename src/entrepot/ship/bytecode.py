@@ -49,7 +49,7 @@ class Bytecode:
 def find_interpreter(version: str) -> str | None:
     """Return the path of an interpreter of a version such as "3.12", or None. Raises NoVersionError."""
     if os.sep in version:
-        if not os.access(version, os.X_OK):
+        if not os.path.isfile(version) or not os.access(version, os.X_OK):
             raise NoVersionError(given=version)
         return version
     match = re.fullmatch(r"3\.(\d+)(\.\d+)?", version)
@@ -84,9 +84,10 @@ def compile_all(python: str, version: str, sources: Mapping[str, bytes]) -> Byte
     command = [python, "-I", "-S", "-B", "-W", "ignore", str(_COMPILER)]
     given = marshal.dumps([(name, sources[name]) for name in names], 2)
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    done = subprocess.run(command, input=given, capture_output=True, check=False, env=environment)
-    if done.returncode:
-        raise NoVersionError(given=version)
-    tag, magic, made = marshal.loads(done.stdout)
+    try:
+        done = subprocess.run(command, input=given, capture_output=True, check=True, env=environment)
+        tag, magic, made = marshal.loads(done.stdout)
+    except (OSError, subprocess.CalledProcessError, EOFError, ValueError, TypeError):
+        raise NoVersionError(given=version) from None
     codes = {name: code for name, code in zip(names, made, strict=True) if code is not None}
     return Bytecode(version, tag, magic, codes)

@@ -83,7 +83,8 @@ class _Collector:
         for name, location in sorted(self.reach.own.items()):
             if location.kind == "namespace":
                 for folder in location.search:
-                    self._add_data_of(folder, is_namespace=True)
+                    if not self.reach.is_installed(folder):
+                        self._add_data_of(folder, is_namespace=True)
                 continue
             place = self._find_mapped(name, location) or self.name_inside(location.path)
             if place is None or not os.path.isfile(location.path):
@@ -160,6 +161,11 @@ class _Collector:
                     place = self.name_inside(os.path.normpath(one))
                     if "__pycache__" in one:
                         continue
+                    if not os.path.isfile(one):
+                        self.left_out.append(
+                            LeftOut(os.path.relpath(one, base), "it is no file that could be carried")
+                        )
+                        continue
                     if place is None:
                         folders = ", ".join(self.prefixes)
                         reason = f"it is outside of the folders that the program's modules are in ({folders})"
@@ -196,14 +202,18 @@ class _Collector:
                 first.pop(own.name, None)
             self.needed += [one.requirement for one in first.values()]
             return
-        wanted = frozenset(
-            os.path.relpath(location.path, folder).replace(os.sep, "/")
+        wanted = {
+            os.path.relpath(location.path, folder).replace(os.sep, "/"): location
             for location in self.reach.outside.values()
             for folder in self.reach.search_path.site
             if location.path.startswith(folder + os.sep)
-        )
+        }
         for one in environment.find_all_needed(first.values()):
-            self._carry_distribution(one, wanted)
+            self._carry_distribution(one, frozenset(wanted))
+        for path, location in wanted.items():  # what no list of a distribution has
+            self.carry(location.path, f"{SITE}/{path}")
+            if location.kind == "extension":
+                self.real.add(f"{SITE}/{path}")
 
     def _carry_distribution(self, one: Installed, wanted: frozenset[str]) -> None:
         carried = one.carry(wanted)
@@ -241,7 +251,7 @@ class _Collector:
                 for file in sorted(names):
                     path = os.path.join(here, file)
                     inside = f"{SITE}/{os.path.relpath(path, os.path.dirname(folder)).replace(os.sep, '/')}"
-                    if not file.endswith(".pyc"):
+                    if not file.endswith(".pyc") and os.path.isfile(path):
                         self.carry(path, inside)
                         self.real.add(inside)
 

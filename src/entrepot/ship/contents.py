@@ -8,10 +8,8 @@ A bundle, a Dask worker and a Ray worker get the same contents.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from entrepot.errors import ProgramError
 
@@ -66,11 +64,6 @@ class Carried:
             return self.data
         with open(self.file, "rb") as stream:
             return stream.read()
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of the bytes, in hexadecimal."""
-        return hashlib.sha256(self.read()).hexdigest()
 
     @property
     def is_executable(self) -> bool:

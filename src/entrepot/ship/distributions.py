@@ -5,6 +5,7 @@ Reads the metadata that installers leave (`*.dist-info`, PEP 376 and 427), of an
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 from collections.abc import Iterable
@@ -44,7 +45,11 @@ class Installed:
     def files(self) -> dict[str, str]:
         """Its files below its site folder: path there -> file here. Bytecode and scripts are not among them."""
         found = {}
-        for path in self.found.files or ():
+        try:
+            listed = self.found.files or ()
+        except (TypeError, ValueError, csv.Error):
+            listed = ()  # damaged: as if there were no list
+        for path in listed:
             parts = path.parts
             if (
                 ".." in parts
@@ -110,10 +115,17 @@ class Environment:
 
     def __init__(self, folders: Iterable[str]) -> None:
         self.by_name: dict[str, Installed] = {}
-        for found in metadata.distributions(path=list(folders)):
-            name = found.metadata["Name"]
-            if name:
-                self.by_name.setdefault(normalize(name), Installed(normalize(name), found.version, found))
+        in_order = list(folders)
+        self.folders = frozenset(in_order)
+        for found in metadata.distributions(path=in_order):
+            try:
+                fields = found.metadata
+            except OSError:
+                continue  # none at all, as importlib_metadata says it, where that has been imported
+            # What is not there gives None, later an error (Python 3.12).
+            if "Name" in fields and "Version" in fields:
+                name = normalize(fields["Name"])
+                self.by_name.setdefault(name, Installed(name, fields["Version"], found))
 
     @cached_property
     def _owners(self) -> dict[str, Installed]:
@@ -124,10 +136,11 @@ class Environment:
         return {os.path.dirname(file): one for file, one in self._owners.items()}
 
     def find_owner(self, path: str) -> Installed | None:
-        """Return the distribution that a file came with, or None."""
+        """Return the distribution that a file came with, or None. What was made in its folders later is its own too."""
         owner = self._owners.get(path)
         folder = os.path.dirname(path)
-        while owner is None and folder != os.path.dirname(folder):
+        # A site folder is everybody's.
+        while owner is None and folder not in self.folders and folder != os.path.dirname(folder):
             owner = self._owners_of_folders.get(folder)
             folder = os.path.dirname(folder)
         return owner

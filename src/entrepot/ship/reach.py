@@ -51,11 +51,25 @@ class Reach:
     followed: set[str] = field(default_factory=set)
     left_out: list[LeftOut] = field(default_factory=list)
 
+    def is_installed(self, path: str) -> bool:
+        """Whether a file or folder is of the environment: a package of many owners is own in one folder only."""
+        own, site = {*self.roots, *self.search_path.own}, set(self.search_path.site)
+        # The longest: an environment often lies in the program's folder.
+        around = [folder for folder in own | site if path.startswith(folder + os.sep)]
+        return bool(around) and max(around, key=len) in site - own
+
 
 def find_entry(
     script: str | None, module: str | None, folders: Sequence[str] = (), python: str | None = None
 ) -> Entry:
-    """Return the entry point that `python SCRIPT` or `python -m MODULE` would run, here. Raises NoEntryError."""
+    """Return the entry point that `python SCRIPT` or `python -m MODULE` would run, here.
+
+    Raises:
+        NoEntryError: there is none. NotCarriedError: one of the folders is not there.
+    """
+    for folder in folders:
+        if not os.path.exists(folder):
+            raise NotCarriedError(given=folder, reason="there is no such folder to look for modules in")
     if script is not None:
         path = os.path.abspath(script)
         if os.path.isdir(path):
@@ -65,7 +79,8 @@ def find_entry(
             return Entry("folder", path, "__main__")
         if not os.path.isfile(path):
             raise NoEntryError(entry=script, reason="there is no such script")
-        return Entry("script", path, "__main__")
+        # As Python does: modules are looked for beside the file that a link leads to.
+        return Entry("script", os.path.realpath(path), "__main__")
     assert module is not None
     search = _own_editable(find_search_path([os.getcwd(), *folders], os.getcwd(), python))
     finder = Finder(search)
@@ -172,9 +187,6 @@ def _is_site(folder: str) -> bool:
 def _follow_names(reach: Reach, names: Sequence[str]) -> None:
     """Follow modules by name: a text that imports them is an entry point like any other."""
     known = [name for name in dict.fromkeys(names) if _is_to_follow(reach, name)]
-    for name in names:
-        if reach.finder.find(name) is None:
-            reach.left_out.append(LeftOut(name, "there is no such module"))
     # The standard library's are everywhere: they come to be neither own nor outside, and are not asked for again.
     reach.followed.update(known)
     if not known:
@@ -202,10 +214,15 @@ def _follow(reach: Reach, path: str) -> None:
     for name, module in program.modules.items():
         found = reach.finder.find(name) if name != "__main__" else None
         if found is not None:
-            reach.own.setdefault(name, found)
+            modules = reach.outside if reach.is_installed(found.path) else reach.own
+            modules.setdefault(name, found)
         for imported in module.imports():
             if imported.kind == "outside" and imported.when in AT_RUN:
                 _note_outside(reach, imported.module, module.path, imported.line, imported.when)
+                for taken in imported.names:  # perhaps modules in it
+                    inner = reach.finder.find(f"{imported.module}.{taken}")
+                    if inner is not None and inner.origin == "site":
+                        reach.outside.setdefault(inner.name, inner)
             elif imported.kind == "missing" and imported.when == EAGER and not imported.is_unsure:
                 what = f"{imported.module}"
                 reach.left_out.append(LeftOut(what, "there is no such module", module.path, imported.line))
@@ -273,9 +290,7 @@ def _list_mentioned(reach: Reach, entry: Entry) -> list[str]:
     paths |= {entry.path} if not entry.site else set()
     found: set[str] = set()
     for path in paths - reach.searched:
-        with open(path, "rb") as file:
-            words = set(_MENTION.findall(file.read()))
-        for word in words:
+        for word in set(_MENTION.findall(read_module(path))):
             name = word.decode()
             while name:
                 location = reach.finder.find(name)

@@ -292,9 +292,12 @@ class RunBoard:
             if shown.number in self.runs:
                 self._keep(shown)
         except (TimeoutError, ValueError):
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+            pass  # nothing is said of it
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.communicate()
         self._tell(shown)
 
     async def _read_reports(self, shown: Shown) -> None:

@@ -67,10 +67,10 @@ class Studio:
 
     async def end(self) -> None:
         """Stop looking, and keep what is to be kept."""
-        if self._task is not None:
+        while self._task is not None and not self._task.done():
+            # Before Python 3.12 `wait_for` loses a cancellation that comes together with what it waits for.
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task], timeout=0.1)
         self.state.save()
         self.state.close()
         self.care.end()

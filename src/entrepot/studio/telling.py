@@ -7,7 +7,7 @@ not the program's own are told in one step each. The words are those of the lang
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from os.path import basename, dirname, isabs, relpath
@@ -15,7 +15,7 @@ from os.path import basename, dirname, isabs, relpath
 from entrepot.studio.steps import PREFIX, Change, Definition, Step, Steps
 from entrepot.trace.explain import explain
 from entrepot.trace.records import Effect, Module, Record, Statement
-from entrepot.trace.sources import list_renamed
+from entrepot.trace.sources import list_renamed, name_holder
 
 MOST_STEPS = 20_000
 
@@ -117,7 +117,7 @@ class _Teller:
     def begin(self, statement: Statement) -> Iterator[Step]:
         where = f"{self.show(statement.file)} line {statement.line}"
         if statement.function:
-            where += f", in {statement.function}()"
+            where += f", in {self.name_holder(statement)}"
         written = self.line_of(statement.file, statement.line) or f"import {statement.asked}"
         reach = () if statement.function else (Change("reach", statement.importer, statement.line),)
         yield Step("statement", f"{where}: {written}", statement.importer, statement.file, statement.line,
@@ -142,22 +142,9 @@ class _Teller:
 
     def answer(self, statement: Statement) -> Iterator[Step]:
         yield from self.begin(statement)
-        yield Step("cached", f"{self.base(statement)} is in the module cache already: nothing is run again.",
+        yield Step("cached", f"{statement.absolute} is in the module cache already: nothing is run again.",
                    statement.importer, statement.file, statement.line, statement.depth)  # fmt: skip
         yield from self.bind(statement)
-
-    def base(self, statement: Statement) -> str:
-        """Return the absolute name of the module that a statement names (language reference 5.7)."""
-        dots = len(statement.asked) - len(statement.asked.lstrip("."))
-        if not dots:
-            return statement.asked
-        package = statement.importer
-        if basename(self.files.get(package, "")) != "__init__.py":
-            package = package.rpartition(".")[0]
-        for _ in range(dots - 1):
-            package = package.rpartition(".")[0]
-        rest = statement.asked[dots:]
-        return f"{package}.{rest}" if package and rest else package or rest
 
     def count_below(self, modules: list[Module]) -> int:
         began, ended = modules[0].at_s, max(m.at_s + m.wall_s for m in modules)
@@ -180,7 +167,9 @@ class _Teller:
         found = (
             self.show(module.origin)
             if isabs(module.origin)
-            else module.origin or "a folder without __init__.py"
+            else "a folder without __init__.py"
+            if module.is_namespace
+            else module.origin or f"what {module.loader} makes"
         )
         yield Step("found", f"Found: {found}.", name, *place, depth)
         if module.bytecode == "compiled":
@@ -196,6 +185,8 @@ class _Teller:
             )
         yield Step("cache", f"A new, empty module {name} enters the module cache, before its code runs.",
                    name, *place, depth, (Change("begin", name),))  # fmt: skip
+        if module.is_namespace:
+            return  # there is nothing to run
         yield Step("execute", f"Execution jumps to {found}: its code runs, in its own namespace.", name,
                    module.origin, 1, depth)  # fmt: skip
         if module.error:
@@ -227,7 +218,7 @@ class _Teller:
             return
         if statement.form in ("import_module", "reload", "__import__"):
             return
-        base = self.base(statement)
+        base = statement.absolute
         if statement.file not in self.renamed:
             self.renamed[statement.file] = list_renamed(self.parse(statement.file))
         renamed = self.renamed[statement.file].get(statement.line, {})
@@ -237,7 +228,7 @@ class _Teller:
             if statement.is_cached
             else f"Execution goes back to {self.show(statement.file)} line {statement.line}: "
         )
-        where = f"{statement.function}()" if statement.function else importer
+        where = self.name_holder(statement, [name for name, _, _ in names]) or importer
         if statement.names == ("*",):
             text = f"every public name of {base} becomes a name of {where} too."
         elif len(names) == 1:
@@ -249,10 +240,16 @@ class _Teller:
         else:
             listed = ", ".join(repr(name) for name, _, _ in names)
             text = f"the names {listed} of {where} are bound to what {base} has under them."
-        changes = () if statement.function else (Change("bind", importer, names=names),)
+        changes = (Change("bind", importer, names=names),) if where == importer else ()
         yield Step(
             "bind", _capital(back + text), importer, statement.file, statement.line, statement.depth, changes
         )
+
+    def name_holder(self, statement: Statement, names: Iterable[str] = ()) -> str:
+        """Return whose names a statement binds where they are not the module's."""
+        if not statement.function:
+            return ""
+        return name_holder(self.parse(statement.file), statement.line, statement.function, names)
 
     def list_star(self, base: str) -> tuple[tuple[str, str, str], ...]:
         """Return what a star import brings: what `__all__` says where it is written out, else the public names."""

@@ -12,7 +12,7 @@ import codecs
 import io
 import tokenize
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 class NotText(ValueError):  # noqa: N818
@@ -38,10 +38,7 @@ def decode(data: bytes, *, is_python: bool = False) -> tuple[str, Form]:
     body = data[len(bom) :]
     encoding = "utf-8"
     if is_python and not bom:
-        try:
-            encoding = tokenize.detect_encoding(io.BytesIO(body).readline)[0]
-        except (SyntaxError, UnicodeError):
-            encoding = "utf-8"
+        encoding = _find_declared(body)
     if b"\0" in body:
         raise NotText("it has zero bytes")
     try:
@@ -53,6 +50,18 @@ def decode(data: bytes, *, is_python: bool = False) -> tuple[str, Form]:
     line_end = max(counts, key=lambda end: counts[end])
     form = Form(encoding, bom, line_end if counts[line_end] else "\n")
     return text.replace("\r\n", "\n").replace("\r", "\n"), form
+
+
+def follow_declaration(text: str, form: Form) -> Form:
+    """Return the form in which Python reads a text as it is: somebody may have written another encoding into it."""
+    return form if form.bom else replace(form, encoding=_find_declared(text.encode("utf-8", "surrogatepass")))
+
+
+def _find_declared(body: bytes) -> str:
+    try:
+        return tokenize.detect_encoding(io.BytesIO(body).readline)[0]
+    except (SyntaxError, UnicodeError):
+        return "utf-8"
 
 
 def encode(text: str, form: Form) -> bytes:

@@ -19,10 +19,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from entrepot.errors import ProgramError
-from entrepot.studio.text import Form, NotText, decode, encode
+from entrepot.studio.text import Form, NotText, decode, encode, follow_declaration
 
 MOST_BYTES = 2_000_000  # of a file that is opened in an editor
 MOST_ENTRIES = 20_000  # that are listed in one folder
+_PYTHON = (".py", ".pyi", ".pyw")
 # Made by tools, and large: not shown, not watched.
 HIDDEN = frozenset({"__pycache__", ".git", ".hg", ".svn", ".mypy_cache", ".ruff_cache", ".pytest_cache"})
 
@@ -178,7 +179,7 @@ class Workspace:
                 return Document(name, "huge", "", mark, status.st_size, Form())
             data = file.read(MOST_BYTES + 1)
         try:
-            text, form = decode(data, is_python=name.endswith((".py", ".pyi", ".pyw")))
+            text, form = decode(data, is_python=name.endswith(_PYTHON))
         except NotText:
             return Document(name, "binary", "", get_digest(data), len(data), Form())
         return Document(name, "text", text, get_digest(data), len(data), form)
@@ -201,8 +202,11 @@ class Workspace:
         found = self.find_digest(name) if os.path.lexists(path) else ""
         if found != expected:
             raise ChangedError(name=name, reason="was changed by somebody else", digest=found)
+        form = form or Form()
+        if name.endswith(_PYTHON):
+            form = follow_declaration(text, form)
         try:
-            data = encode(text, form or Form())
+            data = encode(text, form)
         except UnicodeEncodeError as error:
             reason = f"has a character that {error.encoding} cannot hold: {error.object[error.start]!r}"
             raise WorkspaceError(name=name, reason=reason) from None

@@ -21,7 +21,7 @@ from entrepot.program.source import Source
 from entrepot.program.work import find_work
 from entrepot.survey.mentions import Mentions, read_mentions
 
-LOCAL_VERSION = 4
+LOCAL_VERSION = 5
 _BUILTINS = frozenset(name for name in dir(builtins) if name[0] != "_")
 _COMMENT = re.compile(
     r"#\s*(?:(?P<all>(?:ruff|flake8):\s*)?noqa(?P<codes>:\s*[A-Z0-9, ]+)?"
@@ -82,7 +82,7 @@ def read_facts(source: Source, target: Target, is_init: bool) -> Facts:
     _find_twice(source, imports, mentions, bindings, facts)
     _find_builtins(bindings, facts)
     facts.findings += [
-        ["EP601", work.line, work.column, work.message, None] for work in find_work(tree, bindings)
+        ["EP601", work.line, work.column, work.message, None] for work in find_work(tree, bindings, target)
     ]
     _find_uses(mentions, bindings, facts)
     facts.raw_names = {

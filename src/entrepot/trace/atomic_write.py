@@ -24,6 +24,14 @@ def write_bytes(path: str | os.PathLike[str], data: bytes, *, mode: int | None =
         OSError: it could not be written; a file that was there is as it was.
     """
     path = os.path.realpath(path)
+    try:
+        _write(path, data, mode)
+    except OSError as error:
+        # Of the file that was asked for, not of the one beside it; and what fails in writing names none.
+        raise OSError(error.errno, error.strerror, path) from None
+
+
+def _write(path: str, data: bytes, mode: int | None) -> None:
     before = _find_mode(path)
     if before is not None and not stat.S_ISREG(before):
         with open(path, "wb") as file:
@@ -34,11 +42,7 @@ def write_bytes(path: str | os.PathLike[str], data: bytes, *, mode: int | None =
     beside = os.path.join(folder, f".{name[:200]}.{os.urandom(6).hex()}.part")
     # The system takes the umask away: asking for it would change it for a moment, for other threads too.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    try:
-        descriptor = os.open(beside, flags, 0o666 if mode is None else mode)
-    except OSError as error:
-        # Of the file that was asked for, not of the one beside it.
-        raise OSError(error.errno, error.strerror, path) from None
+    descriptor = os.open(beside, flags, 0o666 if mode is None else mode)
     try:
         with open(descriptor, "wb") as file:
             file.write(data)

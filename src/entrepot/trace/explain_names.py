@@ -10,8 +10,10 @@ from os.path import basename, dirname, isdir, isfile, join
 
 from entrepot.trace.records import Failure, Module, Record
 from entrepot.trace.sources import (
+    find_at_top,
     find_bindings,
     find_definition,
+    find_holders,
     is_function,
     list_bound_names,
     list_files_beside,
@@ -91,7 +93,7 @@ def explain_name(record: Record, failure: Failure) -> str | None:
         return None
     file, line, _, here = failure.places[-1]
     wanted = failure.wanted
-    if text := _explain_by_own_import(record, wanted, here):
+    if text := _explain_by_own_import(record, wanted, here) or _explain_by_own_text(wanted, file, line):
         return text
     for module in _own_modules(record):
         if wanted in (*module.functions, *module.classes, *module.variables) and module.name != here:
@@ -102,7 +104,7 @@ def explain_name(record: Record, failure: Failure) -> str | None:
             return _say_import(wanted, name, path, at, file, "()" if is_function(path, wanted) else "")
     if text := _explain_by_standard_library(record, wanted, file, here):
         return text
-    names = [*list_bound_names(file), *vars(builtins)]
+    names = [name for name in (*list_bound_names(file), *vars(builtins)) if name != wanted]
     near = difflib.get_close_matches(wanted, names, n=1, cutoff=_ALIKE)
     if not near:
         if text := _explain_by_imported(record, wanted, file, line, here):
@@ -130,6 +132,24 @@ def _explain_by_own_import(record: Record, wanted: str, here: str) -> str | None
                 f"{where} takes {taken} from {wanted} and binds no name {wanted!r}: "
                 f"use them without `{wanted}.`, or add `import {wanted}`"
             )
+    return None
+
+
+def _explain_by_own_text(wanted: str, file: str, line: int) -> str | None:
+    """The name is bound in this file: further down, or in a function or a class, whose own it is."""
+    place = name_briefly(file)
+    if at := find_at_top(file, wanted):
+        return f"{wanted} is bound at {place}:{at}, which has not been run when line {line} needs it"
+    for holder, is_class, at in find_holders(file, wanted):
+        if is_class:
+            return (
+                f"{wanted} is bound in the class {holder} at {place}:{at}, and is a name of that class:\n"
+                f"  write self.{wanted} in its methods, {holder}.{wanted} elsewhere"
+            )
+        return (
+            f"{wanted} is bound in {holder}() at {place}:{at}, and is a name of that function alone:\n"
+            f"  return it from there, or bind it at the top of the file"
+        )
     return None
 
 

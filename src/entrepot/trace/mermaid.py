@@ -43,7 +43,7 @@ def draw_graph(record: Record) -> str:
     initialised: dict[str, Module] = {module.name: module for module in record.modules}
     arrows: dict[tuple[str, str], bool] = {}
     for statement in record.statements:
-        for name in statement.modules or (resolve(statement.importer, statement.asked, initialised),):
+        for name in statement.modules or (statement.absolute,):
             if name in initialised and statement.importer != name:
                 arrows.setdefault((statement.importer, name), statement.is_cached)
     lines = ["flowchart TD"]
@@ -52,20 +52,6 @@ def draw_graph(record: Record) -> str:
     for (importer, imported), is_cached in arrows.items():
         lines.append(f"  {_id(importer)} {'-.->' if is_cached else '-->'} {_id(imported)}")
     return "\n".join(lines) + "\n"
-
-
-def resolve(importer: str, asked: str, known: object) -> str:
-    """Return the absolute name that a statement asked for, as far as names alone can tell."""
-    bare = asked.lstrip(".")
-    level = len(asked) - len(bare)
-    if not level:
-        return asked
-    parts = importer.split(".")
-    for package in (parts[: len(parts) - level + 1], parts[: len(parts) - level]):
-        name = ".".join([*package, *([bare] if bare else [])])
-        if name in known:  # type: ignore[operator]
-            return name
-    return bare
 
 
 def _id(name: str) -> str:

@@ -108,7 +108,7 @@ def import_named(name: str) -> ModuleType:
     with contextlib.redirect_stdout(sys.stderr):
         try:
             return importlib.import_module(name)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if isinstance(error, ModuleNotFoundError) and (name + ".").startswith(f"{error.name}."):
                 raise
             last = traceback.extract_tb(error.__traceback__)[-1]

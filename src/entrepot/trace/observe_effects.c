@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -148,6 +149,21 @@ ACTS(setpriority, int, (__priority_which_t w, id_t who, int n), (w, who, n), "se
 ACTS(nice, int, (int n), (n), "sets its priority", "")
 ACTS(setsid, pid_t, (void), (), "starts a session", "")
 ACTS(setpgid, int, (pid_t p, pid_t g), (p, g), "changes its process group", "")
+KEEP(close);
+PUBLIC int close(int fd) {
+    if (fd >= 0 && fd <= 2 && listening) effect("closes a standard descriptor", "");
+    return REAL(close)(fd);
+}
+KEEP(dup2);
+PUBLIC int dup2(int from, int to) {
+    if (to >= 0 && to <= 2 && to != from) effect("puts another descriptor in the place of a standard one", "");
+    return REAL(dup2)(from, to);
+}
+KEEP(dup3);
+PUBLIC int dup3(int from, int to, int flags) {
+    if (to >= 0 && to <= 2) effect("puts another descriptor in the place of a standard one", "");
+    return REAL(dup3)(from, to, flags);
+}
 OPENS(socket, int, (int d, int t, int p), (d, t, p), "opens a socket", "")
 OPENS(socketpair, int, (int d, int t, int p, int fds[2]), (d, t, p, fds), "opens a socket", "")
 ACTS(fork, pid_t, (void), (), "starts a child process", "")
@@ -220,6 +236,14 @@ ACTS(forkpty, pid_t, (int *m, char *n, const struct termios *t, const struct win
 ACTS(sched_setaffinity, int, (pid_t p, size_t n, const cpu_set_t *s), (p, n, s), "chooses its processors", "")
 ACTS(setuid, int, (uid_t u), (u), "changes its user", "")
 ACTS(setgid, int, (gid_t g), (g), "changes its group", "")
+ACTS(seteuid, int, (uid_t u), (u), "changes its rights", "")
+ACTS(setreuid, int, (uid_t u, uid_t e), (u, e), "changes its rights", "")
+ACTS(setresuid, int, (uid_t u, uid_t e, uid_t s), (u, e, s), "changes its rights", "")
+ACTS(setegid, int, (gid_t g), (g), "changes its rights", "")
+ACTS(setregid, int, (gid_t g, gid_t e), (g, e), "changes its rights", "")
+ACTS(setresgid, int, (gid_t g, gid_t e, gid_t s), (g, e, s), "changes its rights", "")
+ACTS(setgroups, int, (size_t n, const gid_t *all), (n, all), "changes its rights", "")
+ACTS(unshare, int, (int flags), (flags), "leaves its namespaces", "")
 ACTS(chroot, int, (const char *path), (path), "changes the root directory", path)
 int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long);
 KEEP(prctl);

@@ -103,6 +103,7 @@ PUBLIC int ioctl(int fd, unsigned long request, ...) {
     void *arg = va_arg(args, void *);
     va_end(args);
     if (request == TIOCGWINSZ) ASKED('t', "terminal size");
+    else if (fd >= 0 && fd <= 2) ASKED('t', "ioctl"); /* whether children inherit it, for one */
     return REAL(ioctl)(fd, request, arg);
 }
 #define RLIMIT(name, type)                                                                               \

@@ -10,7 +10,6 @@ import json
 from html import escape
 from pathlib import Path
 
-from entrepot.trace.mermaid import resolve
 from entrepot.trace.records import Record
 
 _STATIC = Path(__file__).resolve().parent / "static"
@@ -49,7 +48,7 @@ def make_data(record: Record) -> dict[str, object]:
         if statement.importer not in index and statement.importer != "__main__":
             continue  # a module that was there before the program
         importer = index.get(statement.importer, -1)
-        for name in statement.modules or (resolve(statement.importer, statement.asked, index),):
+        for name in statement.modules or (statement.absolute,):
             imported = index.get(name)
             if imported is not None and imported != importer:
                 arrows.setdefault((importer, imported), statement.line)

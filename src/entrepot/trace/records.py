@@ -78,6 +78,19 @@ class Statement(NamedTuple):
     modules: tuple[str, ...]
     error: str = ""
 
+    @property
+    def absolute(self) -> str:
+        """The name that was asked for without dots: relative ones are made absolute, as far as they lead anywhere."""
+        bare = self.asked.lstrip(".")
+        level = len(self.asked) - len(bare)
+        if not level:
+            return self.asked
+        # A package's own file counts as the package itself.
+        is_package = self.file.endswith("/__init__.py")
+        parts = self.importer.split(".")
+        package = parts[: max(0, len(parts) - level + is_package)]
+        return ".".join([*package, *([bare] if bare else [])]) or self.asked
+
 
 class Module(NamedTuple):
     """One module initialised.
@@ -111,6 +124,11 @@ class Module(NamedTuple):
     imported: tuple[str, ...]
     error: str = ""
     is_kept: bool = False
+
+    @property
+    def is_namespace(self) -> bool:
+        """Whether it is a namespace package: folders without `__init__.py`."""
+        return self.loader == "NamespaceLoader"
 
 
 class Namespace(NamedTuple):

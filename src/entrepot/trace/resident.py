@@ -14,8 +14,9 @@ Told, one short text each (fields separated by \\1):
     F S path        a source file's time is read for its bytecode (until f)
     w               the next stat asks only whether, and of what kind (u until v: all of them)
     V name, W       an environment variable was looked up; all of them were iterated over
+    M name          os.environ has taken up a variable that it has just set or unset
     G argv          sys.argv was read
-    N name what     a module keeps a clock's value, or used the global random generator
+    N name what     a module keeps a clock's value, used the global random generator, changed sys.argv, ...
     Q name what     a module changed one of the process's own registers
     L 1, L          importlib.metadata lists a folder for the names of distributions; it is done
 
@@ -97,17 +98,27 @@ class Observer:
         self._clock = (time.time(), time.monotonic(), time.perf_counter())
         self._watch_imports()
         self._searches.watch_searches(self.tell, self._put, self._undo)
-        self._surroundings.watch_environment(self.tell, self.variables, self._undo)
-        self._surroundings.watch_arguments(self.tell, self._undo)
-        self._surroundings.watch_signals(self.tell, self.stack, self._undo)
+        self._surroundings.watch_environment(self.tell, self.note, self.variables, self._undo)
+        self._surroundings.watch_arguments(self.tell, self.note, self._undo)
+        self._surroundings.watch_signals(self.note, self._undo)
+        self._surroundings.watch_streams(self.note, self._undo)
         self._registers = self._surroundings.read_registers()
         self.tell("A", "")
 
     def disarm(self) -> None:
         """Stop telling and put everything back."""
+        self._note_exchanged("__main__")
         self.tell("D", "")
         while self._undo:
             self._undo.pop()()  # type: ignore[operator]
+
+    def note(self, what: str) -> None:
+        """Tell of the module that is being initialised what cannot be had so in a run."""
+        self.tell("N", (self.stack[-1] if self.stack else "__main__") + "\1" + what)
+
+    def _note_exchanged(self, name: str) -> None:
+        for what in self._surroundings.list_exchanged():
+            self.tell("N", f"{name}\1puts something else in the place of {what}")
 
     def _put(self, place, name: str, value) -> None:  # type: ignore[no-untyped-def]
         before = place.__dict__[name]
@@ -228,6 +239,7 @@ class Observer:
                 if self._registers.get(key, value) != value:
                     self.tell("Q", name + "\1" + key)
             self._registers = registers
+        self._note_exchanged(name)
         if name == "importlib.metadata":
             self._searches.watch_distributions(self.tell, self._put)
         if self.on_finish is not None:

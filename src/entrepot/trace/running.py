@@ -183,6 +183,8 @@ def die_of(number: int) -> None:
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    sys.stdout.flush()
-    signal.signal(number, signal.SIG_DFL)
+    if sys.stdout is not None:  # closed by the caller
+        sys.stdout.flush()
+    if number not in (signal.SIGKILL, signal.SIGSTOP):  # these nobody can handle
+        signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from os import listdir
 from os.path import basename, dirname, join
 
@@ -33,6 +33,45 @@ def find_bindings(path: str, function: str, name: str) -> list[int]:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == function:
             return sorted({line for found, line in _bindings(node.body) if found == name})
     return []
+
+
+def find_holders(path: str, name: str) -> list[tuple[str, bool, int]]:
+    """Return where functions and classes of a file bind a name: name, whether it is a class, line."""
+    found = []
+    for node in ast.walk(ast.Module(parse_file(path), [])):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            lines = [line for bound, line in _own_bindings(node.body) if bound == name]
+            if not isinstance(node, ast.ClassDef):
+                parameters = [part for part in ast.walk(node.args) if isinstance(part, ast.arg)]
+                lines += [part.lineno for part in parameters if part.arg == name]
+            if lines:
+                found.append((node.name, isinstance(node, ast.ClassDef), min(lines)))
+    return found
+
+
+def find_at_top(path: str, name: str) -> int:
+    """Return the line at which a file's top level first binds a name, 0 if it does not or deletes it again."""
+    body = parse_file(path)
+    for node in ast.walk(ast.Module(body, [])):
+        if isinstance(node, ast.Delete) and name in [getattr(target, "id", "") for target in node.targets]:
+            return 0
+    return min((line for bound, line in _own_bindings(body) if bound == name), default=0)
+
+
+def _own_bindings(body: list[ast.stmt]) -> Iterator[tuple[str, int]]:
+    """Yield what a body binds in its own namespace, that of no function or comprehension in it."""
+    stack: list[ast.AST] = list(body)
+    while stack:
+        node = stack.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield node.name, node.lineno
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            for alias in node.names:
+                yield alias.asname or alias.name.partition(".")[0], node.lineno
+        elif not isinstance(node, (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                yield node.id, node.lineno
+            stack += ast.iter_child_nodes(node)
 
 
 # Registers of the process, and what changes them where that is not what they are called.
@@ -122,6 +161,29 @@ def list_renamed(body: list[ast.stmt]) -> dict[int, dict[str, str]]:
             renamed = {alias.name: alias.asname for alias in node.names if alias.asname}
             found.setdefault(node.lineno, {}).update(renamed)
     return found
+
+
+def name_holder(body: list[ast.stmt], line: int, function: str, names: Iterable[str] = ()) -> str:
+    """Return whose names a statement at a line binds: a function or a class, in words; "" where they are the module's.
+
+    function: the qualified name of the code that the statement stands in, as a record has it; names: those it binds.
+    """
+    scopes = [
+        node
+        for node in ast.walk(ast.Module(body, []))  # outer ones first
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+        and node.name == function.rpartition(".")[2]
+        and node.lineno <= line <= (node.end_lineno or 0)
+    ]
+    scope = scopes[-1] if scopes else None
+    if isinstance(scope, ast.ClassDef):
+        return f"the class {function}"
+    bound = set(names)
+    if scope and bound:
+        for node in ast.walk(scope):
+            if isinstance(node, ast.Global) and bound <= set(node.names):
+                return ""
+    return f"{function}()" if function else ""
 
 
 def list_files_beside(path: str) -> list[tuple[str, str]]:

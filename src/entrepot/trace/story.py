@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from os.path import basename, dirname, isabs, relpath
 
 from entrepot.trace.records import Effect, Module, Record, Statement
-from entrepot.trace.sources import list_renamed, parse_file
+from entrepot.trace.sources import list_renamed, name_holder, parse_file
 
 _VERBS = {
     "output": "writes {what!r}",
@@ -112,7 +112,8 @@ class _Story:
     def begin(self, statement: Statement) -> str:
         where = self.name_place(statement.file, statement.line)
         if statement.function:
-            where += f", in {statement.function}(),"
+            body = self.read_source(statement.file)
+            where += f", in {name_holder(body, statement.line, statement.function)},"
         sentence = f"{where} {self.verb(statement)}."
         if statement.is_cached:
             unfinished = self.find_unfinished(statement)
@@ -136,24 +137,12 @@ class _Story:
 
     def name_asked(self, statement: Statement) -> str:
         """Return the name of a module as a reader knows it: relative names are made absolute."""
-        if not statement.asked.startswith("."):
-            return statement.asked
-        return f"{self.resolve(statement)} (written {statement.asked})"
-
-    def resolve(self, statement: Statement) -> str:
-        bare = statement.asked.lstrip(".")
-        level = len(statement.asked) - len(bare)
-        if not level:
-            return statement.asked
-        # A package's own file counts as the package itself.
-        is_package = basename(statement.file) == "__init__.py"
-        parts = statement.importer.split(".")
-        package = parts[: len(parts) - level + is_package]
-        return ".".join([*package, *([bare] if bare else [])]) or statement.asked
+        asked = statement.asked
+        return f"{statement.absolute} (written {asked})" if asked.startswith(".") else asked
 
     def find_unfinished(self, statement: Statement) -> str:
         """Return the module that a statement got from the cache while it was still being run, or ""."""
-        wanted = self.resolve(statement)
+        wanted = statement.absolute
         for module in self.record.modules:
             if module.name == wanted and module.at_s <= statement.at_s < module.at_s + module.wall_s:
                 # Its own import of a part of itself is no half-made module to wonder about.
@@ -174,13 +163,17 @@ class _Story:
             _count(len(module.variables), "variable"),
         ]
         defined = _join([count for count in counts if count])
+        if module.is_namespace:
+            return text + ". There is nothing to run."
         return text + (f". Running it defines {defined}." if defined else ". It is run.")
 
     def found(self, module: Module) -> str:
         if module.origin in _WITHOUT_FILE:
             return _WITHOUT_FILE[module.origin]
-        if not module.origin:
+        if module.is_namespace:
             return "Found a folder without __init__.py: a namespace package"
+        if not module.origin:
+            return f"It has no file: {module.loader} makes it"
         where = self.name_where(module.origin)
         if module.loader == "ExtensionFileLoader":
             return f"Found {basename(module.origin).partition('.')[0]}, a library of machine code{where}"
@@ -215,31 +208,32 @@ class _Story:
 
     def bound(self, statement: Statement) -> str:
         """Return the sentence on the names that a statement binds, with a space before it."""
-        importer = statement.importer
         if statement.form in ("import_module", "reload", "__import__"):
             return ""
-        module = self.resolve(statement)
+        module = statement.absolute
         if statement.names == ("*",):
-            return f" Its public names become names of {importer} too."
+            return f" Its public names become names of {statement.importer} too."
         renamed = self.find_renamed(statement)
+        names = statement.names or (statement.asked,)
+        taken = [renamed.get(name, name if statement.names else name.partition(".")[0]) for name in names]
+        body = self.read_source(statement.file)
+        holder = name_holder(body, statement.line, statement.function, taken) or statement.importer
+        holder = holder.removeprefix("the class ")
         if statement.names:
             bound = [name for name in statement.names if name not in renamed]
-            names = _join([repr(name) for name in bound])
-            parts = [f"names {names} are bound to what {module} calls so"] if bound else []
+            listed = _join([repr(name) for name in bound])
+            parts = [f"names {listed} are bound to what {module} calls so"] if bound else []
             if len(bound) == 1:
-                parts = [f"name {names} is bound to what {module} calls so"]
+                parts = [f"name {listed} is bound to what {module} calls so"]
             parts += [
                 f"name {renamed[name]!r} is bound to what {module} calls {name!r}"
                 for name in statement.names
                 if name in renamed
             ]
-            return f" {importer}'s " + ", and its ".join(parts) + "."
-        if statement.asked in renamed:
-            return f" {importer}'s name {renamed[statement.asked]!r} is bound to it."
-        top = statement.asked.partition(".")[0]
-        if top == statement.asked:
-            return f" {importer}'s name {top!r} is bound to it."
-        return f" {importer} reaches it through its name {top!r}."
+            return f" {holder}'s " + ", and its ".join(parts) + "."
+        if statement.asked in renamed or taken == [statement.asked]:
+            return f" {holder}'s name {taken[0]!r} is bound to it."
+        return f" {holder} reaches it through its name {taken[0]!r}."
 
     # ---- places
 

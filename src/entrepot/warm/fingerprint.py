@@ -18,7 +18,7 @@ from entrepot.warm import eligible
 from entrepot.warm.files import FileInput, find_file_difference, pack_files
 from entrepot.warm.observation import START
 
-VERSION = 6
+VERSION = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Record:
     host: str | None
     day: str | None
     rights: str
-    env_set: tuple[tuple[str, str | None], ...]
+    env_set: tuple[tuple[str, str | None, bool], ...]  # the last: whether os.environ has it
     modules: tuple[str, ...]  # shared, in the order in which they finished
     reasons: Mapping[str, str]  # left to the run -> why
     readers: Mapping[str, str]

@@ -304,7 +304,12 @@ static int collect(struct Head *head) {
     }
     syscall(SYS_get_robust_list, 0, &head->robust, &head->robust_size);
     syscall(SYS_sigaltstack, NULL, head->altstack);
-    for (long number = 1; number <= 64; number++) syscall(SYS_rt_sigaction, number, NULL, &head->handlers[number], 8L);
+    for (long number = 1; number <= 64; number++) {
+        struct Handler *handler = &head->handlers[number];
+        syscall(SYS_rt_sigaction, number, NULL, handler, 8L);
+        /* Whoever is started by posix_spawn(3) of glibc, as we were, ignores the two that are its own. */
+        if ((number == 32 || number == 33) && handler->handler == (uint64_t)SIG_IGN) handler->handler = 0;
+    }
     return 0;
 }
 

@@ -217,7 +217,18 @@ static Object *note_hot(Object *self, Object *image) {
     return python.PyLong_FromLong(0);
 }
 
+/* Called with a function and what it belongs to. Calls it with no frame of ours around it; what it raises is told as the
+ * interpreter does where nobody can catch it. Returns whether it did not. */
+static Object *call_plainly(Object *self, Object *const *arguments, long count) {
+    (void)self;
+    Object *result = count == 2 ? python.PyObject_CallFunctionObjArgs(arguments[0], NULL) : NULL;
+    if (result) python.Py_DecRef(result);
+    else if (count == 2) python.PyErr_WriteUnraisable(arguments[1]);
+    return python.PyLong_FromLong(result != NULL);
+}
+
 static Method methods[] = {
+    {"call_plainly", (Object *(*)(Object *, Object *))(void (*)(void))call_plainly, METHOD_FAST, NULL},
     {"note_hot", note_hot, METHOD_ONE_ARGUMENT, NULL},
     {"front_find_and_load", front_find_and_load, METHOD_ONE_ARGUMENT, NULL},
     {"front_get_code", front_get_code, METHOD_ONE_ARGUMENT, NULL},
@@ -249,19 +260,73 @@ static int take_system_exit(void) {
                                "c = value.code\n"
                                "t = 0 if c is None else (c & 0xffffffff) if isinstance(c, int) else 1\n"
                                "if not (c is None or isinstance(c, int)):\n"
-                               "    print(c, file=s.stderr)\n";
+                               "    try:\n"
+                               "        s.stderr.write(str(c))\n"
+                               "    except BaseException:\n"
+                               "        pass\n"
+                               "    s.stderr.write(chr(10))\n";
     Object *done = python.PyRun_String(text, FILE_INPUT, globals, globals);
     if (!done) python.PyErr_Print();
     Object *status = python.PyDict_GetItemString(globals, "t");
     return status ? (int)python.PyLong_AsLong(status) : 1;
 }
 
-/* Leave without taking down what was inherited: threads, atexit, streams, the program's own objects. */
+/* Call one of `ending/resident.py`, whatever exception is on its way; -1 if it fails. */
+static long ask(Object *resident, const char *name) {
+    Object *type = NULL, *value = NULL, *trace = NULL;
+    python.PyErr_Fetch(&type, &value, &trace);
+    Object *function = python.PyDict_GetItemString(resident, name);
+    Object *result = function ? python.PyObject_CallFunctionObjArgs(function, NULL) : NULL;
+    long answer = result ? python.PyLong_AsLong(result) : -1;
+    if (result) python.Py_DecRef(result);
+    else python.PyErr_Clear();
+    python.PyErr_Restore(type, value, trace);
+    return answer;
+}
+
+/* Leave without taking down what was inherited: threads, atexit, streams, the program's own objects. Where the program has
+ * left something whose end Python itself has to see to, it does. */
 static int finish_quickly(Object *resident) {
-    Object *finish = python.PyDict_GetItemString(resident, "finish");
-    Object *result = finish ? python.PyObject_CallFunctionObjArgs(finish, NULL) : NULL;
-    if (!result) python.PyErr_Print();
-    return result ? (int)python.PyLong_AsLong(result) : 0;
+    if (ask(resident, "finish") != 1) {
+        leave_quickly = 0;
+        ask(resident, "let_go");
+        return python.Py_FinalizeEx();
+    }
+    /* From here, where no Python frame is: an error is told without one. */
+    int status = 0;
+    static const char *const names[] = {"stdout", "stderr"};
+    for (int number = 0; number < 2; number++) {
+        Object *stream = python.PyDict_GetItemString(python.PyModule_GetDict(python.PyImport_AddModule("sys")), names[number]);
+        Object *flush = stream ? python.PyObject_GetAttrString(stream, "flush") : NULL;
+        Object *done = flush ? python.PyObject_CallFunctionObjArgs(flush, NULL) : NULL;
+        if (flush) python.Py_DecRef(flush);
+        if (done) python.Py_DecRef(done);
+        else {
+            if (number == 0) python.PyErr_WriteUnraisable(stream);
+            else python.PyErr_Clear();
+            status = -1;
+        }
+    }
+    ask(resident, "finish_objects");
+    return status;
+}
+
+/* After a file Python writes what its streams hold, before it tells of an exception (`flush_io` in pythonrun.c). */
+static void flush_streams(void) {
+    static const char text[] = "import sys as s\n"
+                               "for f in s.stderr, s.stdout:\n"
+                               "    try:\n"
+                               "        f.flush()\n"
+                               "    except BaseException:\n"
+                               "        pass\n";
+    Object *type = NULL, *value = NULL, *trace = NULL, *names = python.PyDict_New();
+    python.PyErr_Fetch(&type, &value, &trace);
+    python.PyDict_SetItemString(names, "__builtins__", python.PyEval_GetBuiltins());
+    Object *done = python.PyRun_String(text, FILE_INPUT, names, names);
+    if (done) python.Py_DecRef(done);
+    else python.PyErr_Clear();
+    python.Py_DecRef(names);
+    python.PyErr_Restore(type, value, trace);
 }
 
 static void die_of_interrupt(void) {
@@ -272,10 +337,12 @@ static void die_of_interrupt(void) {
 
 __attribute__((noreturn)) static void finish(Object *resident, Object *result) {
     int status = 0, interrupted = 0;
+    if (leave_quickly && ask(resident, "ends_plainly") != 1) leave_quickly = 0;
     if (!leave_quickly) { /* before the modules are taken down, or PyErr_Print ends the process */
         Object *type = NULL, *value = NULL, *trace = NULL;
         python.PyErr_Fetch(&type, &value, &trace);
         call_ignoring(python.PyDict_GetItemString(resident, "report_late"));
+        call_ignoring(python.PyDict_GetItemString(resident, "let_go"));
         python.PyErr_Restore(type, value, trace);
     }
     if (!result) {
@@ -345,6 +412,7 @@ static int take_over(const char *kind, Object *arguments) {
     } else {
         Object *names = python.PyModule_GetDict(python.PyImport_AddModule("__main__"));
         result = python.PyEval_EvalCode(code, names, names);
+        if (taken_over && (LEFT->kind == 'f' || LEFT->kind == 's')) flush_streams();
     }
     if (!taken_over) { /* the entry point ended, or failed, before it came to the point of waiting */
         if (!result) python.PyErr_Print();

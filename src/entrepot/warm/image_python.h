@@ -57,6 +57,7 @@ typedef struct {
     F(Object *, PyErr_Occurred, (void))                                  \
     F(void, PyErr_Print, (void))                                         \
     F(void, PyErr_Clear, (void))                                         \
+    F(void, PyErr_WriteUnraisable, (Object *))                           \
     F(int, PyErr_GivenExceptionMatches, (Object *, Object *))            \
     F(void, PyErr_Fetch, (Object **, Object **, Object **))              \
     F(void, PyErr_Restore, (Object *, Object *, Object *))               \

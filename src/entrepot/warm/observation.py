@@ -50,7 +50,8 @@ class Observation:
     day: bool = False
     host: bool = False
     limits: set[int] = field(default_factory=set)
-    env_set: list[tuple[str, str | None]] = field(default_factory=list)
+    # Name, value, and whether `os.environ` has it too: C code can set a variable that Python does not see.
+    env_set: list[tuple[str, str | None, bool]] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)  # module -> why it may not be shared
     deed: tuple[str, str] | None = None  # the effect that ended the preparation
     stack: list[str] = field(default_factory=list)  # modules unfinished at the end
@@ -60,24 +61,32 @@ class Observation:
     disarmed: bool = False
 
 
-def read_observation(events: Iterable[Event], cwd: str, *, shared: bool = False) -> Observation:
-    """Walk the log once. `shared`: for any program, so what depends on one program's surroundings is refused."""
+def read_observation(
+    events: Iterable[Event], cwd: str, *, shared: bool = False, env: Iterable[str] = ()
+) -> Observation:
+    """Walk the log once. `shared`: for any program, so what depends on one program's surroundings is refused.
+
+    `env`: the variables that there were at the start.
+    """
     seen = Observation()
-    walker = _Walker(seen, cwd, shared)
+    walker = _Walker(seen, cwd, shared, frozenset(env))
     for event in events:
         walker.take(event)
+    walker.finish()
     seen.stack = walker.stack[:]
     return seen
 
 
 class _Walker:
-    def __init__(self, result: Observation, cwd: str, shared: bool) -> None:
+    def __init__(self, result: Observation, cwd: str, shared: bool, env: frozenset[str]) -> None:
         self.result = result
         self.cwd = cwd
         self.shared = shared
+        self.env = env
         self.stack: list[str] = []
         self.armed = False
         self.filling = False  # what the stash's modules set is set again when they are handed over
+        self.unseen: dict[str, tuple[str | None, str, bool]] = {}  # variables: value, who set it, filling
         self.tail = ""
         self.seeks_distributions = False
 
@@ -290,12 +299,34 @@ class _Walker:
     # Set before the program begins: by .pth files and sitecustomize, but LC_CTYPE by Python itself (PEP 538).
 
     def on_set(self, name: str, value: str) -> None:
-        if (self.armed or name != "LC_CTYPE") and not self.filling:
-            self.result.env_set.append((name, value))
+        if self.armed or name != "LC_CTYPE":
+            self.take_variable(name, value)
 
     def on_unset(self, name: str, detail: str) -> None:
-        if not self.filling:
-            self.result.env_set.append((name, None))
+        self.take_variable(name, None)
+
+    def take_variable(self, name: str, value: str | None) -> None:
+        before, _, filling = self.unseen.get(name, (None, "", True))
+        if not filling:
+            self.result.env_set.append((name, before, False))
+        self.unseen[name] = value, self.who, self.filling
+        if not self.armed:  # `os.environ` is not watched yet
+            self.on_mapped(name, "")
+
+    def on_mapped(self, name: str, detail: str) -> None:
+        """`os.environ` has it now, which has just set it."""
+        if name in self.unseen:
+            value, _, filling = self.unseen.pop(name)
+            if not filling:
+                self.result.env_set.append((name, value, True))
+
+    def finish(self) -> None:
+        """What C code has set, or `os.putenv`, is not in `os.environ`."""
+        for name, (value, who, filling) in self.unseen.items():
+            if not filling:
+                self.result.env_set.append((name, value, False))
+            elif value is not None or name in self.env:  # else taken away again, as numpy does
+                self.result.reasons.setdefault(who, f"sets {name}, and os.environ does not know")
 
     def on_effect(self, what: str, detail: str) -> None:
         if self.who in eligible.PROBES:
@@ -342,6 +373,7 @@ _WORDS = {
     "N": "note",
     "T": "thread",
     "H": "fill",
+    "M": "mapped",
     "S": "set",
     "U": "unset",
     "!": "effect",

@@ -157,7 +157,7 @@ def _try_once(
 
 def find_misfits(report: Mapping[str, Any], *, base: bool) -> dict[str, str]:
     """Return the modules that cannot wait, with the reason, as the preparing interpreter tells it."""
-    misfits = {name: str(why) for name, why in dict(report.get("misfits", {})).items() if name != "*"}
+    misfits = {name: str(why) for name, why in dict(report.get("misfits", {})).items()}
     if base:
         misfits.update(dict.fromkeys(report.get("keeps_argv", ()), "keeps the program's arguments"))
     return misfits
@@ -222,6 +222,7 @@ class Preparing:
         self.out = os.memfd_create("entrepot-out")
         self.err = os.memfd_create("entrepot-err")
         self.cwd = request.cwd
+        self.env = request.env
         self.shared = base
         env = dict(request.env)
         env["LD_PRELOAD"] = f"{LIBRARY}:{OBSERVER}"
@@ -288,7 +289,7 @@ class Preparing:
         """Return what it has done until now."""
         size = int.from_bytes(os.pread(self.log, 8, 0), "little")
         log = read_log(os.pread(self.log, size + 64, 0))
-        return read_observation(log, self.cwd, shared=self.shared)
+        return read_observation(log, self.cwd, shared=self.shared, env=self.env)
 
     def list_libraries(self) -> list[str]:
         """Return the files mapped into it."""

@@ -41,7 +41,7 @@ def read_record(path: str) -> Record | None:
             argv=None if record.argv is None else tuple(record.argv),
             limits={int(number): tuple(limit) for number, limit in record.limits.items()},  # type: ignore[misc]
             affinity=tuple(record.affinity),
-            env_set=tuple((name, value) for name, value in record.env_set),
+            env_set=tuple((name, value, is_seen) for name, value, is_seen in record.env_set),
             modules=tuple(record.modules),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):

@@ -254,5 +254,9 @@ def _make_path_inputs(path: str) -> list[FileInput]:
     return made
 
 
-def _net_changes(changes: list[tuple[str, str | None]]) -> tuple[tuple[str, str | None], ...]:
-    return tuple(dict(changes).items())
+def _net_changes(changes: list[tuple[str, str | None, bool]]) -> tuple[tuple[str, str | None, bool], ...]:
+    """Return what `os.environ` has in the end, and then what only C code finds otherwise."""
+    seen = {name: value for name, value, is_seen in changes if is_seen}
+    last = {name: (value, is_seen) for name, value, is_seen in changes}
+    hidden = [(name, value, False) for name, (value, is_seen) in last.items() if not is_seen]
+    return (*((name, value, True) for name, value in seen.items()), *hidden)

@@ -87,7 +87,7 @@ class StatementObserver:
         self._watch_statements()
         self._watch_imports()
         self._watch_searches()
-        watch_environment(self.tell, set(), [])
+        watch_environment(self.tell, lambda what: None, set(), [])  # noqa: ARG005
         self.reset_registers()
 
     def reset_registers(self) -> None:

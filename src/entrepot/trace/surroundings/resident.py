@@ -1,13 +1,17 @@
 """What surrounds modules in the process (environment, arguments, signals, registers): who reads it, what has changed?
 
     undo = []                                          # what puts everything back, to be called last first
-    watch_environment(tell, variables, undo)           # V and W of `trace/resident.py`; `variables` gets the names
-    watch_arguments(tell, undo)                        # G
-    watch_signals(tell, stack, undo)                   # N, for the module at the end of `stack`
+    watch_environment(tell, note, variables, undo)     # V, W and M of `trace/resident.py`; `variables` gets the names
+    watch_arguments(tell, note, undo)                  # G
+    watch_signals(note, undo)
+    watch_streams(note, undo)
+    list_exchanged()                                   # which of these have been replaced by other objects
     read_registers()                                   # plain values; whoever asks again compares
 
-`tell` is called with a kind and a text. The dictionary inside `os.environ`, `posix.environ` and the lists of arguments are
-exchanged for others that tell.
+`tell` is called with a kind and a text, `note` with what a run could not have as plain Python has it: changes of the
+arguments, of standard streams, and of the environment's dictionary that do not come from `os.environ`. The dictionary
+inside `os.environ`, which is `posix.environ`, and the lists of arguments are exchanged for others that tell, whatever
+method is called.
 
 Resident: only what a bare interpreter has loaded is imported. Does not know which module is being initialised, nor what
 C code reads.
@@ -35,6 +39,9 @@ REGISTERS = (
     ("sys", "stdin"),
     ("sys", "stdout"),
     ("sys", "stderr"),
+    ("sys", "__stdin__"),
+    ("sys", "__stdout__"),
+    ("sys", "__stderr__"),
     ("builtins", "__import__"),
     ("builtins", "open"),
     ("builtins", "print"),
@@ -44,79 +51,138 @@ REGISTERS = (
 
 
 class WatchedEnvironment(dict):  # type: ignore[type-arg]
-    """The dictionary inside `os.environ`, telling what is read."""
+    """The dictionary inside `os.environ`, telling what is read and set."""
 
-    __slots__ = ("tell",)
-    tell: "Tell"
-
-    def __getitem__(self, key):  # type: ignore[no-untyped-def]
-        self.tell("V", key.decode("utf-8", "surrogateescape"))
-        return dict.__getitem__(self, key)
-
-    def __contains__(self, key):  # type: ignore[no-untyped-def]
-        self.tell("V", key.decode("utf-8", "surrogateescape"))
-        return dict.__contains__(self, key)
-
-    def __iter__(self):  # type: ignore[no-untyped-def]
-        self.tell("W", "")
-        return dict.__iter__(self)
-
-    def __len__(self):  # type: ignore[no-untyped-def]
-        self.tell("W", "")
-        return dict.__len__(self)
+    __slots__ = ("on_all", "on_change", "on_name")
+    on_all: "Callable[[], object]"
+    on_change: "Callable[[str, bool], object]"
+    on_name: "Callable[[str], object]"
 
 
 class WatchedArguments(list):  # type: ignore[type-arg]
-    """`sys.argv`, telling that it is read."""
+    """`sys.argv`, telling that it is read or changed."""
 
-    __slots__ = ("tell",)
-    tell: "Tell"
+    __slots__ = ("on_change", "on_read")
+    on_change: "Callable[[], object]"
+    on_read: "Callable[[], object]"
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]
-        self.tell("G", "argv")
-        return list.__getitem__(self, index)
-
-    def __iter__(self):  # type: ignore[no-untyped-def]
-        self.tell("G", "argv")
-        return list.__iter__(self)
-
-    def __len__(self):  # type: ignore[no-untyped-def]
-        self.tell("G", "argv")
-        return list.__len__(self)
-
-    def __contains__(self, value):  # type: ignore[no-untyped-def]
-        self.tell("G", "argv")
-        return list.__contains__(self, value)
-
-    def __eq__(self, other):  # type: ignore[no-untyped-def]
-        self.tell("G", "argv")
-        return list.__eq__(self, other)
-
-    __hash__ = None
+    def __radd__(self, other):  # type: ignore[no-untyped-def]
+        self.on_read()
+        return list.__add__(other, self) if isinstance(other, list) else NotImplemented
 
 
-def watch_environment(tell_on: "Tell", variables: "set[str]", undo: "Undo") -> None:
-    """Tell of each variable that Python code looks up, and put its name into `variables`; "*" when it looks at all."""
+def _ask_for_name(real):  # type: ignore[no-untyped-def]
+    def method(self, key, *more):  # type: ignore[no-untyped-def]
+        self.on_name(_text(key))
+        return real(self, key, *more)
+
+    return method
+
+
+def _ask_for_all(real):  # type: ignore[no-untyped-def]
+    def method(self, *given):  # type: ignore[no-untyped-def]
+        self.on_all()
+        return real(self, *given)
+
+    return method
+
+
+def _change_name(real):  # type: ignore[no-untyped-def]
+    def method(self, key, *more):  # type: ignore[no-untyped-def]
+        self.on_change(_text(key), sys._getframe(1).f_globals.get("__name__") == "os")
+        return real(self, key, *more)
+
+    return method
+
+
+def _change_many(real):  # type: ignore[no-untyped-def]
+    def method(self, *given, **named):  # type: ignore[no-untyped-def]
+        self.on_change("", False)  # `os.environ` does not do this
+        return real(self, *given, **named)
+
+    return method
+
+
+def _read_list(real):  # type: ignore[no-untyped-def]
+    def method(self, *given):  # type: ignore[no-untyped-def]
+        self.on_read()
+        return real(self, *given)
+
+    return method
+
+
+def _change_list(real):  # type: ignore[no-untyped-def]
+    def method(self, *given, **named):  # type: ignore[no-untyped-def]
+        self.on_change()
+        return real(self, *given, **named)
+
+    return method
+
+
+def _text(key: object) -> str:
+    return key.decode("utf-8", "surrogateescape") if type(key) is bytes else str(key)
+
+
+_COMPARING = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__")
+for _kind, _make, _names in (
+    (WatchedEnvironment, _ask_for_name, ("__getitem__", "__contains__", "get")),
+    (WatchedEnvironment, _ask_for_all, ("__iter__", "__len__", "__reversed__", "__repr__", *_COMPARING[:2])),
+    (WatchedEnvironment, _ask_for_all, ("__or__", "__ror__", "copy", "items", "keys", "values")),
+    (WatchedEnvironment, _change_name, ("__setitem__", "__delitem__")),
+    (WatchedEnvironment, _change_many, ("__ior__", "clear", "pop", "popitem", "setdefault", "update")),
+    (WatchedArguments, _read_list, ("__getitem__", "__iter__", "__len__", "__contains__", "__reversed__")),
+    (WatchedArguments, _read_list, ("__repr__", "__add__", "__mul__", "__rmul__", *_COMPARING)),
+    (WatchedArguments, _read_list, ("copy", "count", "index")),
+    (
+        WatchedArguments,
+        _change_list,
+        ("__setitem__", "__delitem__", "__iadd__", "__imul__", "append", "clear"),
+    ),
+    (WatchedArguments, _change_list, ("extend", "insert", "pop", "remove", "reverse", "sort")),
+):
+    for _name in _names:
+        setattr(_kind, _name, _make(getattr(_kind.__base__, _name)))  # type: ignore[no-untyped-call]
+
+_watched: "list[tuple[Any, str, object]]" = []  # owner, name, what was put there
+_streams: "list[tuple[str, Any, dict[str, object]]]" = []  # name, stream, its own attributes
+
+
+def watch_environment(
+    tell: "Tell", note: "Callable[[str], object]", variables: "set[str]", undo: "Undo"
+) -> None:
+    """Tell of each variable that Python code looks up, and put its name into `variables`; "*" when it looks at all.
+
+    What `os.environ` puts into its dictionary, after it has set the process's own variable, is M.
+    """
     os = sys.modules.get("os")
     if os is None:
         return
-    data = WatchedEnvironment(os.environ._data)
+    before: Any = posix.environ
+    data = WatchedEnvironment(before)
 
-    def tell(kind: str, name: str) -> None:
-        variables.add(name if kind == "V" else "*")
-        tell_on(kind, name)
+    def on_name(name: str) -> None:
+        variables.add(name)
+        tell("V", name)
 
-    data.tell = tell
+    def on_all() -> None:
+        variables.add("*")
+        tell("W", "")
+
+    def on_change(name: str, is_by_os: bool) -> None:
+        if is_by_os:
+            tell("M", name)
+        else:
+            note("changes the dictionary behind os.environ")
+
+    data.on_name, data.on_all, data.on_change = on_name, on_all, on_change
     owners: list[Any] = [os.environ]
     if "environb" in os.__dict__:
         owners.append(os.environb)
     for owner in owners:
         owner._data = data
-
-    before: Any = posix.environ
-    native = WatchedEnvironment(before)
-    native.tell = tell_on
-    setattr(posix, "environ", native)  # noqa: B010 (to a type checker it is a constant)
+    setattr(posix, "environ", data)  # noqa: B010 (to a type checker it is a constant)
+    undo.append(_watched.clear)
+    _watched.extend([(os, "environ", os.environ), (os.environ, "_data", data), (posix, "environ", data)])
 
     def give_back_environment() -> None:
         before.clear()  # one mapping is behind all of them
@@ -128,18 +194,20 @@ def watch_environment(tell_on: "Tell", variables: "set[str]", undo: "Undo") -> N
     undo.append(give_back_environment)
 
 
-def watch_arguments(tell: "Tell", undo: "Undo") -> None:
+def watch_arguments(tell: "Tell", note: "Callable[[str], object]", undo: "Undo") -> None:
     """Tell when `sys.argv` or `sys.orig_argv` is read."""
     for name in ("argv", "orig_argv"):
         if name in sys.__dict__:
-            _watch_list(name, tell, undo)
+            _watch_list(name, tell, note, undo)
 
 
-def _watch_list(name: str, tell: "Tell", undo: "Undo") -> None:
+def _watch_list(name: str, tell: "Tell", note: "Callable[[str], object]", undo: "Undo") -> None:
     genuine = sys.__dict__[name]
     watched = WatchedArguments(genuine)
-    watched.tell = tell
+    watched.on_read = lambda: tell("G", "argv")
+    watched.on_change = lambda: note(f"changes sys.{name}")
     sys.__dict__[name] = watched
+    _watched.append((sys, name, watched))
 
     def give_back() -> None:
         if sys.__dict__.get(name) is watched:
@@ -148,7 +216,21 @@ def _watch_list(name: str, tell: "Tell", undo: "Undo") -> None:
     undo.append(give_back)
 
 
-def watch_signals(tell: "Tell", stack: "list[str]", undo: "Undo") -> None:
+def list_exchanged() -> list[str]:
+    """Return which of the objects that were put in place to be watched are there no more."""
+    found = [
+        f"{getattr(owner, '__name__', 'os.environ')}.{name}"
+        for owner, name, value in _watched
+        if getattr(owner, name, None) is not value
+    ]
+    for name, stream, before in _streams:
+        now = stream.__dict__
+        changed = [key for key in {**before, **now} if before.get(key, before) is not now.get(key, now)]
+        found += [f"sys.{name}.{key}" for key in changed]
+    return found
+
+
+def watch_signals(note: "Callable[[str], object]", undo: "Undo") -> None:
     """Tell who asks what becomes of a signal: the interpreter answers by itself, having asked when it started."""
     signals = sys.modules.get("_signal")
     if signals is None:
@@ -156,12 +238,34 @@ def watch_signals(tell: "Tell", stack: "list[str]", undo: "Undo") -> None:
     real = signals.getsignal
 
     def getsignal(signalnum):  # type: ignore[no-untyped-def]
-        tell("N", (stack[-1] if stack else "__main__") + "\1asks what becomes of a signal")
+        note("asks what becomes of a signal")
         return real(signalnum)
 
     getsignal.__doc__ = real.__doc__
     setattr(signals, "getsignal", getsignal)  # noqa: B010
     undo.append(lambda: setattr(signals, "getsignal", real))
+
+
+def watch_streams(note: "Callable[[str], object]", undo: "Undo") -> None:
+    """Tell what is done to the standard streams themselves: each run has its own."""
+    undo.append(_streams.clear)
+    for name in ("stdin", "stdout", "stderr"):
+        stream = getattr(sys, f"__{name}__", None)
+        if type(stream).__name__ == "TextIOWrapper":
+            for method in ("close", "detach", "reconfigure"):
+                _watch_method(stream, method, f"sys.{name}.{method}", note, undo)
+            _streams.append((name, stream, dict(stream.__dict__)))
+
+
+def _watch_method(stream: "Any", name: str, full: str, note: "Callable[[str], object]", undo: "Undo") -> None:
+    real = getattr(stream, name)
+
+    def method(*given, **named):  # type: ignore[no-untyped-def]
+        note(f"calls {full}")
+        return real(*given, **named)
+
+    setattr(stream, name, method)
+    undo.append(lambda: stream.__dict__.pop(name, None))
 
 
 def read_registers() -> dict[str, object]:

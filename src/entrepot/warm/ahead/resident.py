@@ -59,6 +59,10 @@ class Ahead:
         self._settled: dict[str, tuple[int, int]] = {}  # module -> how many of these before and after it
         self._lists: dict[tuple[str, str], list[object]] = {}
         self._pending: dict[str, list[tuple[str, str, int, object]]] = {}
+        self._visible: dict[
+            str, dict[str, object]
+        ] = {}  # modules that the program sees already, as they were
+        self._patchers: dict[str, str] = {}  # name of one of these that was changed -> by whom
 
     def fill(self, names: list[str]) -> None:
         """Import modules ahead of the program. Those that cannot be imported now are passed over."""
@@ -66,7 +70,7 @@ class Ahead:
         before = self._before = frozenset(sys.modules)
         finders = frozenset(sys.path_importer_cache)
         self._env = self._env_before = self._world.read_environment()
-        visible = {
+        self._visible = visible = {
             name: dict(module.__dict__) for name, module in list(sys.modules.items()) if _has_dict(module)
         }
         self._lists = self._world.read_lists()
@@ -121,10 +125,11 @@ class Ahead:
         self.observer.tell("P", "")
         for name, late in self.waiting.items():
             late.place = self._world.find_place(name) if "." not in name else None
-        self.observer.tell("R", "")
         for key in self._env.keys() | self._env_before.keys():
             self._world.write_variable(key, self._env_before.get(key))
-        self._give_up_patchers(visible)
+        self.observer.tell("R", "")
+        self._give_up_patchers()
+        self._visible = {}  # nothing may be held that the program or its end lets go
         cache = sys.path_importer_cache
         self.finders = {path: cache.pop(path) for path in list(cache) if path not in finders}
 
@@ -157,8 +162,11 @@ class Ahead:
                 self._made[name] = maker
 
     def _finished(self, name: str) -> None:
-        """Note what a module has just done to the lists of the process."""
+        """Note what a module has just done to other modules, and to the lists of the process."""
         self._note_made(name)
+        for other in self.observer.edges.get(name, ()):
+            for attribute in self._list_changed(other):
+                self._patchers.setdefault(f"{other}.{attribute}", name)
         now = self._world.read_lists()
         for key, items in now.items():
             before = self._lists.get(key, [])
@@ -207,33 +215,40 @@ class Ahead:
                 return False
         return True
 
-    def _give_up_patchers(self, visible: dict[str, dict[str, object]]) -> None:
+    def _list_changed(self, name: str) -> list[str]:
+        """Return the names of a module that the program sees already which are bound to something else now.
+
+        Those that begin with an underscore are the module's own affair, unless a function, class or module was there:
+        caches fill up by being used.
+        """
+        before, module = self._visible.get(name), sys.modules.get(name)
+        if before is None or name == "sys" or not _has_dict(module):
+            return []
+        found = []
+        for attribute, value in module.__dict__.items():
+            had = before.get(attribute, _NOTHING)
+            is_own = attribute[:1] == "_" and not (name == "builtins" and had is _NOTHING)
+            if not _is_equal(had, value) and (not is_own or (had is not _NOTHING and _is_made(value))):
+                found.append(attribute)
+        return found + [attribute for attribute in before if attribute not in module.__dict__]
+
+    def _give_up_patchers(self) -> None:
         """Find out whether a waiting module changed one that the program can already see."""
-        for name, before in visible.items():
-            module = sys.modules.get(name)
-            if module is None or name == "sys":
-                continue
-            for attribute, value in list(module.__dict__.items()):
-                if attribute in before and before[attribute] is value:
-                    continue
-                full = f"{name}.{attribute}"
+        for name in self._visible:
+            for attribute in self._list_changed(name):
+                full, value = f"{name}.{attribute}", getattr(sys.modules[name], attribute, None)
                 if full in self.waiting and self.waiting[full].module is value:
-                    self.waiting[full].binds = module
+                    self.waiting[full].binds = sys.modules[name]
                     continue
                 if full in sys.modules and sys.modules[full] is value:
                     continue  # a submodule, given up or there before
-                # Module-level caches fill up by being used; only functions, classes and modules are patches.
-                if attribute in before and (callable(value) or type(value) is type(sys)):
-                    culprit = getattr(value, "__module__", None)
-                    self.misfits.setdefault(
-                        culprit if culprit in self.waiting else "*", f"changes {full} of another module"
-                    )
+                culprit = self._patchers.get(full) or getattr(value, "__module__", None)
+                # Where nobody is known to have done it, all may have.
+                for guilty in (culprit,) if culprit in self.waiting else tuple(self.waiting):
+                    self.misfits.setdefault(guilty, f"changes {full} of another module")
 
     def hide(self) -> None:
         """Take the waiting modules out of the program's sight."""
-        if "*" in self.misfits:
-            # Which module did it is not known, so all of them go.
-            self.waiting.clear()
         for name in (*self.failed, *self.misfits):
             self.drop(name)
         for name in [name for name in sys.modules if name not in self._before]:
@@ -302,6 +317,23 @@ def find_origins(module: object) -> "dict[str, None]":
     made = [value for value in values if issubclass(type(value), type) or type(value) is type(_has_dict)]
     places = [getattr(value, "__module__", None) for value in made]
     return dict.fromkeys(place for place in places if type(place) is str and place in sys.modules)
+
+
+def _is_made(value: object) -> bool:
+    """Whether a value is a function, a class or a module."""
+    return callable(value) or type(value) is type(sys)
+
+
+def _is_equal(had: object, value: object) -> bool:
+    """Whether nobody could tell one from the other: `time.tzset` makes the same texts anew."""
+    if had is value:
+        return True
+    if type(had) is not type(value):
+        return False
+    if type(value) is tuple:
+        items = zip(had, value, strict=False)  # type: ignore[call-overload]
+        return len(had) == len(value) and all(_is_equal(one, other) for one, other in items)  # type: ignore[arg-type]
+    return type(value) in (bool, int, float, str, bytes) and had == value
 
 
 def _has_dict(module: object) -> bool:

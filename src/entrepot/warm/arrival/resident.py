@@ -33,8 +33,9 @@ def take_up(answer: "dict[str, Any]", started_with: "dict[bytes, bytes]") -> Non
     take_environment(started_with, answer["env_set"])
     take_arguments(answer)
     take_signals(ignored)
-    for number, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
-        take_stream(number, name)
+    # Nobody may keep them: what they still hold is written when they are taken down.
+    for number, (name, stream) in enumerate(RUN.pop("streams")):
+        take_stream(number, name, stream)
     threading = sys.modules.get("threading")
     if threading is not None:
         threading._main_thread._set_native_id()
@@ -47,10 +48,11 @@ def take_environment(started_with: "dict[bytes, bytes]", env_set: "Any") -> None
     environ = sys.modules["os"].environ
     data = environ._data
     given = parse_environment(text)
-    changes = [
-        (environ.encodekey(name), None if value is None else environ.encodevalue(value))
-        for name, value in env_set
+    encoded = [
+        (environ.encodekey(name), None if value is None else environ.encodevalue(value), is_seen)
+        for name, value, is_seen in env_set
     ]
+    changes = [(name, value) for name, value, is_seen in encoded if is_seen]
     if started_with.get(b"LC_CTYPE") == b"C.UTF-8" and b"LC_CTYPE" not in given:
         changes.insert(0, (b"LC_CTYPE", b"C.UTF-8"))  # Python's own doing in the C locale (PEP 538)
     if any(given.get(name) != value for name, value in changes):
@@ -70,6 +72,9 @@ def take_environment(started_with: "dict[bytes, bytes]", env_set: "Any") -> None
     for name, value in zip(changed[::2], changed[1::2], strict=True):
         posix.putenv(name, value)
         posix.environ[name] = data[name] = value
+    for name, value, is_seen in encoded:
+        if not is_seen:  # set by C code: os.environ does not know
+            posix.unsetenv(name) if value is None else posix.putenv(name, value)
 
 
 def parse_environment(text: bytes) -> "dict[bytes, bytes]":
@@ -120,16 +125,16 @@ def take_signals(ignored: int) -> None:
             pass
 
 
-def take_stream(number: int, name: str) -> None:
+def take_stream(number: int, name: str, stream: "Any") -> None:
     """Make a standard stream anew, in the same object: modules may have kept it."""
-    stream = getattr(sys, f"__{name}__")
     try:
         posix.fstat(number)
     except OSError:
-        stream = None
-    if stream is None:
-        setattr(sys, name, None)
-        setattr(sys, f"__{name}__", None)
+        for attribute in (name, f"__{name}__"):
+            if getattr(sys, attribute) is stream:
+                setattr(sys, attribute, None)
+        return
+    if stream is None:  # the preparing interpreter has all three
         return
     writes = number > 0
     encoding, errors = stream.encoding, stream.errors

@@ -1,14 +1,17 @@
 """The end of a run: what `Py_FinalizeEx` does for the program's own objects, and what the next runs may learn.
 
-    finish()             threads, atexit, streams, the program's objects; -1 if its output could not be written
+    ends_plainly()       whether that can be done here; else Python has to do it, which takes down all modules
+    finish()             threads, atexit; whether the rest can be done here too
+    let_go()             before Python does it
+    finish_objects()     when the streams have been flushed: the program's objects
     report_late()        pages written to, modules imported late; `finish` does it too, at its time
     ended()              after a file has run to its end
 
 `image_preload.c` calls these by the names that `begin` gives them in the namespace of `warm/resident.py`. What was there
 before the run is left as it is: the process ends anyway, and each object looked at would copy a page of memory.
 
-Resident: RUN (of `warm/resident.py`), gc, and `note_hot` and `is_inert` (of `image_preload.c`) are put into this namespace
-before it is run. Does not know how the program came to its end.
+Resident: RUN (of `warm/resident.py`), gc, and `call_plainly`, `note_hot` and `is_inert` (of `image_preload.c`) are put into
+this namespace before it is run. Does not know how the program came to its end.
 """
 
 import posix
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     RUN: dict[str, Any] = {}
+    call_plainly: Any = None
     is_inert: Any = None
     note_hot: Any = None
 
@@ -32,21 +36,68 @@ def ended() -> None:
         names.pop("__cached__", None)
 
 
-def finish() -> int:
-    """End the program as `Py_FinalizeEx` does; return -1 if its output could not be written."""
-    result = 0
+def ends_plainly() -> bool:
+    """Whether it can be done here. If not, Python sees everything again, also what was there before the run."""
+    is_plain = is_plain_end()
+    if not is_plain:
+        gc.unfreeze()
+    return is_plain
+
+
+def is_plain_end() -> bool:
+    """Whether nothing that the program leaves has an end that somebody could see, but for what `finish` does itself.
+
+    Threads, streams of the program's own, and objects that do something when they are gone (`__del__`, generators, files)
+    have it in an order that only Python keeps.
+    """
     modules = sys.modules
-    threading = modules.get("threading")
+    main, threading = modules.get("__main__"), modules.get("threading")
+    if type(getattr(main, "__dict__", None)) is not dict:
+        return False
+    if threading is not None and (len(threading._active) != 1 or threading._limbo):
+        return False
+    raws = []
+    for stream, genuine in ((sys.stdout, sys.__stdout__), (sys.stderr, sys.__stderr__)):
+        if stream is not genuine or getattr(stream, "closed", True):
+            return False
+    for stream in (sys.__stdin__, sys.__stdout__, sys.__stderr__):
+        if stream is not None:
+            buffer = stream.buffer
+            raws.append(getattr(buffer, "raw", buffer))
+    objects = gc.get_objects()
+    io = sys.modules["_io"]
+    kinds = set(map(type, objects)) - {io.BytesIO, io.StringIO}
+    if io.FileIO in kinds:
+        kinds.discard(io.FileIO)
+        for value in objects:
+            if type(value) is io.FileIO and not value.closed and not any(value is raw for raw in raws):
+                return False
+    return not any(map(has_end, kinds))
+
+
+def has_end(kind: type) -> bool:
+    """Whether objects of a type do something when they are gone: also generators, files."""
+    is_connection = kind.__name__ == "Connection" and kind.__module__ == "sqlite3"
+    if is_connection and not sys.warnoptions and not sys.flags.dev_mode:
+        return (
+            False  # closed in `finish_objects`; from 3.13 on there is a warning, which is seen where all are
+        )
+    return any("__del__" in base.__dict__ for base in type.__dict__["__mro__"].__get__(kind)) or is_connection
+
+
+def finish() -> bool:
+    """Do what the program has asked to be done at its end, and say whether what it leaves needs nothing else."""
+    threading = sys.modules.get("threading")
     if threading is not None:
-        try:
-            threading._shutdown()
-        except BaseException as error:
-            tell_unraisable(error, threading)
+        call_plainly(threading._shutdown, threading)
     __import__("atexit")._run_exitfuncs()
     report_late()
-    if flush("stdout"):
-        result = -1
-    flush("stderr")
+    return ends_plainly()
+
+
+def finish_objects() -> bool:
+    """Let go of the program's objects."""
+    modules = sys.modules
     gc.collect()
     is_cleared = clear(modules["__main__"].__dict__)
     taken = frozenset(RUN["stash"].taken) if RUN["stash"] is not None else frozenset()
@@ -58,10 +109,21 @@ def finish() -> int:
             is_cleared |= clear(names)
     if is_cleared:
         gc.collect()
-    if flush("stdout"):
-        result = -1
-    flush("stderr")
-    return result
+    connection = getattr(modules.get("_sqlite3"), "Connection", None)
+    for value in gc.get_objects() if connection is not None else ():
+        if type(value) is connection:
+            try:
+                value.close()
+            except Exception:
+                pass  # another thread's
+    return True
+
+
+def let_go() -> bool:
+    """Hold no values of modules any more: Python is to take them down, and what they keep comes to its end with them."""
+    if RUN["stash"] is not None:
+        RUN["stash"].let_go()
+    return True
 
 
 def find_added() -> "list[Any]":
@@ -111,27 +173,6 @@ def report_late() -> None:
         posix.close(fd)
     except OSError:
         pass
-
-
-def flush(name: str) -> bool:
-    """Flush a standard stream; return whether that failed."""
-    stream = getattr(sys, name, None)
-    if stream is None or getattr(stream, "closed", False):
-        return False
-    try:
-        stream.flush()
-    except BaseException as error:
-        if name == "stdout":
-            tell_unraisable(error, stream)
-        return True
-    return False
-
-
-def tell_unraisable(error: BaseException, origin: object) -> None:
-    """Print an exception that nobody can catch, as the interpreter does."""
-    names = {"exc_type": type(error), "exc_value": error, "exc_traceback": error.__traceback__}
-    hook: Any = sys.unraisablehook
-    hook(type("UnraisableHookArgs", (), {**names, "err_msg": None, "object": origin}))
 
 
 def clear(names: "dict[str, Any]") -> bool:

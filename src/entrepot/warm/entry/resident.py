@@ -331,10 +331,18 @@ def _is_known_call(function) -> bool:  # type: ignore[no-untyped-def]
     return any(".".join(names[start:]) in CALLS for start in range(len(names)))
 
 
+# What each run has of its own. `os.environ[...] = ...` is done again in it, other changes are not.
+_ARGUMENTS = ("argv", "orig_argv")
+_THE_RUNS = (*_ARGUMENTS, "environ", "environb", "stdin", "stdout", "stderr")
+
+
 def _is_target(node) -> bool:  # type: ignore[no-untyped-def]
     kind = type(node).__name__
     if kind in ("Tuple", "List"):
         return all(map(_is_target, node.elts))
-    if kind in ("Attribute", "Subscript"):
-        return is_safe(node.value) and (kind == "Attribute" or is_safe(node.slice))
+    if kind == "Attribute":
+        return node.attr not in _THE_RUNS and is_safe(node.value)
+    if kind == "Subscript":
+        owner = getattr(node.value, "attr", getattr(node.value, "id", ""))
+        return owner not in _ARGUMENTS and is_safe(node.value) and is_safe(node.slice)
     return kind == "Name"

@@ -209,6 +209,10 @@ class Stash:
             if module_name == "warnings":
                 self._world.mutated(owner)
 
+    def let_go(self) -> None:
+        """Hold nothing that modules hold. Those that wait still do: what is done at the end may ask for them."""
+        self._ahead.snapshots.clear()
+
     def list_late(self, added) -> list[str]:  # type: ignore[no-untyped-def]
         """Return which of the names that a run has added to `sys.modules` the next stash may hold.
 

@@ -18,7 +18,6 @@ LISTS = (("sys", "path"), ("sys", "meta_path"), ("sys", "path_hooks"), ("warning
 
 def read_world() -> dict[str, object]:
     """What the program may have changed before it asks for a module."""
-    os = sys.modules.get("os")
     warnings = sys.modules.get("warnings")
     filters = tuple(map(id, warnings.filters)) if warnings is not None else ()
     try:
@@ -33,7 +32,7 @@ def read_world() -> dict[str, object]:
         "hooks": [id(hook) for hook in sys.path_hooks],
         "filters": filters,
         "limit": sys.getrecursionlimit(),
-        "env": dict(os.environ._data) if os is not None else {},
+        "env": read_environment(),
         "trace": sys.gettrace() is not None or sys.getprofile() is not None or is_monitored(),
     }
 
@@ -83,8 +82,9 @@ def mutated(warnings) -> None:  # type: ignore[no-untyped-def]
 
 
 def read_environment() -> dict[bytes, object]:
-    os = sys.modules.get("os")
-    return dict(dict.items(os.environ._data)) if os is not None else {}
+    """What `os.environ` has; no variable where the program has put something of its own in its place."""
+    data = getattr(getattr(sys.modules.get("os"), "environ", None), "_data", None)
+    return dict(dict.items(data)) if isinstance(data, dict) else {}
 
 
 def write_variable(name: bytes, value: object) -> None:
