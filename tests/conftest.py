@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-# Where it is set, runs are cold unless they are told otherwise: tests are of the same runs everywhere.
-os.environ.pop("CI", None)
+# Tests are of the same runs everywhere: with CI set they are cold, and these two change how Python writes.
+for name in ("CI", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"):
+    os.environ.pop(name, None)
 
 # Once a test is over its time limit, how long it has to clean up. Then its process says where every thread stands and
 # ends: pytest-timeout stops what a test does once, and nothing would stop a clean-up that waits for ever.

@@ -84,8 +84,10 @@ def make_parser(name: str) -> argparse.ArgumentParser:
     """Return the parser of one command."""
     import argparse  # only now: commands that parse for themselves are spared it
 
+    from entrepot.commands.parser import Parser
+
     command = importlib.import_module(COMMANDS[name])
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"entrepot {name}",
         description=f"{command.SUMMARY[0].upper()}{command.SUMMARY[1:]}.",
         epilog=f"examples:\n{command.EXAMPLES}",
@@ -99,10 +101,12 @@ def make_main_parser() -> argparse.ArgumentParser:
     """Return the parser of `entrepot` itself: the list of commands, `--version`."""
     import argparse
 
+    from entrepot.commands.parser import Parser
+
     width = max(len(name) for name in COMMANDS)
     summaries = {name: importlib.import_module(module).SUMMARY for name, module in COMMANDS.items()}
     lines = [f"  {name:<{width}}  {summary}" for name, summary in summaries.items()]
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="entrepot",
         usage="entrepot COMMAND ...",
         description="A module system for Python programs.\n\ncommands:\n" + "\n".join(lines),

@@ -135,12 +135,13 @@ def test_what_cannot_be_written_is_said_in_one_line(draw: Callable[..., Path]):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("is_buffered", [True, False])
 @pytest.mark.parametrize(
     ("typed", "is_program"),
     [("graph", False), ("--help", False), ("--version", False), ("run --help", False), ("trace a.py", True)],
 )
 def test_an_output_that_takes_nothing_is_no_traceback(
-    typed: str, is_program: bool, draw: Callable[..., Path]
+    typed: str, is_program: bool, is_buffered: bool, draw: Callable[..., Path]
 ):
     """Closed by the caller: there is nobody to tell. Full, or left by its reader: as it is for other tools."""
     folder = draw({"a.py": ""})
@@ -149,7 +150,8 @@ def test_an_output_that_takes_nothing_is_no_traceback(
     )  # fmt: skip
     name = "entrepot " if is_program else "entrepot: "
     for output, status, said in ((">&-", 0, ""), ("> /dev/full", 1, f"{name}{full}\n"), ("| true", 141, "")):
-        command = f"{shlex.quote(sys.executable)} -m entrepot {typed} {output}; exit ${{PIPESTATUS[0]}}"
+        python = shlex.quote(sys.executable) + ("" if is_buffered else " -u")
+        command = f"{python} -m entrepot {typed} {output}; exit ${{PIPESTATUS[0]}}"
         done = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, timeout=60)
 
         assert (done.returncode, done.stderr) == (status, said), output

@@ -31,6 +31,13 @@ def keep(value):
     kept.append(value)
     return value
 """
+MODULES = {  # each keeps something whose end can be seen
+    "ends_own": OWN + "a = Own()\n",
+    "ends_called": "import json, weakref\nclass A: pass\na = A()\njson.mine = weakref.ref(a, lambda r: print('gone'))\n",
+    "ends_partly": "import functools, json, weakref\nclass A: pass\na = A()\n"
+    "json.mine = weakref.ref(a, functools.partial(lambda text, r: print(text), 'gone'))\n",
+    "ends_generator": "def g():\n    try: yield\n    finally: print('closed')\nkept = g()\nnext(kept)\n",
+}
 ENDS = [
     "import atexit; atexit.register(lambda: 1 / 0)",
     "import atexit; atexit.register(lambda: os._exit(4)); print('kept')",
@@ -61,6 +68,17 @@ ENDS = [
     "d = tempfile.TemporaryDirectory(dir='.', prefix='o.'); open(d.name + '/x', 'w').close()",
     "import subprocess; p = subprocess.Popen(['cat'], stdin=-1, text=True); p.stdin.write('to cat')",
     "import weakref\nclass A: pass\na = A(); r = weakref.ref(a, lambda r: print('gone'))",
+    "import weakref\nclass A: pass\njson.mine = A(); r = weakref.ref(json.mine, lambda r: print('gone'))",
+    "import weakref\nclass A: pass\na = A(); json.mine = weakref.ref(a, lambda r: print('gone'))",
+    "import weakref\nclass A: pass\na = A(); json.mine = weakref.proxy(a, lambda r: print('gone'))",
+    "import weakref\nclass A: pass\na = A(); weakref.finalize(a, print, 'finalized')",
+    "import weakref\nclass A: pass\na = A(); weakref.finalize(a, print, 'finalized').atexit = False",
+    "import functools, weakref\nclass A: pass\na = A(); json.mine = weakref.ref(a, functools.partial(print, 'gone'))",
+    "import multiprocessing.util\nclass A: pass\na = A(); multiprocessing.util.Finalize(a, print, ('gone',))",
+    "import logging; logging.basicConfig(); logging.warning('told')",
+    "import ends_called",
+    "import ends_partly",
+    "import ends_generator",
     "sys.stdout = open('o.txt', 'w'); print('kept')",
     "class W:\n    def write(self, text): pass\n    def flush(self): 1 / 0\nsys.stdout = W()",
     "if os.fork() == 0: sys.exit(5)\nprint('parent', os.wait()[1])",
@@ -69,12 +87,12 @@ ENDS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
+@pytest.fixture(scope="module", params=["", "1"], ids=["buffered", "unbuffered"])
+def place(request, tmp_path_factory):
     """A folder whose store has the modules that all of these programs use."""
     path = tmp_path_factory.mktemp("ends")
-    with Stored(path) as place:
-        place.write(own=OWN, ends_own=OWN + "a = Own()\n")
+    with Stored(path, PYTHONUNBUFFERED=request.param) as place:
+        place.write(own=OWN, **MODULES)
         yield place
 
 
@@ -95,7 +113,8 @@ def end(place: Stored, command: list[str], to: str) -> tuple[int, bytes, bytes, 
     for name in left:
         (place.path / name).unlink()
     # Where objects lie is of each process its own.
-    return done.returncode, done.stdout or b"", re.sub(rb" at 0x[0-9a-f]+", b"", done.stderr), left
+    out, errors = (re.sub(rb" at 0x[0-9a-f]+", b"", said) for said in (done.stdout or b"", done.stderr))
+    return done.returncode, out, errors, left
 
 
 @pytest.mark.parametrize("text", ENDS)

@@ -284,6 +284,24 @@ static long ask(Object *resident, const char *name) {
     return answer;
 }
 
+/* After a file Python writes what its streams hold, before it tells of an exception (`flush_io` in pythonrun.c). */
+static void flush_streams(void) {
+    static const char text[] = "import sys as s\n"
+                               "for f in s.stderr, s.stdout:\n"
+                               "    try:\n"
+                               "        f.flush()\n"
+                               "    except BaseException:\n"
+                               "        pass\n";
+    Object *type = NULL, *value = NULL, *trace = NULL, *names = python.PyDict_New();
+    python.PyErr_Fetch(&type, &value, &trace);
+    python.PyDict_SetItemString(names, "__builtins__", python.PyEval_GetBuiltins());
+    Object *done = python.PyRun_String(text, FILE_INPUT, names, names);
+    if (done) python.Py_DecRef(done);
+    else python.PyErr_Clear();
+    python.Py_DecRef(names);
+    python.PyErr_Restore(type, value, trace);
+}
+
 /* Leave without taking down what was inherited: threads, atexit, streams, the program's own objects. Where the program has
  * left something whose end Python itself has to see to, it does. */
 static int finish_quickly(Object *resident) {
@@ -308,25 +326,8 @@ static int finish_quickly(Object *resident) {
         }
     }
     ask(resident, "finish_objects");
+    flush_streams(); /* what an extension has written then */
     return status;
-}
-
-/* After a file Python writes what its streams hold, before it tells of an exception (`flush_io` in pythonrun.c). */
-static void flush_streams(void) {
-    static const char text[] = "import sys as s\n"
-                               "for f in s.stderr, s.stdout:\n"
-                               "    try:\n"
-                               "        f.flush()\n"
-                               "    except BaseException:\n"
-                               "        pass\n";
-    Object *type = NULL, *value = NULL, *trace = NULL, *names = python.PyDict_New();
-    python.PyErr_Fetch(&type, &value, &trace);
-    python.PyDict_SetItemString(names, "__builtins__", python.PyEval_GetBuiltins());
-    Object *done = python.PyRun_String(text, FILE_INPUT, names, names);
-    if (done) python.Py_DecRef(done);
-    else python.PyErr_Clear();
-    python.Py_DecRef(names);
-    python.PyErr_Restore(type, value, trace);
 }
 
 static void die_of_interrupt(void) {

@@ -123,7 +123,8 @@ def load_parts() -> None:
         set_quick=set_quick,  # type: ignore[name-defined] # noqa: F821
     )
     given = {"call_plainly": call_plainly, "is_inert": is_inert, "note_hot": note_hot}  # type: ignore[name-defined] # noqa: F821
-    ending = load("warm/ending/resident.py", RUN=RUN, gc=gc, **given)
+    is_external = load("warm/world/resident.py")["is_external"]
+    ending = load("warm/ending/resident.py", RUN=RUN, gc=gc, is_external=is_external, **given)
     for name in ("finish", "finish_objects", "let_go", "report_late", "ended", "ends_plainly"):
         globals()[name] = ending[name]  # image_preload.c calls them
 
@@ -255,7 +256,8 @@ def wait(report: "dict[str, Any]", stash: "Any") -> None:
     environment = [*posix.environ.items()]
     take_up = load("warm/arrival/resident.py")["take_up"]
     gc.collect()
-    answer["quick"] = answer["quick"] and not has_ends()
+    answer["quick"] = answer["quick"] and not LOADED["warm/ending/resident.py"]["has_own_ends"]()
+    RUN["is_frozen"] = answer["quick"]
     if answer["quick"]:
         gc.freeze()  # collections of the run look at none of what is here, and copy no page of it
     child = fork_quietly()
@@ -273,20 +275,6 @@ def wait(report: "dict[str, Any]", stash: "Any") -> None:
         return
     send({"error": result if result != 0 else ""})
     posix._exit(0)
-
-
-def has_ends() -> bool:
-    """Whether a module of the program has made an object that does something when it is gone: at a quick end it would not.
-
-    What libraries keep at their top level is for the whole process: nothing that ends with it need be told.
-    """
-    function, is_external = type(has_ends), load("warm/world/resident.py")["is_external"]
-    ends = [
-        base.__dict__.get("__del__")
-        for kind in set(map(type, gc.get_objects()))
-        for base in type.__dict__["__mro__"].__get__(kind)
-    ]
-    return any(type(end) is function and not is_external(end.__code__.co_filename) for end in ends)
 
 
 def fork_quietly() -> int:

@@ -1,5 +1,6 @@
 """The end of a run: what `Py_FinalizeEx` does for the program's own objects, and what the next runs may learn.
 
+    has_own_ends()       of an image: whether a module of the program has made what does something when it is gone
     ends_plainly()       whether that can be done here; else Python has to do it, which takes down all modules
     finish()             threads, atexit; whether the rest can be done here too
     let_go()             before Python does it
@@ -10,8 +11,9 @@
 `image_preload.c` calls these by the names that `begin` gives them in the namespace of `warm/resident.py`. What was there
 before the run is left as it is: the process ends anyway, and each object looked at would copy a page of memory.
 
-Resident: RUN (of `warm/resident.py`), gc, and `call_plainly`, `note_hot` and `is_inert` (of `image_preload.c`) are put into
-this namespace before it is run. Does not know how the program came to its end.
+Resident: RUN (of `warm/resident.py`), gc, `is_external` (of `warm/world/resident.py`), and `call_plainly`, `note_hot` and
+`is_inert` (of `image_preload.c`) are put into this namespace before it is run. Does not know how the program came to its
+end.
 """
 
 import posix
@@ -20,10 +22,12 @@ import sys
 TYPE_CHECKING = False  # typing is not loaded in a bare interpreter
 if TYPE_CHECKING:
     import gc
+    from collections.abc import Iterator
     from typing import Any
 
     RUN: dict[str, Any] = {}
     call_plainly: Any = None
+    is_external: Any = None
     is_inert: Any = None
     note_hot: Any = None
 
@@ -36,19 +40,29 @@ def ended() -> None:
         names.pop("__cached__", None)
 
 
+def has_own_ends() -> bool:
+    """Whether a module of the program has made, in the image, what does something when it is gone: its end would be missed.
+
+    What libraries keep at their top level is for the whole process: nothing that ends with it need be told.
+    """
+    objects = gc.get_objects()
+    kinds = set(map(type, objects))
+    codes = [
+        end.__code__ for kind in kinds for end in find_all(kind, "__del__") if type(end) is FUNCTION_TYPE
+    ]
+    codes += find_callbacks(objects, kinds)
+    suspended = {kind: prefix for kind, prefix in SUSPENDED.items() if kind in kinds}
+    for value in objects if suspended else ():
+        prefix = suspended.get(type(value))
+        if prefix and getattr(value, prefix + "_frame") is not None:
+            codes.append(getattr(value, prefix + "_code"))
+    return not all(map(is_of_library, codes))
+
+
 def ends_plainly() -> bool:
-    """Whether it can be done here. If not, Python sees everything again, also what was there before the run."""
-    is_plain = is_plain_end()
-    if not is_plain:
-        gc.unfreeze()
-    return is_plain
+    """Whether the program's own objects can be let go of here, as far as it can be told before `finish`.
 
-
-def is_plain_end() -> bool:
-    """Whether nothing that the program leaves has an end that somebody could see, but for what `finish` does itself.
-
-    Threads, streams of the program's own, and objects that do something when they are gone (`__del__`, generators, files)
-    have it in an order that only Python keeps.
+    Threads, and streams of the program's own, come to their end in an order that only Python keeps.
     """
     modules = sys.modules
     main, threading = modules.get("__main__"), modules.get("threading")
@@ -56,33 +70,83 @@ def is_plain_end() -> bool:
         return False
     if threading is not None and (len(threading._active) != 1 or threading._limbo):
         return False
-    raws = []
-    for stream, genuine in ((sys.stdout, sys.__stdout__), (sys.stderr, sys.__stderr__)):
-        if stream is not genuine or getattr(stream, "closed", True):
-            return False
-    for stream in (sys.__stdin__, sys.__stdout__, sys.__stderr__):
-        if stream is not None:
-            buffer = stream.buffer
-            raws.append(getattr(buffer, "raw", buffer))
+    streams = ((sys.stdout, sys.__stdout__), (sys.stderr, sys.__stderr__))
+    return all(stream is genuine and not getattr(stream, "closed", True) for stream, genuine in streams)
+
+
+def leaves_nothing() -> bool:
+    """Whether nothing that the program leaves does something when it is gone, which somebody could see.
+
+    That are objects with `__del__`, generators, files, and what has been asked for at the end of another (weakref). What
+    they see, and when, only Python gets right, which takes down all modules.
+    """
     objects = gc.get_objects()
+    kinds = set(map(type, objects))
     io = sys.modules["_io"]
-    kinds = set(map(type, objects)) - {io.BytesIO, io.StringIO}
     if io.FileIO in kinds:
-        kinds.discard(io.FileIO)
+        buffers = [
+            stream.buffer for stream in (sys.__stdin__, sys.__stdout__, sys.__stderr__) if stream is not None
+        ]
+        raws = [getattr(buffer, "raw", buffer) for buffer in buffers]
         for value in objects:
             if type(value) is io.FileIO and not value.closed and not any(value is raw for raw in raws):
                 return False
-    return not any(map(has_end, kinds))
+    if any(map(has_end, kinds - {io.FileIO, io.BytesIO, io.StringIO})):
+        return False
+    return all(is_of_library(code, "/site-packages/") for code in find_callbacks(objects, kinds))
+
+
+def is_of_library(code: "Any", excluded: str = "\0") -> bool:
+    """Whether code is of an installed distribution or the standard library, but for a folder."""
+    if type(code) is not CODE_TYPE or excluded in code.co_filename:
+        return False
+    return code.co_filename[:8] == "<frozen " or is_external(code.co_filename)
+
+
+def find_all(kind: type, name: str) -> "list[Any]":
+    """Return what a type and its bases have by a name."""
+    namespaces = [base.__dict__ for base in type.__dict__["__mro__"].__get__(kind)]
+    return [names[name] for names in namespaces if name in names]
 
 
 def has_end(kind: type) -> bool:
     """Whether objects of a type do something when they are gone: also generators, files."""
-    is_connection = kind.__name__ == "Connection" and kind.__module__ == "sqlite3"
-    if is_connection and not sys.warnoptions and not sys.flags.dev_mode:
-        return (
-            False  # closed in `finish_objects`; from 3.13 on there is a warning, which is seen where all are
-        )
-    return any("__del__" in base.__dict__ for base in type.__dict__["__mro__"].__get__(kind)) or is_connection
+    if kind.__name__ == "Connection" and kind.__module__ == "sqlite3":
+        # They are closed in `finish_objects`. From 3.13 on there is a warning, which is seen where all are.
+        return bool(sys.warnoptions) or sys.flags.dev_mode
+    return bool(find_all(kind, "__del__"))
+
+
+def is_called_in_python(kind: type) -> bool:
+    """Whether it is Python code that is run when objects of a type are called."""
+    return any(type(called) is FUNCTION_TYPE for called in find_all(kind, "__call__"))
+
+
+def find_callbacks(objects: "list[Any]", kinds: "set[type]") -> "Iterator[Any]":
+    """Yield what is to be called when another object is gone: the code of a function, or another object.
+
+    But not what keeps books: the interpreter's own, extensions', and `weakref.finalize`, which has had its time in atexit.
+    """
+    weakref = sys.modules.get("_weakref")
+    if weakref is None:
+        return
+    reference = weakref.ReferenceType
+    kinds = {kind for kind in kinds if reference in type.__dict__["__mro__"].__get__(kind)}
+    read = reference.__dict__["__callback__"].__get__
+    for value in objects:
+        if type(value) in kinds:
+            callback = read(value)
+        elif type(value) in (weakref.ProxyType, weakref.CallableProxyType):
+            callback = next(iter(gc.get_referents(value)), None)
+        else:
+            continue
+        if type(callback) is METHOD_TYPE:
+            callback = callback.__func__
+        kind = type(callback)
+        if kind is FUNCTION_TYPE:
+            yield callback.__code__
+        elif kind.__module__ == "functools" or (kind.__module__ != "weakref" and is_called_in_python(kind)):
+            yield callback
 
 
 def finish() -> bool:
@@ -92,7 +156,7 @@ def finish() -> bool:
         call_plainly(threading._shutdown, threading)
     __import__("atexit")._run_exitfuncs()
     report_late()
-    return ends_plainly()
+    return ends_plainly() and leaves_nothing()
 
 
 def finish_objects() -> bool:
@@ -121,6 +185,8 @@ def finish_objects() -> bool:
 
 def let_go() -> bool:
     """Hold no values of modules any more: Python is to take them down, and what they keep comes to its end with them."""
+    if RUN["is_frozen"]:
+        gc.unfreeze()  # Python sees everything again, also what was there before the run
     if RUN["stash"] is not None:
         RUN["stash"].let_go()
     return True
@@ -191,10 +257,28 @@ def clear(names: "dict[str, Any]") -> bool:
     return True
 
 
-FUNCTION_TYPE = type(clear)
+FUNCTION_TYPE, CODE_TYPE = type(clear), type(clear.__code__)
+METHOD_TYPE = type(sys.modules["_frozen_importlib"].BuiltinImporter.find_spec)
 INERT = frozenset(
     [
         *(type(None), bool, int, float, complex, str, bytes, type(sys), type(len)),
         *(type(sys.__spec__), sys.modules["_frozen_importlib_external"].SourceFileLoader),
     ]
 )
+
+
+def generate() -> "Iterator[None]":
+    """Be a generator, to have its type."""
+    yield
+
+
+async def wait() -> None:
+    """Be a coroutine, to have its type."""
+
+
+waiting = wait()
+SUSPENDED: "dict[type, str]" = {
+    type(generate()): "gi",
+    type(waiting): "cr",
+}  # with the prefix of their attributes
+waiting.close()
