@@ -26,6 +26,14 @@ CLOCK = {
     "pandas._libs.tslibs.strptime": "zone",
     "dateutil.parser._parser": "day",
     "numpy.f2py.rules": "renewed",
+    "IPython.core.tips": "day",
+}
+
+# Look at import at what the system changes all the time.
+RESTLESS = {
+    "psutil._pslinux": "whether the process has files in /proc that the kernel gives to all or to none",
+    "dask.system": "which number the process has",
+    "psutil": "renewed",  # the processors' times, which the first `cpu_percent()` counts from
 }
 
 # Take randomness at import. "renewed": renewal/resident.py gives it new randomness in each run.
@@ -38,11 +46,17 @@ RANDOM = {
     "sympy.core.random": "renewed",
     "sympy.core.symbol": "renewed",
     "scipy.stats._new_distributions": "draws nothing that it keeps",
+    "rich.style": "renewed",
+    "opentelemetry.context": "in names of keys that are compared within the process only",
+    "opentelemetry.baggage": "a key, as above",
+    "opentelemetry.trace.propagation": "a key, as above",
 }
 
-# Ask for the number of the process or the thread at import, and are put right in each run.
+# Ask for the number of the process or the thread at import. "renewed": put right in each run.
 IDENTITY = {
     "threading": "renewed",  # the main thread's native id, by arrival/resident.py
+    "psutil._pslinux": "for the names of these files",
+    "dask.system": "for the set of its processors, which is an input",
 }
 
 # Shared libraries that may start threads, because they make them anew after a fork.

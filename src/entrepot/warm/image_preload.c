@@ -223,6 +223,7 @@ static Object *call_plainly(Object *self, Object *const *arguments, long count) 
     (void)self;
     Object *result = count == 2 ? python.PyObject_CallFunctionObjArgs(arguments[0], NULL) : NULL;
     if (result) python.Py_DecRef(result);
+    else if (count == 2 && python.PyErr_FormatUnraisable) python.PyErr_FormatUnraisable("Exception ignored on threading shutdown");
     else if (count == 2) python.PyErr_WriteUnraisable(arguments[1]);
     return python.PyLong_FromLong(result != NULL);
 }
@@ -258,10 +259,10 @@ static int take_system_exit(void) {
     python.PyDict_SetItemString(globals, "value", value);
     static const char text[] = "import sys as s\n"
                                "c = value.code\n"
-                               "t = 0 if c is None else (c & 0xffffffff) if isinstance(c, int) else 1\n"
-                               "if not (c is None or isinstance(c, int)):\n"
+                               "t = 0 if c is None else 1 if isinstance(c, str) else c & 0xffffffff\n"
+                               "if isinstance(c, str):\n"
                                "    try:\n"
-                               "        s.stderr.write(str(c))\n"
+                               "        s.stderr.write(c)\n"
                                "    except BaseException:\n"
                                "        pass\n"
                                "    s.stderr.write(chr(10))\n";
@@ -271,12 +272,13 @@ static int take_system_exit(void) {
     return status ? (int)python.PyLong_AsLong(status) : 1;
 }
 
-/* Call one of `ending/resident.py`, whatever exception is on its way; -1 if it fails. */
-static long ask(Object *resident, const char *name) {
+/* Call one of `ending/resident.py`, whatever exception is on its way, with it where it is asked about; -1 if it fails. */
+static long ask(Object *resident, const char *name, int about_exception) {
     Object *type = NULL, *value = NULL, *trace = NULL;
     python.PyErr_Fetch(&type, &value, &trace);
+    if (about_exception) python.PyErr_NormalizeException(&type, &value, &trace);
     Object *function = python.PyDict_GetItemString(resident, name);
-    Object *result = function ? python.PyObject_CallFunctionObjArgs(function, NULL) : NULL;
+    Object *result = function ? python.PyObject_CallFunctionObjArgs(function, about_exception ? value : NULL, NULL) : NULL;
     long answer = result ? python.PyLong_AsLong(result) : -1;
     if (result) python.Py_DecRef(result);
     else python.PyErr_Clear();
@@ -284,50 +286,38 @@ static long ask(Object *resident, const char *name) {
     return answer;
 }
 
-/* After a file Python writes what its streams hold, before it tells of an exception (`flush_io` in pythonrun.c). */
-static void flush_streams(void) {
+/* Have the streams write what they hold; whether they could. After a file Python does so before it tells of an exception
+ * (`flush_io` in pythonrun.c), and tells of none here. */
+static int flush_streams(void) {
     static const char text[] = "import sys as s\n"
+                               "done = 1\n"
                                "for f in s.stderr, s.stdout:\n"
                                "    try:\n"
                                "        f.flush()\n"
                                "    except BaseException:\n"
-                               "        pass\n";
+                               "        done = 0\n";
     Object *type = NULL, *value = NULL, *trace = NULL, *names = python.PyDict_New();
     python.PyErr_Fetch(&type, &value, &trace);
     python.PyDict_SetItemString(names, "__builtins__", python.PyEval_GetBuiltins());
-    Object *done = python.PyRun_String(text, FILE_INPUT, names, names);
-    if (done) python.Py_DecRef(done);
+    Object *ran = python.PyRun_String(text, FILE_INPUT, names, names);
+    long done = ran ? python.PyLong_AsLong(python.PyDict_GetItemString(names, "done")) : 0;
+    if (ran) python.Py_DecRef(ran);
     else python.PyErr_Clear();
     python.Py_DecRef(names);
     python.PyErr_Restore(type, value, trace);
+    return (int)done;
 }
 
 /* Leave without taking down what was inherited: threads, atexit, streams, the program's own objects. Where the program has
- * left something whose end Python itself has to see to, it does. */
+ * left something whose end Python itself has to see to, or what it has written cannot be, Python does it, and tells of it. */
 static int finish_quickly(Object *resident) {
-    if (ask(resident, "finish") != 1) {
-        leave_quickly = 0;
-        ask(resident, "let_go");
-        return python.Py_FinalizeEx();
+    if (ask(resident, "finish", 0) == 1 && flush_streams()) {
+        ask(resident, "finish_objects", 0);
+        return flush_streams() ? 0 : -1; /* what an extension has written then */
     }
-    /* From here, where no Python frame is: an error is told without one. */
-    int status = 0;
-    static const char *const names[] = {"stdout", "stderr"};
-    for (int number = 0; number < 2; number++) {
-        Object *stream = python.PyDict_GetItemString(python.PyModule_GetDict(python.PyImport_AddModule("sys")), names[number]);
-        Object *flush = stream ? python.PyObject_GetAttrString(stream, "flush") : NULL;
-        Object *done = flush ? python.PyObject_CallFunctionObjArgs(flush, NULL) : NULL;
-        if (flush) python.Py_DecRef(flush);
-        if (done) python.Py_DecRef(done);
-        else {
-            if (number == 0) python.PyErr_WriteUnraisable(stream);
-            else python.PyErr_Clear();
-            status = -1;
-        }
-    }
-    ask(resident, "finish_objects");
-    flush_streams(); /* what an extension has written then */
-    return status;
+    leave_quickly = 0;
+    ask(resident, "let_go", 0);
+    return python.Py_FinalizeEx();
 }
 
 static void die_of_interrupt(void) {
@@ -338,7 +328,10 @@ static void die_of_interrupt(void) {
 
 __attribute__((noreturn)) static void finish(Object *resident, Object *result) {
     int status = 0, interrupted = 0;
-    if (leave_quickly && ask(resident, "ends_plainly") != 1) leave_quickly = 0;
+    Object *error = result ? NULL : python.PyErr_Occurred();
+    int is_exit = error && python.PyErr_GivenExceptionMatches(error, *python.system_exit);
+    if (leave_quickly && ask(resident, "ends_plainly", 0) != 1) leave_quickly = 0;
+    if (leave_quickly && is_exit && ask(resident, "has_plain_code", 1) != 1) leave_quickly = 0;
     if (!leave_quickly) { /* before the modules are taken down, or PyErr_Print ends the process */
         Object *type = NULL, *value = NULL, *trace = NULL;
         python.PyErr_Fetch(&type, &value, &trace);
@@ -347,8 +340,7 @@ __attribute__((noreturn)) static void finish(Object *resident, Object *result) {
         python.PyErr_Restore(type, value, trace);
     }
     if (!result) {
-        Object *error = python.PyErr_Occurred();
-        if (error && python.PyErr_GivenExceptionMatches(error, *python.system_exit)) {
+        if (is_exit) {
             if (!leave_quickly) python.PyErr_Print(); /* does not come back */
             status = take_system_exit();
         } else {

@@ -70,6 +70,7 @@ typedef struct {
 struct Python {
     PYTHON_FUNCTIONS(DECLARE)
     Object *none;            /* Py_None */
+    void (*PyErr_FormatUnraisable)(const char *, ...); /* from 3.13 on, else NULL */
     Object **system_exit;    /* PyExc_SystemExit */
     Object **interrupt;      /* PyExc_KeyboardInterrupt */
 };
@@ -80,6 +81,7 @@ static int find_python(struct Python *python) {
 #define FIND(result, name, arguments) found &= (*(void **)&python->name = dlsym(RTLD_DEFAULT, #name)) != 0;
     PYTHON_FUNCTIONS(FIND)
 #undef FIND
+    *(void **)&python->PyErr_FormatUnraisable = dlsym(RTLD_DEFAULT, "PyErr_FormatUnraisable");
     python->none = dlsym(RTLD_DEFAULT, "_Py_NoneStruct");
     python->system_exit = dlsym(RTLD_DEFAULT, "PyExc_SystemExit");
     python->interrupt = dlsym(RTLD_DEFAULT, "PyExc_KeyboardInterrupt");

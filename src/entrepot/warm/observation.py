@@ -155,7 +155,7 @@ class _Walker:
         if _is_of_the_system(path):
             path = _find_own_path(path)
             if _is_volatile(path):
-                self.refuse(f"reads {path}, which changes all the time")
+                self.refuse_restless(path)
             elif kind in "esa" and path.startswith(_LIMITS):
                 self.result.files.setdefault((path, True), {}).setdefault("e", seen)
             return
@@ -194,10 +194,14 @@ class _Walker:
             return
         is_python = os.path.basename(library).startswith(("python", "libpython"))
         if is_python and path in _RESTLESS:
-            self.refuse(f"reads {path}, which changes all the time")
+            self.refuse_restless(path)
         elif is_python or path.startswith(_LIMITS):
             self.result.texts.add(path)
             self.result.readers.setdefault(path, self.who)
+
+    def refuse_restless(self, path: str) -> None:
+        if self.who not in eligible.RESTLESS:
+            self.refuse(f"reads {path}, which changes all the time")
 
     def on_file_system(self, text: str, detail: str) -> None:
         if self.armed:

@@ -125,7 +125,15 @@ def load_parts() -> None:
     given = {"call_plainly": call_plainly, "is_inert": is_inert, "note_hot": note_hot}  # type: ignore[name-defined] # noqa: F821
     is_external = load("warm/world/resident.py")["is_external"]
     ending = load("warm/ending/resident.py", RUN=RUN, gc=gc, is_external=is_external, **given)
-    for name in ("finish", "finish_objects", "let_go", "report_late", "ended", "ends_plainly"):
+    for name in (
+        "finish",
+        "finish_objects",
+        "let_go",
+        "report_late",
+        "ended",
+        "ends_plainly",
+        "has_plain_code",
+    ):
         globals()[name] = ending[name]  # image_preload.c calls them
 
 

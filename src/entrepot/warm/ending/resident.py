@@ -1,7 +1,8 @@
 """The end of a run: what `Py_FinalizeEx` does for the program's own objects, and what the next runs may learn.
 
     has_own_ends()       of an image: whether a module of the program has made what does something when it is gone
-    ends_plainly()       whether that can be done here; else Python has to do it, which takes down all modules
+    ends_plainly(), has_plain_code()
+                         whether that can be done here; else Python has to do it, which takes down all modules
     finish()             threads, atexit; whether the rest can be done here too
     let_go()             before Python does it
     finish_objects()     when the streams have been flushed: the program's objects
@@ -72,6 +73,11 @@ def ends_plainly() -> bool:
         return False
     streams = ((sys.stdout, sys.__stdout__), (sys.stderr, sys.__stderr__))
     return all(stream is genuine and not getattr(stream, "closed", True) for stream, genuine in streams)
+
+
+def has_plain_code(error: "Any") -> bool:
+    """Whether what `sys.exit` was called with is told without code of the program's."""
+    return type(error) is SystemExit and type(error.code) in (int, bool, str, type(None))
 
 
 def leaves_nothing() -> bool:

@@ -59,6 +59,21 @@ def _f2py_rules(module) -> None:  # type: ignore[no-untyped-def]
     module.module_rules["modulebody"] = module.module_rules["modulebody"].replace(before, now)
 
 
+def _psutil(module) -> None:  # type: ignore[no-untyped-def]
+    thread = module.threading.current_thread().ident
+    for suffix, is_each in (("cpu", False), ("per_cpu", True)):
+        now = {thread: module.cpu_times(percpu=is_each)}
+        for name in (f"_last_{suffix}_times", f"_last_{suffix}_times_2"):
+            if getattr(module, name):
+                setattr(module, name, dict(now))
+
+
+def _rich_style(module) -> None:  # type: ignore[no-untyped-def]
+    # Links are numbered from here, so that those of two programs differ in a terminal.
+    if type(module._id_generator) is module.count:
+        module._id_generator = module.count(module.getrandbits(24))
+
+
 RENEWALS = {
     "random": _random,
     "numpy.random.mtrand": _numpy_mtrand,
@@ -67,6 +82,8 @@ RENEWALS = {
     "sympy.core.random": _sympy_random,
     "sympy.core.symbol": _sympy_symbol,
     "numpy.f2py.rules": _f2py_rules,
+    "psutil": _psutil,
+    "rich.style": _rich_style,
 }
 
 
