@@ -41,6 +41,9 @@ MODULES = {  # each keeps something whose end can be seen
 ENDS = [
     "import atexit; atexit.register(lambda: 1 / 0)",
     "import atexit; atexit.register(lambda: os._exit(4)); print('kept')",
+    "import atexit, threading, traceback; atexit.register(traceback.print_stack)\n"
+    "threading._register_atexit(traceback.print_stack)",
+    "import threading; threading._register_atexit(lambda: 1 / 0)",
     "import threading, time; threading.Thread(target=lambda: (time.sleep(.1), print('late'))).start()",
     "import threading, time\ndef f():\n    time.sleep(.1); os.kill(os.getpid(), 2); time.sleep(.1)\n"
     "threading.Thread(target=f).start()",

@@ -212,6 +212,57 @@ print(sympy.integrate(sympy.sin(x) ** 2, x), sympy.solve(x**3 - x), sympy.factor
 """,
         True,
     ),
+    "rich.style": (
+        "import rich.console, rich.style, rich.table",
+        """
+table = rich.table.Table("a", "b"); table.add_row("1", "[link=https://example.org]2[/link]")
+rich.console.Console(width=60, color_system=None).print(table, [1, 2])
+print(len(rich.style.Style(link="x").link_id) > 1, in_threads(lambda n: str(rich.style.Style.parse("bold red"))))
+""",
+        True,
+    ),
+    "psutil": (
+        "import os, psutil",
+        """
+print(psutil.Process().pid == os.getpid(), 0 <= psutil.cpu_percent() <= 100, psutil.virtual_memory().total > 0)
+print([0 <= one <= 100 for one in psutil.cpu_percent(percpu=True)], sum(psutil.cpu_times_percent()) >= 0)
+""",
+        True,
+    ),
+    "aiohttp": (
+        "import aiohttp, aiohttp.web, asyncio",
+        """
+async def answer(request):
+    socket = aiohttp.web.WebSocketResponse(); await socket.prepare(request)
+    async for message in socket: await socket.send_str(message.data.upper())
+    return socket
+async def main():
+    app = aiohttp.web.Application(); app.add_routes([aiohttp.web.get("/", answer)])
+    runner = aiohttp.web.AppRunner(app); await runner.setup()
+    site = aiohttp.web.TCPSite(runner, "127.0.0.1", 0); await site.start()
+    async with aiohttp.ClientSession() as session, session.ws_connect(
+            "http://127.0.0.1:%d/" % site._server.sockets[0].getsockname()[1]) as socket:
+        await socket.send_str("hello"); print(await socket.receive_str())
+    await runner.cleanup()
+asyncio.run(main())
+""",
+        True,
+    ),
+    "dask": (
+        "import dask, dask.threaded",
+        """
+print(dask.delayed(sum)([dask.delayed(abs)(-n) for n in range(5)]).compute(), dask.system.CPU_COUNT > 0)
+""",
+        True,
+    ),
+    "IPython": (
+        "import IPython.core.interactiveshell",
+        """
+shell = IPython.core.interactiveshell.InteractiveShell.instance(colors="NoColor")
+print(shell.run_cell("x = 6 * 7\\nx").result, shell.user_ns["x"])
+""",
+        True,
+    ),
     "polars": (
         "import polars as pl",
         """

@@ -18,6 +18,7 @@ Told, one short text each (fields separated by \\1):
     G argv          sys.argv was read
     N name what     a module keeps a clock's value, used the global random generator, changed sys.argv, ...
     Q name what     a module changed one of the process's own registers
+    K               a generator has been seeded by chance: it can be seeded anew in each run
     L 1, L          importlib.metadata lists a folder for the names of distributions; it is done
 
 What Python code cannot see (stat, access, C's getenv) comes from `observe.c`, which takes these
@@ -37,6 +38,10 @@ import builtins
 import posix
 import sys
 import time
+
+TYPE_CHECKING = False  # typing is not loaded in a bare interpreter
+if TYPE_CHECKING:
+    from typing import Any
 
 MARK = "\1entrepot\1"
 
@@ -62,6 +67,8 @@ class Observer:
         "_undo",
         "avoid",
         "edges",
+        "generators",
+        "keeps_generators",
         "on_avoided",
         "on_finish",
         "on_start",
@@ -87,6 +94,10 @@ class Observer:
             None  # called with the name of each module before it is made, and who asks for it
         )
         self.on_finish: object = None  # called with the name of each module when it has been initialised
+        self.keeps_generators = False  # those of `random.Random`, to be seeded anew in each run
+        self.generators: list[
+            tuple[object, str, object]
+        ] = []  # what seeds it by chance, who did, its state then
         self._undo: list[object] = []
 
     def arm(self) -> None:
@@ -103,11 +114,13 @@ class Observer:
         self._surroundings.watch_signals(self.note, self._undo)
         self._surroundings.watch_streams(self.note, self._undo)
         self._registers = self._surroundings.read_registers()
+        self._watch_generators()
         self.tell("A", "")
 
     def disarm(self) -> None:
         """Stop telling and put everything back."""
         self._note_exchanged("__main__")
+        self._forget_used_generators()
         self.tell("D", "")
         while self._undo:
             self._undo.pop()()  # type: ignore[operator]
@@ -242,20 +255,56 @@ class Observer:
         self._note_exchanged(name)
         if name == "importlib.metadata":
             self._searches.watch_distributions(self.tell, self._put)
+        if name == "random":
+            self._watch_generators()
         if self.on_finish is not None:
             self.on_finish(name)  # type: ignore[operator]
 
+    # ---- generators of random numbers
+
+    def _watch_generators(self) -> None:
+        """Keep those that are seeded by chance: as long as nobody has used one, another seed is as good."""
+        random = getattr(sys.modules.get("random"), "Random", None)
+        real: Any = getattr(random, "__dict__", {}).get("seed")
+        if not self.keeps_generators or getattr(real, "__module__", None) != "random":
+            return
+        tell, stack, generators = self.tell, self.stack, self.generators
+
+        def seed(self, a=None, version=2):  # type: ignore[no-untyped-def]
+            if a is not None:
+                generators[:] = [known for known in generators if known[0].__self__ is not self]  # type: ignore[attr-defined]
+                return real(self, a, version)
+            tell("P", "")
+            try:
+                result = real(self, a, version)
+            finally:
+                tell("R", "")
+            tell("K", "")
+            generators.append((real.__get__(self), stack[-1] if stack else "__main__", read_state(self)))
+            return result
+
+        self._put(random, "seed", seed)
+
+    def _forget_used_generators(self) -> None:
+        used = [known for known in self.generators if read_state(known[0].__self__) != known[2]]  # type: ignore[attr-defined]
+        for _, name, _ in used:
+            self.tell("N", name + "\1takes randomness")
+        self.generators[:] = [known for known in self.generators if known not in used]
+
 
 def read_random() -> object:
-    """Return the state of the global generator in few numbers, or None while `random` is not there.
+    """Return the state of the global generator, or None while `random` is not there."""
+    random = sys.modules.get("random")
+    generator = getattr(random, "_inst", None)
+    return None if generator is None else read_state(generator)
+
+
+def read_state(generator) -> object:  # type: ignore[no-untyped-def]
+    """Return the state of a generator of `random` in few numbers.
 
     The position in the table and its first words change with every seed and every use.
     """
-    random = sys.modules.get("random")
-    generator = getattr(random, "_inst", None)
-    if generator is None:
-        return None
-    state = generator.getstate()[1]
+    state = sys.modules["random"].Random.getstate(generator)[1]
     return state[-1], state[0], state[1], state[311]
 
 
@@ -303,7 +352,7 @@ def find_kept_clock(module: object, since: tuple[float, float, float]) -> str:
     return ""
 
 
-def _get_names(value: "Any") -> "Any":  # type: ignore[name-defined] # noqa: F821
+def _get_names(value: "Any") -> "Any":
     try:
         return dict(value.__dict__) if type(value) is type else object.__getattribute__(value, "__dict__")
     except (AttributeError, TypeError):

@@ -47,6 +47,9 @@ RANDOM = {
     "sympy.core.symbol": "renewed",
     "scipy.stats._new_distributions": "draws nothing that it keeps",
     "rich.style": "renewed",
+    "bson.objectid": "renewed",
+    "openai.lib.bedrock": "renewed",
+    "xarray.backends.locks": "in names of locks, which mean something within the process only",
     "opentelemetry.context": "in names of keys that are compared within the process only",
     "opentelemetry.baggage": "a key, as above",
     "opentelemetry.trace.propagation": "a key, as above",
@@ -55,6 +58,7 @@ RANDOM = {
 # Ask for the number of the process or the thread at import. "renewed": put right in each run.
 IDENTITY = {
     "threading": "renewed",  # the main thread's native id, by arrival/resident.py
+    "bson.objectid": "renewed",
     "psutil._pslinux": "for the names of these files",
     "dask.system": "for the set of its processors, which is an input",
 }
@@ -76,6 +80,10 @@ PRIVATE = (
     "_rust.abi3",
     "etree.",
     "_polars_runtime",
+    "_rust_notify",  # seeds of hash tables, as in the two above and the next
+    "_pendulum",
+    "_regex.",  # how long a match takes
+    "_sodium",  # asks the kernel each time
     "libmimalloc",
     "libjemalloc",
 )

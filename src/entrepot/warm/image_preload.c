@@ -217,19 +217,7 @@ static Object *note_hot(Object *self, Object *image) {
     return python.PyLong_FromLong(0);
 }
 
-/* Called with a function and what it belongs to. Calls it with no frame of ours around it; what it raises is told as the
- * interpreter does where nobody can catch it. Returns whether it did not. */
-static Object *call_plainly(Object *self, Object *const *arguments, long count) {
-    (void)self;
-    Object *result = count == 2 ? python.PyObject_CallFunctionObjArgs(arguments[0], NULL) : NULL;
-    if (result) python.Py_DecRef(result);
-    else if (count == 2 && python.PyErr_FormatUnraisable) python.PyErr_FormatUnraisable("Exception ignored on threading shutdown");
-    else if (count == 2) python.PyErr_WriteUnraisable(arguments[1]);
-    return python.PyLong_FromLong(result != NULL);
-}
-
 static Method methods[] = {
-    {"call_plainly", (Object *(*)(Object *, Object *))(void (*)(void))call_plainly, METHOD_FAST, NULL},
     {"note_hot", note_hot, METHOD_ONE_ARGUMENT, NULL},
     {"front_find_and_load", front_find_and_load, METHOD_ONE_ARGUMENT, NULL},
     {"front_get_code", front_get_code, METHOD_ONE_ARGUMENT, NULL},
@@ -308,10 +296,33 @@ static int flush_streams(void) {
     return (int)done;
 }
 
+/* Wait for threads and call what atexit has been given, as Py_FinalizeEx begins: from here, so that it sees no frame of ours. */
+static void finish_plainly(void) {
+    Object *modules = python.PyObject_GetAttrString(python.PyImport_AddModule("sys"), "modules");
+    Object *threading = modules ? python.PyDict_GetItemString(modules, "threading") : NULL;
+    if (threading) {
+        Object *shutdown = python.PyObject_GetAttrString(threading, "_shutdown");
+        Object *done = shutdown ? python.PyObject_CallFunctionObjArgs(shutdown, NULL) : NULL;
+        if (done) python.Py_DecRef(done);
+        else {
+            if (python.PyErr_FormatUnraisable) python.PyErr_FormatUnraisable("Exception ignored on threading shutdown");
+            else python.PyErr_WriteUnraisable(threading);
+            /* Python calls it once more, and it has not noted that it was called. */
+            python.PyObject_SetAttrString(threading, "_shutdown", python.PyDict_GetItemString(python.PyEval_GetBuiltins(), "dict"));
+        }
+        if (shutdown) python.Py_DecRef(shutdown);
+    }
+    if (modules) python.Py_DecRef(modules);
+    Object *atexit = python.PyImport_ImportModule("atexit");
+    Object *run = atexit ? python.PyObject_GetAttrString(atexit, "_run_exitfuncs") : NULL;
+    call_ignoring(run);
+}
+
 /* Leave without taking down what was inherited: threads, atexit, streams, the program's own objects. Where the program has
  * left something whose end Python itself has to see to, or what it has written cannot be, Python does it, and tells of it. */
 static int finish_quickly(Object *resident) {
-    if (ask(resident, "finish", 0) == 1 && flush_streams()) {
+    finish_plainly();
+    if (ask(resident, "leaves_nothing", 0) == 1 && flush_streams()) {
         ask(resident, "finish_objects", 0);
         return flush_streams() ? 0 : -1; /* what an extension has written then */
     }

@@ -41,6 +41,7 @@ typedef struct {
     F(Object *, PyInstanceMethod_New, (Object *))                        \
     F(Object *, PyObject_CallFunctionObjArgs, (Object *, ...))           \
     F(Object *, PyObject_GetAttrString, (Object *, const char *))        \
+    F(int, PyObject_SetAttrString, (Object *, const char *, Object *))   \
     F(Object *, PyUnicode_FromString, (const char *))                    \
     F(Object *, PyBytes_FromStringAndSize, (const char *, long))         \
     F(const char *, PyBytes_AsString, (Object *))                        \
@@ -53,6 +54,7 @@ typedef struct {
     F(Object *, PyLong_FromLong, (long))                                 \
     F(long, PyLong_AsLong, (Object *))                                   \
     F(Object *, PyImport_AddModule, (const char *))                      \
+    F(Object *, PyImport_ImportModule, (const char *))                      \
     F(Object *, PyModule_GetDict, (Object *))                            \
     F(Object *, PyErr_Occurred, (void))                                  \
     F(void, PyErr_Print, (void))                                         \

@@ -122,11 +122,16 @@ def load_parts() -> None:
         find_changed=find_changed,  # type: ignore[name-defined] # noqa: F821
         set_quick=set_quick,  # type: ignore[name-defined] # noqa: F821
     )
-    given = {"call_plainly": call_plainly, "is_inert": is_inert, "note_hot": note_hot}  # type: ignore[name-defined] # noqa: F821
-    is_external = load("warm/world/resident.py")["is_external"]
-    ending = load("warm/ending/resident.py", RUN=RUN, gc=gc, is_external=is_external, **given)
+    ending = load(
+        "warm/ending/resident.py",
+        RUN=RUN,
+        gc=gc,
+        is_external=load("warm/world/resident.py")["is_external"],
+        is_inert=is_inert,  # type: ignore[name-defined] # noqa: F821
+        note_hot=note_hot,  # type: ignore[name-defined] # noqa: F821
+    )
     for name in (
-        "finish",
+        "leaves_nothing",
         "finish_objects",
         "let_go",
         "report_late",

@@ -1,20 +1,19 @@
 """The end of a run: what `Py_FinalizeEx` does for the program's own objects, and what the next runs may learn.
 
     has_own_ends()       of an image: whether a module of the program has made what does something when it is gone
-    ends_plainly(), has_plain_code()
-                         whether that can be done here; else Python has to do it, which takes down all modules
-    finish()             threads, atexit; whether the rest can be done here too
+    ends_plainly()       whether the rest can be done here; else Python has to do it, which takes down all modules
+    has_plain_code()     the same, of a SystemExit
+    leaves_nothing()     the same, when threads are gone and atexit has been called
     let_go()             before Python does it
     finish_objects()     when the streams have been flushed: the program's objects
-    report_late()        pages written to, modules imported late; `finish` does it too, at its time
+    report_late()        pages written to, modules imported late; `leaves_nothing` does it too, at its time
     ended()              after a file has run to its end
 
 `image_preload.c` calls these by the names that `begin` gives them in the namespace of `warm/resident.py`. What was there
 before the run is left as it is: the process ends anyway, and each object looked at would copy a page of memory.
 
-Resident: RUN (of `warm/resident.py`), gc, `is_external` (of `warm/world/resident.py`), and `call_plainly`, `note_hot` and
-`is_inert` (of `image_preload.c`) are put into this namespace before it is run. Does not know how the program came to its
-end.
+Resident: RUN (of `warm/resident.py`), gc, `is_external` (of `warm/world/resident.py`), and `note_hot` and `is_inert` (of
+`image_preload.c`) are put into this namespace before it is run. Does not know how the program came to its end.
 """
 
 import posix
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     RUN: dict[str, Any] = {}
-    call_plainly: Any = None
     is_external: Any = None
     is_inert: Any = None
     note_hot: Any = None
@@ -61,7 +59,7 @@ def has_own_ends() -> bool:
 
 
 def ends_plainly() -> bool:
-    """Whether the program's own objects can be let go of here, as far as it can be told before `finish`.
+    """Whether the program's own objects can be let go of here, as far as it can be told before that.
 
     Threads, and streams of the program's own, come to their end in an order that only Python keeps.
     """
@@ -81,11 +79,14 @@ def has_plain_code(error: "Any") -> bool:
 
 
 def leaves_nothing() -> bool:
-    """Whether nothing that the program leaves does something when it is gone, which somebody could see.
+    """Whether nothing that the program leaves, after threads and atexit, does something when it is gone.
 
     That are objects with `__del__`, generators, files, and what has been asked for at the end of another (weakref). What
     they see, and when, only Python gets right, which takes down all modules.
     """
+    report_late()
+    if not ends_plainly():
+        return False
     objects = gc.get_objects()
     kinds = set(map(type, objects))
     io = sys.modules["_io"]
@@ -153,16 +154,6 @@ def find_callbacks(objects: "list[Any]", kinds: "set[type]") -> "Iterator[Any]":
             yield callback.__code__
         elif kind.__module__ == "functools" or (kind.__module__ != "weakref" and is_called_in_python(kind)):
             yield callback
-
-
-def finish() -> bool:
-    """Do what the program has asked to be done at its end, and say whether what it leaves needs nothing else."""
-    threading = sys.modules.get("threading")
-    if threading is not None:
-        call_plainly(threading._shutdown, threading)
-    __import__("atexit")._run_exitfuncs()
-    report_late()
-    return ends_plainly() and leaves_nothing()
 
 
 def finish_objects() -> bool:

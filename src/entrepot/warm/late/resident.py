@@ -210,8 +210,14 @@ class Stash:
                 self._world.mutated(owner)
 
     def let_go(self) -> None:
-        """Hold nothing that modules hold. Those that wait still do: what is done at the end may ask for them."""
+        """Hold no module that the program has, and nothing that modules hold.
+
+        Those that wait still do: what is done at the end may ask for them, and under Python they would not be there to end.
+        """
         self._ahead.snapshots.clear()
+        for late in self._ahead.waiting.values():
+            if late.name in sys.modules:
+                late.module = None
 
     def list_late(self, added) -> list[str]:  # type: ignore[no-untyped-def]
         """Return which of the names that a run has added to `sys.modules` the next stash may hold.

@@ -31,7 +31,7 @@ def begin(main, source, filename: str, package: str, plan, load, wait):  # type:
         later = (
             () if plan["late"] else find_external(entry.later, load("warm/world/resident.py")["is_external"])
         )
-        report = _settle(observer, ahead, plan["late"] or later)
+        report = _settle(observer, ahead, plan["late"] or later, load)
         report.update(leading=entry.leading, line=entry.line, reason=entry.reason)
         wait(report, stash)
         stash.serve()
@@ -62,7 +62,7 @@ def begin_base(plan, load, wait):  # type: ignore[no-untyped-def]
     """Import ahead what the plan names, then wait; in the run, let imports ask the stash first."""
     observer, ahead, stash = _make(plan, load)
     observer.arm()
-    report = _settle(observer, ahead, plan["late"])
+    report = _settle(observer, ahead, plan["late"], load)
     wait(report, stash)
     stash.serve()
     return stash
@@ -73,6 +73,7 @@ def _make(plan, load) -> tuple:  # type: ignore
     searches = type(sys.implementation)(**load("trace/searches/resident.py"))  # types.SimpleNamespace
     surroundings = type(sys.implementation)(**load("trace/surroundings/resident.py"))
     observer = observing["Observer"](observing["mark_native"], searches, surroundings)
+    observer.keeps_generators = True
     observer.avoid.update(plan["avoid"])
     observer.probes = frozenset(plan["probes"])
 
@@ -88,11 +89,12 @@ def _make(plan, load) -> tuple:  # type: ignore
     return observer, ahead, load("warm/late/resident.py")["Stash"](ahead, obstacles, world, renewing["renew"])
 
 
-def _settle(observer, ahead, names) -> dict[str, object]:  # type: ignore[no-untyped-def]
+def _settle(observer, ahead, names, load) -> dict[str, object]:  # type: ignore[no-untyped-def]
     """Import ahead, take the observer away, hide what waits."""
     ahead.fill(names)
     watched = sys.argv
     observer.disarm()
+    load("warm/renewal/resident.py")["SEEDS"] += [seed for seed, _, _ in observer.generators]
     ahead.hide()
     ahead.observer = None
     return {

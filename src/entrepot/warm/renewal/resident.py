@@ -12,6 +12,10 @@ Resident: uses the module that it renews and what that module has imported, noth
 import posix
 import time
 
+TYPE_CHECKING = False  # typing is not loaded in a bare interpreter
+if TYPE_CHECKING:
+    from typing import Any
+
 
 def _random(module) -> None:  # type: ignore[no-untyped-def]
     module._inst.seed()
@@ -74,6 +78,19 @@ def _rich_style(module) -> None:  # type: ignore[no-untyped-def]
         module._id_generator = module.count(module.getrandbits(24))
 
 
+def _bson_objectid(module) -> None:  # type: ignore[no-untyped-def]
+    kind = module.ObjectId
+    kind._inc = module.SystemRandom().randint(0, module._MAX_COUNTER_VALUE)
+    kind._ObjectId__random = module._random_bytes()
+    kind._pid = posix.getpid()
+
+
+def _openai_bedrock(module) -> None:  # type: ignore[no-untyped-def]
+    module._LEGACY_SIGNATURE_KEY = posix.urandom(len(module._LEGACY_SIGNATURE_KEY))
+
+
+SEEDS: "list[Any]" = []  # what seeds the generators (`random.Random`) that were seeded by chance for the image
+
 RENEWALS = {
     "random": _random,
     "numpy.random.mtrand": _numpy_mtrand,
@@ -84,6 +101,8 @@ RENEWALS = {
     "numpy.f2py.rules": _f2py_rules,
     "psutil": _psutil,
     "rich.style": _rich_style,
+    "bson.objectid": _bson_objectid,
+    "openai.lib.bedrock": _openai_bedrock,
 }
 
 
@@ -99,6 +118,8 @@ def renew(name: str, module: object) -> None:
 
 
 def renew_all(modules) -> None:  # type: ignore[no-untyped-def]
-    """Put right every module of a run that needs it."""
+    """Put right every module of a run that needs it, and the generators that modules have made and not used."""
     for name in RENEWALS:
         renew(name, modules.get(name))
+    for seed in SEEDS:
+        seed()
