@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 
 import pytest
@@ -130,3 +131,29 @@ def test_a_large_program_ends_as_under_python(place: Stored, text: str) -> None:
         how, _, errors = errors.partition(b"\n")
         assert how == b"entrepot: warm"
         assert (status, out, errors, left) == end(place, [place.python, "main.py"], to)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "logging.basicConfig(); logging.warning('told')",
+        "import weakref\nclass A: pass\na = A(); d = weakref.WeakKeyDictionary({a: 1}); weakref.finalize(a, print, 'gone')",
+        "import functools\n@functools.singledispatch\ndef f(x): pass\n@f.register(int)\ndef g(x): pass\nf(1); f('x')",
+        "import abc\nclass A(abc.ABC): pass\nA.register(int); isinstance(1, A)",
+        "with tempfile.TemporaryFile() as f: f.write(b'x')",
+        "list(x for x in 'abc'); asyncio.run(asyncio.sleep(0))",
+        "concurrent.futures.ThreadPoolExecutor(2).submit(print, 'in a thread').result()",
+        "sys.exit('text')",
+        "1 / 0",
+    ],
+)
+def test_an_ordinary_large_program_is_not_taken_down(place: Stored, text: str) -> None:
+    """What libc is to call at exit is not called: that takes as long as the program is large."""
+    place.write(main=f"{LARGE}libc = ctypes.CDLL(None); libc.atexit(libc.abort)\n{text}\n")
+    place.prepare()
+    warm = end(place, [str(CLIENT), "run", "--python", place.python, "main.py"], "")
+    plain = end(place, [place.python, "main.py"], "")
+
+    assert plain[0] == -signal.SIGABRT
+    assert warm[0] in (0, 1)
+    assert (warm[1], warm[2].partition(b"\n")[2]) == plain[1:3]

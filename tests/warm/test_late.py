@@ -312,3 +312,19 @@ def test_a_traced_program_sees_its_own_modules_traced(place):
 
     for _ in range(3):
         assert place.run()[1] == place.plain() == (0, "True 1\n", "")
+
+
+@pytest.mark.parametrize("kind", ["script", "-m", "-c"])
+def test_the_name_that_multiprocessing_gives_the_program_is_nothing_left_to_a_run(place, kind):
+    """It is the program itself, which is there in every run."""
+    text = (
+        "import sys\ndef work():\n    import multiprocessing\n"
+        "    print(sys.modules['__mp_main__'] is sys.modules['__main__'], sys.modules['__mp_main__'].__name__)\nwork()\n"
+    )
+    place.write(main=text)
+    arguments = {"script": ("main.py",), "-m": ("-m", "main"), "-c": ("-c", text)}[kind]
+
+    place.settle(*arguments)
+
+    assert place.run(*arguments) == ("warm", (0, "True __main__\n", ""))
+    assert "left to each run" not in place.run_raw("--why", *arguments)[2]

@@ -22,6 +22,7 @@ import subprocess
 import sys
 
 from entrepot.errors import Refused
+from entrepot.refactor.imports import resolve_from
 from entrepot.refactor.known_values import decide_test
 from entrepot.refactor.made_names import find_made
 from entrepot.refactor.namespace import Namespace
@@ -131,16 +132,10 @@ class Exports:
 
     def source_of(self, node: ast.ImportFrom, path: str) -> str | None:
         """Return the absolute name that a from-import takes from."""
-        if not node.level:
-            return node.module
         package = self.name_of(path)
         if os.path.basename(path) != "__init__.py":
             package = package.rpartition(".")[0]
-        parts = package.split(".") if package else []
-        if node.level - 1 >= len(parts):
-            return None
-        base = parts[: len(parts) - (node.level - 1)]
-        return ".".join([*base, node.module] if node.module else base)
+        return resolve_from(node, package)
 
     def get(self, name: str, importer: str) -> Namespace:
         """Return a module's namespace. Raises Refused when it cannot be told."""

@@ -48,6 +48,17 @@ def make_relative(package: str, name: str) -> str:
     return "." * (len(here) - common + 1) + ".".join(there[common:])
 
 
+def resolve_from(node: ast.ImportFrom, package: str) -> str | None:
+    """Return the absolute name that a from-import in a package takes from, or None above the package."""
+    if not node.level:
+        return node.module
+    parts = package.split(".") if package else []
+    if node.level > len(parts):
+        return None
+    base = parts[: len(parts) - (node.level - 1)]
+    return ".".join([*base, node.module] if node.module else base)
+
+
 def render_from(
     source: str, names: Sequence[str], *, indent: str = "", eol: str = "\n", width: int = WIDTH
 ) -> str:

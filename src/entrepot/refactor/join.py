@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from entrepot.errors import Refused
 from entrepot.refactor.changes import Edit, FileChange, Note
+from entrepot.refactor.imports import resolve_from
 from entrepot.refactor.joined_text import quote, render_start
 from entrepot.refactor.text import SourceFile
 
@@ -339,11 +340,7 @@ def _names_of(node: ast.AST, package: str) -> Iterable[tuple[str, bool]]:
         for alias in node.names:
             yield alias.name, True
     elif isinstance(node, ast.ImportFrom):
-        source = node.module or ""
-        if node.level:
-            parts = package.split(".") if package else []
-            base = parts[: len(parts) - (node.level - 1)]
-            source = ".".join([*base, source] if source else base)
+        source = resolve_from(node, package)
         if source and source != "__future__":
             yield source, True
             for alias in node.names:

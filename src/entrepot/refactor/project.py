@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from entrepot.errors import Refused
+from entrepot.refactor.imports import resolve_from
 from entrepot.refactor.text import SourceFile
 
 Found = TypeVar("Found")
@@ -246,14 +247,7 @@ class Project:
 
     def resolve_from(self, node: ast.ImportFrom, path: str) -> str | None:
         """Return the absolute name that a from-import takes from, or None outside a package."""
-        if not node.level:
-            return node.module
-        package = self.package_of(path)
-        parts = package.split(".") if package else []
-        if node.level > len(parts):
-            return None
-        base = parts[: len(parts) - (node.level - 1)]
-        return ".".join([*base, node.module] if node.module else base)
+        return resolve_from(node, self.package_of(path))
 
     def get_module(self, name: str) -> str:
         """Return the file of a module given by name or path. Raises Refused when there is none."""

@@ -33,6 +33,7 @@ CLOCK = {
 RESTLESS = {
     "psutil._pslinux": "whether the process has files in /proc that the kernel gives to all or to none",
     "dask.system": "which number the process has",
+    "distributed.system": "how much memory the machine has",
     "psutil": "renewed",  # the processors' times, which the first `cpu_percent()` counts from
 }
 
@@ -48,6 +49,7 @@ RANDOM = {
     "scipy.stats._new_distributions": "draws nothing that it keeps",
     "rich.style": "renewed",
     "bson.objectid": "renewed",
+    "distributed.client": "renewed",
     "openai.lib.bedrock": "renewed",
     "xarray.backends.locks": "in names of locks, which mean something within the process only",
     "opentelemetry.context": "in names of keys that are compared within the process only",

@@ -71,52 +71,24 @@ class WatchedArguments(list):  # type: ignore[type-arg]
         return list.__add__(other, self) if isinstance(other, list) else NotImplemented
 
 
-def _ask_for_name(real):  # type: ignore[no-untyped-def]
-    def method(self, key, *more):  # type: ignore[no-untyped-def]
-        self.on_name(_text(key))
-        return real(self, key, *more)
+def _telling(real, say):  # type: ignore[no-untyped-def]
+    """Return a method that does what `real` does, after `say` has been called with the object and the arguments."""
 
-    return method
-
-
-def _ask_for_all(real):  # type: ignore[no-untyped-def]
-    def method(self, *given):  # type: ignore[no-untyped-def]
-        self.on_all()
-        return real(self, *given)
-
-    return method
-
-
-def _change_name(real):  # type: ignore[no-untyped-def]
-    def method(self, key, *more):  # type: ignore[no-untyped-def]
-        self.on_change(_text(key), sys._getframe(1).f_globals.get("__name__") == "os")
-        return real(self, key, *more)
-
-    return method
-
-
-def _change_many(real):  # type: ignore[no-untyped-def]
     def method(self, *given, **named):  # type: ignore[no-untyped-def]
-        self.on_change("", False)  # `os.environ` does not do this
+        say(self, *given)
         return real(self, *given, **named)
 
     return method
 
 
-def _read_list(real):  # type: ignore[no-untyped-def]
-    def method(self, *given):  # type: ignore[no-untyped-def]
-        self.on_read()
-        return real(self, *given)
-
-    return method
+def _asks_for_name(self, *given) -> None:  # type: ignore[no-untyped-def]
+    if given:  # else `real` raises
+        self.on_name(_text(given[0]))
 
 
-def _change_list(real):  # type: ignore[no-untyped-def]
-    def method(self, *given, **named):  # type: ignore[no-untyped-def]
-        self.on_change()
-        return real(self, *given, **named)
-
-    return method
+def _changes_name(self, key, *_) -> None:  # type: ignore[no-untyped-def]
+    caller = sys._getframe(2)  # of the method
+    self.on_change(_text(key), caller.f_globals.get("__name__") == "os")
 
 
 def _text(key: object) -> str:
@@ -124,24 +96,29 @@ def _text(key: object) -> str:
 
 
 _COMPARING = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__")
-for _kind, _make, _names in (
-    (WatchedEnvironment, _ask_for_name, ("__getitem__", "__contains__", "get")),
-    (WatchedEnvironment, _ask_for_all, ("__iter__", "__len__", "__reversed__", "__repr__", *_COMPARING[:2])),
-    (WatchedEnvironment, _ask_for_all, ("__or__", "__ror__", "copy", "items", "keys", "values")),
-    (WatchedEnvironment, _change_name, ("__setitem__", "__delitem__")),
-    (WatchedEnvironment, _change_many, ("__ior__", "clear", "pop", "popitem", "setdefault", "update")),
-    (WatchedArguments, _read_list, ("__getitem__", "__iter__", "__len__", "__contains__", "__reversed__")),
-    (WatchedArguments, _read_list, ("__repr__", "__add__", "__mul__", "__rmul__", *_COMPARING)),
-    (WatchedArguments, _read_list, ("copy", "count", "index")),
+_asks_for_all, _reads_list = (lambda self, *_: self.on_all()), (lambda self, *_: self.on_read())
+_changes_many, _changes_list = (
+    (lambda self, *_: self.on_change("", False)),
+    (lambda self, *_: self.on_change()),
+)
+for _kind, _say, _names in (
+    (WatchedEnvironment, _asks_for_name, ("__getitem__", "__contains__", "get")),
+    (WatchedEnvironment, _asks_for_all, ("__iter__", "__len__", "__reversed__", "__repr__", *_COMPARING[:2])),
+    (WatchedEnvironment, _asks_for_all, ("__or__", "__ror__", "copy", "items", "keys", "values")),
+    (WatchedEnvironment, _changes_name, ("__setitem__", "__delitem__")),
+    (WatchedEnvironment, _changes_many, ("__ior__", "clear", "pop", "popitem", "setdefault", "update")),
+    (WatchedArguments, _reads_list, ("__getitem__", "__iter__", "__len__", "__contains__", "__reversed__")),
+    (WatchedArguments, _reads_list, ("__repr__", "__add__", "__mul__", "__rmul__", *_COMPARING)),
+    (WatchedArguments, _reads_list, ("copy", "count", "index")),
     (
         WatchedArguments,
-        _change_list,
+        _changes_list,
         ("__setitem__", "__delitem__", "__iadd__", "__imul__", "append", "clear"),
     ),
-    (WatchedArguments, _change_list, ("extend", "insert", "pop", "remove", "reverse", "sort")),
+    (WatchedArguments, _changes_list, ("extend", "insert", "pop", "remove", "reverse", "sort")),
 ):
     for _name in _names:
-        setattr(_kind, _name, _make(getattr(_kind.__base__, _name)))  # type: ignore[no-untyped-call]
+        setattr(_kind, _name, _telling(getattr(_kind.__base__, _name), _say))  # type: ignore[no-untyped-call]
 
 _watched: "list[tuple[Any, str, object]]" = []  # owner, name, what was put there
 _streams: "list[tuple[str, Any, dict[str, object]]]" = []  # name, stream, its own attributes

@@ -59,9 +59,8 @@ class Ahead:
         self._settled: dict[str, tuple[int, int]] = {}  # module -> how many of these before and after it
         self._lists: dict[tuple[str, str], list[object]] = {}
         self._pending: dict[str, list[tuple[str, str, int, object]]] = {}
-        self._visible: dict[
-            str, dict[str, object]
-        ] = {}  # modules that the program sees already, as they were
+        # The modules that the program sees already, as they were.
+        self._visible: dict[str, dict[str, object]] = {}
         self._patchers: dict[str, str] = {}  # name of one of these that was changed -> by whom
 
     def fill(self, names: list[str]) -> None:
@@ -105,7 +104,7 @@ class Ahead:
                 file = getattr(late.module, "__file__", None)
                 if type(file) is str and file:
                     late.file, late.stamp = file, self._world.read_stamp(file)
-                    if not self._world.is_external(file):
+                    if not self._world.is_external(file) and late.module is not sys.modules.get("__main__"):
                         # It has been initialised already, before its time: not in the next preparation.
                         self.misfits[name] = "belongs to the program"
                 self.waiting[name] = late

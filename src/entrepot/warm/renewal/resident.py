@@ -85,6 +85,12 @@ def _bson_objectid(module) -> None:  # type: ignore[no-untyped-def]
     kind._pid = posix.getpid()
 
 
+def _distributed_client(module) -> None:  # type: ignore[no-untyped-def]
+    # In the names of futures, which are unique in a cluster.
+    if type(module.Future._uid) is str:
+        module.Future._uid = module.uuid.uuid4().hex
+
+
 def _openai_bedrock(module) -> None:  # type: ignore[no-untyped-def]
     module._LEGACY_SIGNATURE_KEY = posix.urandom(len(module._LEGACY_SIGNATURE_KEY))
 
@@ -102,6 +108,7 @@ RENEWALS = {
     "psutil": _psutil,
     "rich.style": _rich_style,
     "bson.objectid": _bson_objectid,
+    "distributed.client": _distributed_client,
     "openai.lib.bedrock": _openai_bedrock,
 }
 
