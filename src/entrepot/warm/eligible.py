@@ -27,6 +27,7 @@ CLOCK = {
     "dateutil.parser._parser": "day",
     "numpy.f2py.rules": "renewed",
     "IPython.core.tips": "day",
+    "hypothesis.internal.observability": "renewed",
 }
 
 # Look at import at what the system changes all the time.
@@ -55,6 +56,7 @@ RANDOM = {
     "opentelemetry.context": "in names of keys that are compared within the process only",
     "opentelemetry.baggage": "a key, as above",
     "opentelemetry.trace.propagation": "a key, as above",
+    "fastapi.telemetry._api": "a key, as above",
 }
 
 # Ask for the number of the process or the thread at import. "renewed": put right in each run.
