@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,6 +74,22 @@ def test_what_is_kept_is_shown_explained_forgotten_and_ended(place: Place, capsy
     assert [path for path in place.store.rglob("*") if path.is_file()] == []
     assert main(["warm", "status"]) == 0
     assert capsys.readouterr().out == f"{place.store}, keeper not running\nnothing is kept\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after_ms", range(0, 600, 40))
+def test_a_stop_while_an_image_is_made_leaves_nothing(place: Place, capsys: Shown, after_ms: int):
+    """Whatever the keeper has others do at that moment: no file, no process."""
+    place.run()
+    time.sleep(after_ms / 1000)
+
+    assert main(["warm", "stop"]) == 0
+
+    assert capsys.readouterr().out == "stopped\n"
+    time.sleep(0.3)
+    wait_until(lambda: not place.find_processes())
+    # Where the keeper had not begun when it was looked for, it has found nothing to do.
+    assert {path.name for path in place.store.rglob("*") if path.is_file()} <= {"keeper"}
 
 
 @pytest.mark.slow

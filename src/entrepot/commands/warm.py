@@ -109,10 +109,21 @@ def forget_matching(store: str, text: str) -> int:
     return len(matching)
 
 
+def list_descendants(pid: int) -> list[int]:
+    """Return the processes that a process has made, and those that they have made."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            children = [int(word) for word in file.read().split()]
+    except OSError:
+        return []
+    return children + [found for child in children for found in list_descendants(child)]
+
+
 def stop(store: str) -> int:
     """End the keeper, wait until it is gone (2 s, then harder), and empty the store."""
     keeper = get_keeper(store)
     if keeper:
+        working = list_descendants(keeper)  # they end with it, and may be about to make a file
         for number in (signal.SIGTERM, signal.SIGKILL):
             try:
                 os.kill(keeper, number)
@@ -126,6 +137,9 @@ def stop(store: str) -> int:
         if get_keeper(store):
             print(f"entrepot: the keeper (process {keeper}) does not end", file=sys.stderr)
             return 1
+        end = time.monotonic() + 2
+        while any(os.path.exists(f"/proc/{pid}") for pid in working) and time.monotonic() < end:
+            time.sleep(0.01)
     for folder in ("requests", "late", ""):
         for entry in list_folder(os.path.join(store, folder)):
             path = os.path.join(store, folder, entry)

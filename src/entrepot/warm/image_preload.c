@@ -61,6 +61,14 @@ plain:
 
 /* ---- what the resident code can call */
 
+/* Called with the number of the process that has made this one: end with it, also where it has ended already. */
+static Object *end_with(Object *self, Object *parent) {
+    (void)self;
+    syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* a fork does not inherit it */
+    if (getppid() != (pid_t)python.PyLong_AsLong(parent)) _exit(0);
+    return python.PyLong_FromLong(0);
+}
+
 static Object *dump_here(Object *self, Object *path) {
     (void)self;
     const char *name = python.PyBytes_AsString(path);
@@ -226,6 +234,7 @@ static Method methods[] = {
     {"is_same", (Object *(*)(Object *, Object *))(void (*)(void))is_same, METHOD_FAST, NULL},
     {"describe_run", describe_run, METHOD_ONE_ARGUMENT, NULL},
     {"dump", dump_here, METHOD_ONE_ARGUMENT, NULL},
+    {"end_with", end_with, METHOD_ONE_ARGUMENT, NULL},
     {"set_quick", set_quick, METHOD_ONE_ARGUMENT, NULL},
 };
 

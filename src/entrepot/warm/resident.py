@@ -273,12 +273,14 @@ def wait(report: "dict[str, Any]", stash: "Any") -> None:
     RUN["is_frozen"] = answer["quick"]
     if answer["quick"]:
         gc.freeze()  # collections of the run look at none of what is here, and copy no page of it
+    parent = posix.getpid()
     child = fork_quietly()
     if child:
         status = posix.waitpid(child, 0)[1]
         if status:
             send({"error": f"ended with status {status}"})
         posix._exit(0)
+    end_with(parent)  # type: ignore[name-defined] # noqa: F821
     result = dump(answer["dump"])  # type: ignore[name-defined] # noqa: F821
     if result == 1:
         try:
