@@ -117,11 +117,8 @@ def measure_outside(given: list[str]) -> dict[str, dict[str, Any]]:
         (Path(folder) / "keep_measuring.py").write_text(PLUGIN, encoding="utf-8")
         coverage = [sys.executable, "-m", "coverage"]
         rc = f"--rcfile={settings}"
-        tests = ["-m", "pytest", "-n", "2", "-q", "-p", "no:cacheprovider", "-p", "keep_measuring", *given]
         env = {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT / 'src'}"}
-        status = subprocess.run([*coverage, "run", rc, *tests], cwd=ROOT, env=env, check=False).returncode
-        if status not in (0, 1):  # 1: some failed, as those do that look at what a process has loaded
-            sys.exit(f"the tests did not run (status {status}); nothing was written")
+        _run_tests([*coverage, "run", rc], ["-p", "keep_measuring", *given], cwd=ROOT, env=env)
         subprocess.run([*coverage, "combine", rc, "--quiet", folder], cwd=ROOT, check=True)
         told = Path(folder) / "told.json"
         subprocess.run([*coverage, "json", "-i", rc, "--quiet", "-o", str(told)], cwd=ROOT, check=True)
@@ -139,9 +136,7 @@ def measure_inside(given: list[str]) -> dict[str, dict[str, Any]]:
     """Run the tests on a copy with marks in it; return the same of each marked file."""
     with tempfile.TemporaryDirectory(prefix="entrepot-coverage-") as folder:
         Path(folder).chmod(0o755)  # some tests run as other users
-        marks = (
-            Path(folder) / "marks.pyc"
-        )  # a preparing interpreter may write bytecode without anybody minding
+        marks = Path(folder) / "marks.pyc"  # a preparing interpreter may write bytecode: nobody minds
         marks.touch()
         marks.chmod(0o666)
         copy = Path(folder) / "entrepot"
@@ -153,10 +148,7 @@ def measure_inside(given: list[str]) -> dict[str, dict[str, Any]]:
         found = {path for pattern in MARKED for path in package.glob(pattern)}
         names = {path: path.relative_to(package).as_posix() for path in found}
         places = {name: instrument(path, name, marks) for path, name in names.items()}
-        tests = ["-m", "pytest", "-n", "2", "-q", "-p", "no:cacheprovider", *given]
-        status = subprocess.run([".venv/bin/python", *tests], cwd=copy, check=False).returncode
-        if status not in (0, 1):  # 1: some failed, as those do that look at a resident file's text
-            sys.exit(f"the tests did not run on the copy (status {status}); nothing was written")
+        _run_tests([".venv/bin/python"], given, cwd=copy)
         came: dict[str, set[str]] = defaultdict(set)
         for line in marks.read_text(encoding="utf-8").splitlines():
             name, _, place = line.partition(":")
@@ -172,6 +164,14 @@ def measure_inside(given: list[str]) -> dict[str, dict[str, Any]]:
         }
         for name, place in places.items()
     }
+
+
+def _run_tests(command: list[str], given: list[str], *, cwd: Path, env: dict[str, str] | None = None) -> None:
+    """Run the tests by a command. Some may fail: those that look at a file's text, or at what a process has loaded."""
+    tests = ["-m", "pytest", "-n", "2", "-q", "-p", "no:cacheprovider", *given]
+    status = subprocess.run([*command, *tests], cwd=cwd, env=env, check=False).returncode
+    if status not in (0, 1):
+        sys.exit(f"the tests did not run in {cwd} (status {status}); nothing was written")
 
 
 def _list_files() -> list[str]:

@@ -64,12 +64,16 @@ def _f2py_rules(module) -> None:  # type: ignore[no-untyped-def]
 
 
 def _psutil(module) -> None:  # type: ignore[no-untyped-def]
+    # Older versions keep the times themselves, newer ones those of each thread.
     thread = module.threading.current_thread().ident
-    for suffix, is_each in (("cpu", False), ("per_cpu", True)):
-        now = {thread: module.cpu_times(percpu=is_each)}
-        for name in (f"_last_{suffix}_times", f"_last_{suffix}_times_2"):
-            if getattr(module, name):
-                setattr(module, name, dict(now))
+    for kind, is_each in (("cpu", False), ("per_cpu", True)):
+        try:
+            now = module.cpu_times(percpu=is_each)
+        except Exception:
+            now = None  # as when it is imported
+        for name in (f"_last_{kind}_times", f"_last_{kind}_times_2"):
+            is_by_thread = type(getattr(module, name)) is dict
+            setattr(module, name, ({} if now is None else {thread: now}) if is_by_thread else now)
 
 
 def _rich_style(module) -> None:  # type: ignore[no-untyped-def]
