@@ -7,9 +7,8 @@ from entrepot.studio.lookup import MOST_NAMES
 
 
 @pytest.fixture
-def root(draw, tmp_path, monkeypatch):
+def root(draw):
     """A folder with three modules."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return draw(
         {
             "main.py": "import json\nimport arcade\nprint(arcade.get_score())\n",
@@ -60,9 +59,8 @@ def test_local_names_builtins_and_what_nobody_has(root):
     assert first("size", 7).place == "the class C"
 
 
-def test_names_are_followed_through_imports(draw, tmp_path, monkeypatch):
+def test_names_are_followed_through_imports(draw):
     """From-imports, `as`, stars, re-exports, submodules, relative imports."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     root = draw(
         {
             "main.py": "from pack import f as g, sub\nfrom pack.star import *\nimport pack.sub as s\nimport json\n",
@@ -89,9 +87,8 @@ def test_names_are_followed_through_imports(draw, tmp_path, monkeypatch):
     )
 
 
-def test_names_that_lead_away_or_round_have_an_end(draw, tmp_path, monkeypatch):
+def test_names_that_lead_away_or_round_have_an_end(draw):
     """Out of the program, to a module under another name, and in a circle of imports that nobody defines."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     root = draw(
         {
             "main.py": "from json import dumps\nfrom pack import tools, inner, t\nfrom one import ring\n",

@@ -2,6 +2,7 @@
 
 import pytest
 from browser import serving
+from families import FAMILIES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -107,13 +108,7 @@ def test_groups_are_suggested(tmp_path, home, browser):
     """Two families that do not know each other are proposed as modules of their own."""
     folder = tmp_path / "shop"
     folder.mkdir()
-    families = "".join(
-        f"{kind.upper()} = {{}}\n\n\ndef add_{kind}(name):\n    {kind.upper()}[name] = 1\n\n\n"
-        f"def find_{kind}(name):\n    return {kind.upper()}[name]\n\n\n"
-        f"def drop_{kind}(name):\n    del {kind.upper()}[name]\n\n\n"
-        for kind in ("price", "person")
-    )
-    (folder / "shop.py").write_text(families)
+    (folder / "shop.py").write_text(FAMILIES)
     (folder / "main.py").write_text("import shop\n\nshop.add_price('kite')\nshop.add_person('Ada')\n")
     with serving(folder, home) as studio:
         open_board(browser, studio, "shop.py")

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from families import FAMILIES
 
 from entrepot.errors import Refused
 from entrepot.studio import questions
@@ -12,7 +13,6 @@ from entrepot.studio import questions
 def root(draw, tmp_path, monkeypatch):
     """A folder with two modules and a state of its own."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return draw(
         {
             "main.py": "import json\nimport arcade\nprint(arcade.get_score())\n",
@@ -125,9 +125,8 @@ def test_stars_are_expanded_and_old_previews_are_forgotten(root):
     assert (root / "main.py").read_text() == "from arcade import get_score\nprint(get_score())\n"
 
 
-def test_the_chart_has_what_the_entry_reaches(draw, tmp_path, monkeypatch):
+def test_the_chart_has_what_the_entry_reaches(draw):
     """A file, a package with `__main__`, a module; none where there is no such entry."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     root = draw(
         {
             "main.py": "import pack.one\nTYPE_CHECKING = 0\nif TYPE_CHECKING:\n    import two\n",
@@ -207,13 +206,7 @@ def test_what_can_be_moved_is_what_the_top_level_names(root):
 
 def test_groups_are_suggested_with_their_reasons(root):
     """Of a file that holds two families; each name is in one group."""
-    families = "".join(
-        f"{kind.upper()} = {{}}\n\n\ndef add_{kind}(name):\n    {kind.upper()}[name] = 1\n\n\n"
-        f"def find_{kind}(name):\n    return {kind.upper()}[name]\n\n\n"
-        f"def drop_{kind}(name):\n    del {kind.upper()}[name]\n\n\n"
-        for kind in ("price", "person")
-    )
-    (root / "other.py").write_text(families)
+    (root / "other.py").write_text(FAMILIES)
     groups = questions.suggest(str(root), "other.py")
 
     assert groups
