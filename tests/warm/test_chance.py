@@ -33,6 +33,12 @@ DRAWN = {
         "(made.a.random(), made.b.random())",
         True,
     ),
+    "seeded twice": ("import random\nmine = random.Random()\nmine.seed()", "made.mine.random()", True),
+    "without its module": (
+        "import random, sys\nmine = random.Random()\ndel sys.modules['random']",
+        "made.mine.random()",
+        False,
+    ),
     "one that was used": ("import random\nx = random.Random().random()", "made.x", False),
     "one that another module has used": (
         "import random\nmine = random.Random()\nimport user\nx = user.x",

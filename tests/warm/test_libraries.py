@@ -248,6 +248,36 @@ asyncio.run(main())
 """,
         True,
     ),
+    "fsspec": (
+        "import os, fsspec, fsspec.implementations.local, fsspec.implementations.memory",
+        """
+local, memory = fsspec.filesystem("file"), fsspec.filesystem("memory")
+print([kind._pid == os.getpid() for kind in (fsspec.AbstractFileSystem, type(local), type(memory))])
+print(fsspec.filesystem("file") is local, local.exists("main.py"), in_threads(lambda n: fsspec.filesystem("memory").protocol))
+memory.pipe("/a", b"x"); print(memory.cat("/a"))
+""",
+        True,
+    ),
+    "hypothesis": (
+        "import hypothesis, hypothesis.strategies as st",
+        """
+@hypothesis.settings(database=None, derandomize=True)
+@hypothesis.given(st.lists(st.integers()))
+def check(values): assert sorted(values) == sorted(reversed(values))
+check(); print("held")
+""",
+        True,
+    ),
+    "fastapi": (
+        "import fastapi",
+        """
+app = fastapi.FastAPI()
+@app.get("/items/{number}")
+def read(number: int): return {"number": number}
+print(sorted(app.openapi()["paths"]))
+""",
+        True,
+    ),
     "dask": (
         "import dask, dask.threaded",
         """

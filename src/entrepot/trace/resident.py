@@ -95,9 +95,8 @@ class Observer:
         )
         self.on_finish: object = None  # called with the name of each module when it has been initialised
         self.keeps_generators = False  # those of `random.Random`, to be seeded anew in each run
-        self.generators: list[
-            tuple[object, str, object]
-        ] = []  # what seeds it by chance, who did, its state then
+        # what seeds it by chance, who did, its state then
+        self.generators: list[tuple[Any, str, object]] = []
         self._undo: list[object] = []
 
     def arm(self) -> None:
@@ -271,8 +270,8 @@ class Observer:
         tell, stack, generators = self.tell, self.stack, self.generators
 
         def seed(self, a=None, version=2):  # type: ignore[no-untyped-def]
+            generators[:] = [known for known in generators if known[0].__self__ is not self]
             if a is not None:
-                generators[:] = [known for known in generators if known[0].__self__ is not self]  # type: ignore[attr-defined]
                 return real(self, a, version)
             tell("P", "")
             try:
@@ -286,7 +285,7 @@ class Observer:
         self._put(random, "seed", seed)
 
     def _forget_used_generators(self) -> None:
-        used = [known for known in self.generators if read_state(known[0].__self__) != known[2]]  # type: ignore[attr-defined]
+        used = [known for known in self.generators if read_state(known[0].__self__) != known[2]]
         for _, name, _ in used:
             self.tell("N", name + "\1takes randomness")
         self.generators[:] = [known for known in self.generators if known not in used]
@@ -304,7 +303,8 @@ def read_state(generator) -> object:  # type: ignore[no-untyped-def]
 
     The position in the table and its first words change with every seed and every use.
     """
-    state = sys.modules["random"].Random.getstate(generator)[1]
+    base = next(base for base in type(generator).__mro__ if base.__module__ == "_random")
+    state = base.getstate(generator)  # type: ignore[attr-defined]
     return state[-1], state[0], state[1], state[311]
 
 

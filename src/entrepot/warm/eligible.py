@@ -63,6 +63,12 @@ RANDOM = {
 IDENTITY = {
     "threading": "renewed",  # the main thread's native id, by arrival/resident.py
     "bson.objectid": "renewed",
+    "fsspec.spec": "renewed",
+    "fsspec.asyn": "of a class of fsspec.spec",
+    "fsspec.implementations.local": "of a class of fsspec.spec",
+    "s3fs.core": "of a class of fsspec.spec",
+    "gcsfs.core": "of a class of fsspec.spec",
+    "huggingface_hub.hf_file_system": "of a class of fsspec.spec",
     "psutil._pslinux": "for the names of these files",
     "dask.system": "for the set of its processors, which is an input",
 }

@@ -89,6 +89,14 @@ def _bson_objectid(module) -> None:  # type: ignore[no-untyped-def]
     kind._pid = posix.getpid()
 
 
+def _fsspec_spec(module) -> None:  # type: ignore[no-untyped-def]
+    # Each class forgets its instances where the number is not its process's.
+    classes, current = [module.AbstractFileSystem], posix.getpid()
+    for kind in classes:
+        kind._pid = current
+        classes += kind.__subclasses__()
+
+
 def _distributed_client(module) -> None:  # type: ignore[no-untyped-def]
     # In the names of futures, which are unique in a cluster.
     if type(module.Future._uid) is str:
@@ -118,6 +126,7 @@ RENEWALS = {
     "rich.style": _rich_style,
     "bson.objectid": _bson_objectid,
     "distributed.client": _distributed_client,
+    "fsspec.spec": _fsspec_spec,
     "hypothesis.internal.observability": _hypothesis_observability,
     "openai.lib.bedrock": _openai_bedrock,
 }
