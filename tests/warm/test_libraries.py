@@ -253,7 +253,8 @@ asyncio.run(main())
         """
 local, memory = fsspec.filesystem("file"), fsspec.filesystem("memory")
 print([kind._pid == os.getpid() for kind in (fsspec.AbstractFileSystem, type(local), type(memory))])
-print(fsspec.filesystem("file") is local, local.exists("main.py"), in_threads(lambda n: fsspec.filesystem("memory").protocol))
+print(fsspec.filesystem("file") is local, local.exists("main.py"))
+print(in_threads(lambda n: fsspec.filesystem("memory").protocol))
 memory.pipe("/a", b"x"); print(memory.cat("/a"))
 """,
         True,
