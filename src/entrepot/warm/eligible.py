@@ -63,6 +63,10 @@ RANDOM = {
 IDENTITY = {
     "threading": "renewed",  # the main thread's native id, by arrival/resident.py
     "bson.objectid": "renewed",
+    "filelock._api": "renewed",
+    "filelock._unix": "while its class is registered, and not kept",
+    "filelock._soft": "while its class is registered, and not kept",
+    "filelock._windows": "while its class is registered, and not kept",
     "fsspec.spec": "renewed",
     "fsspec.asyn": "of a class of fsspec.spec",
     "fsspec.implementations.local": "of a class of fsspec.spec",

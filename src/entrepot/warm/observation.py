@@ -423,6 +423,7 @@ _CONSTANT = (
     "/proc/self/mounts",
     "/proc/mounts",
     "/proc/filesystems",
+    "/proc/version",
     "/sys/fs/cgroup",
     "/proc/meminfo",
 )

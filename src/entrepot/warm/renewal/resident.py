@@ -89,6 +89,10 @@ def _bson_objectid(module) -> None:  # type: ignore[no-untyped-def]
     kind._pid = posix.getpid()
 
 
+def _filelock_api(module) -> None:  # type: ignore[no-untyped-def]
+    module._FORK_STATE.pid = posix.getpid()  # else it takes the run for a child of what made the image
+
+
 def _fsspec_spec(module) -> None:  # type: ignore[no-untyped-def]
     # Each class forgets its instances where the number is not its process's.
     classes, current = [module.AbstractFileSystem], posix.getpid()
@@ -126,6 +130,7 @@ RENEWALS = {
     "rich.style": _rich_style,
     "bson.objectid": _bson_objectid,
     "distributed.client": _distributed_client,
+    "filelock._api": _filelock_api,
     "fsspec.spec": _fsspec_spec,
     "hypothesis.internal.observability": _hypothesis_observability,
     "openai.lib.bedrock": _openai_bedrock,
