@@ -55,7 +55,7 @@ def publish(store: str, request: Request, name: str, key: str, image: str, made:
     before = read_image(store, name)
     files = image.replace(".image", ".files")
     write_whole(os.path.join(store, files), made.record.pack_files())
-    write_record(os.path.join(store, f"{name}.record"), made.record)
+    write_record(os.path.join(store, f"{name}.record"), replace(made.record, image=image))
     write_knowledge(get_plan_path(store, name), known)
     known_before = read_info(store, name)
     lessons, parts = known_before.get("lessons", 0), known_before.get("parts")
@@ -173,7 +173,9 @@ def is_valid(store: str, request: Request, name: str, key: str) -> bool:
     """
     image = read_image(store, name)
     record = read_record(os.path.join(store, f"{name}.record"))
-    if image is None or record is None or record.find_change(find_surroundings(request)) is not None:
+    if image is None or record is None or record.image != os.path.basename(image.path):
+        return False  # a worker that was killed here has left the record of another image
+    if record.find_change(find_surroundings(request)) is not None:
         return False
     fresh = replace(
         record,

@@ -18,7 +18,7 @@ from entrepot.warm import eligible
 from entrepot.warm.files import FileInput, find_file_difference, pack_files
 from entrepot.warm.observation import START
 
-VERSION = 7
+VERSION = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,7 @@ class Record:
     reasons: Mapping[str, str]  # left to the run -> why
     readers: Mapping[str, str]
     families: Mapping[str, str]  # variables that always count
+    image: str = ""  # the file name of the image that has them, once there is one
 
     def find_change(self, run: Surroundings) -> Change | None:
         """Return the first input that is not what it was, or None: the modules may be used."""
