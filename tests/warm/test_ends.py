@@ -149,7 +149,7 @@ def test_a_large_program_ends_as_under_python(place: Stored, text: str) -> None:
 )
 def test_an_ordinary_large_program_is_not_taken_down(place: Stored, text: str) -> None:
     """What libc is to call at exit is not called: that takes as long as the program is large."""
-    place.write(main=f"{LARGE}libc = ctypes.CDLL(None); libc.atexit(libc.abort)\n{text}\n")
+    place.write(main=f"{LARGE}libc = ctypes.CDLL(None); libc.__cxa_atexit(libc.abort, None, None)\n{text}\n")
     place.prepare()
     warm = end(place, [str(CLIENT), "run", "--python", place.python, "main.py"], "")
     plain = end(place, [place.python, "main.py"], "")

@@ -259,16 +259,6 @@ memory.pipe("/a", b"x"); print(memory.cat("/a"))
 """,
         True,
     ),
-    "hypothesis": (
-        "import hypothesis, hypothesis.strategies as st",
-        """
-@hypothesis.settings(database=None, derandomize=True)
-@hypothesis.given(st.lists(st.integers()))
-def check(values): assert sorted(values) == sorted(reversed(values))
-check(); print("held")
-""",
-        True,
-    ),
     "fastapi": (
         "import fastapi",
         """

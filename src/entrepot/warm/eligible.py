@@ -27,7 +27,6 @@ CLOCK = {
     "dateutil.parser._parser": "day",
     "numpy.f2py.rules": "renewed",
     "IPython.core.tips": "day",
-    "hypothesis.internal.observability": "renewed",
 }
 
 # Look at import at what the system changes all the time.

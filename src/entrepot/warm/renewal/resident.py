@@ -107,11 +107,6 @@ def _distributed_client(module) -> None:  # type: ignore[no-untyped-def]
         module.Future._uid = module.uuid.uuid4().hex
 
 
-def _hypothesis_observability(module) -> None:  # type: ignore[no-untyped-def]
-    if type(module._imported_at) is float:
-        module._imported_at = time.time()
-
-
 def _openai_bedrock(module) -> None:  # type: ignore[no-untyped-def]
     module._LEGACY_SIGNATURE_KEY = posix.urandom(len(module._LEGACY_SIGNATURE_KEY))
 
@@ -132,7 +127,6 @@ RENEWALS = {
     "distributed.client": _distributed_client,
     "filelock._api": _filelock_api,
     "fsspec.spec": _fsspec_spec,
-    "hypothesis.internal.observability": _hypothesis_observability,
     "openai.lib.bedrock": _openai_bedrock,
 }
 
