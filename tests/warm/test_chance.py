@@ -47,6 +47,11 @@ DRAWN = {
     ),
     "a copy": ("import copy, random\nmine = copy.copy(random.Random())", "made.mine.random()", False),
     "as many bytes as for a generator": ("import os\nx = os.urandom(2496)", "made.x", False),
+    "bytes before a generator": (
+        "import os, random\nx = os.urandom(2496)\nmine = random.Random()",
+        "(made.x, made.mine.random())",
+        False,
+    ),
     "bytes beside a generator": (
         "import os, random\nmine = random.Random()\nx = os.urandom(2496)",
         "(made.x, made.mine.random())",

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
 
 from entrepot.warm.images import Image, find_images, forget, get_keeper, list_folder, remove
 from entrepot.warm.lookup import find_store
@@ -119,6 +120,14 @@ def list_descendants(pid: int) -> list[int]:
     return children + [found for child in children for found in list_descendants(child)]
 
 
+def wait_until(is_so: Callable[[], bool]) -> bool:
+    """Wait up to 2 s, and say whether it came to be so."""
+    end = time.monotonic() + 2
+    while not (found := is_so()) and time.monotonic() < end:
+        time.sleep(0.01)
+    return found
+
+
 def stop(store: str) -> int:
     """End the keeper, wait until it is gone (2 s, then harder), and empty the store."""
     keeper = get_keeper(store)
@@ -129,17 +138,12 @@ def stop(store: str) -> int:
                 os.kill(keeper, number)
             except ProcessLookupError:
                 break
-            end = time.monotonic() + 2
-            while get_keeper(store) and time.monotonic() < end:
-                time.sleep(0.01)
-            if not get_keeper(store):
+            if wait_until(lambda: not get_keeper(store)):
                 break
         if get_keeper(store):
             print(f"entrepot: the keeper (process {keeper}) does not end", file=sys.stderr)
             return 1
-        end = time.monotonic() + 2
-        while any(os.path.exists(f"/proc/{pid}") for pid in working) and time.monotonic() < end:
-            time.sleep(0.01)
+        wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in working))
     for folder in ("requests", "late", ""):
         for entry in list_folder(os.path.join(store, folder)):
             path = os.path.join(store, folder, entry)

@@ -33,7 +33,6 @@ void note_pair(char kind, const char *a, size_t a_len, const char *b, size_t b_l
 void note(char kind, const char *a, const char *b);
 void note_caller(char kind, const char *what, void *address);
 void note_file(char kind, const char *path, int follow);
-#define SEED_SIZE (624 * 4) /* what `random.Random()` takes */
 #define ASKED(kind, what) do { if (on()) note_caller(kind, what, __builtin_return_address(0)); } while (0)
 
 /* observe_files.c */

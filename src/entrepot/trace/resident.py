@@ -18,7 +18,6 @@ Told, one short text each (fields separated by \\1):
     G argv          sys.argv was read
     N name what     a module keeps a clock's value, used the global random generator, changed sys.argv, ...
     Q name what     a module changed one of the process's own registers
-    K               a generator has been seeded by chance: it can be seeded anew in each run
     L 1, L          importlib.metadata lists a folder for the names of distributions; it is done
 
 What Python code cannot see (stat, access, C's getenv) comes from `observe.c`, which takes these
@@ -278,17 +277,19 @@ class Observer:
                 result = real(self, a, version)
             finally:
                 tell("R", "")
-            tell("K", "")
             generators.append((real.__get__(self), stack[-1] if stack else "__main__", read_state(self)))
             return result
 
         self._put(random, "seed", seed)
 
     def _forget_used_generators(self) -> None:
-        used = [known for known in self.generators if read_state(known[0].__self__) != known[2]]
-        for _, name, _ in used:
-            self.tell("N", name + "\1takes randomness")
-        self.generators[:] = [known for known in self.generators if known not in used]
+        unused = []
+        for seed, name, state in self.generators:
+            if read_state(seed.__self__) == state:
+                unused.append((seed, name, state))
+            else:
+                self.tell("N", name + "\1takes randomness")
+        self.generators[:] = unused
 
 
 def read_random() -> object:

@@ -91,10 +91,10 @@ PRIVATE = (
     "libarrow",
     "_pydantic_core",
     "_rust.abi3",
+    "_rust_notify",
+    "_pendulum",
     "etree.",
     "_polars_runtime",
-    "_rust_notify",  # seeds of hash tables, as in the two above and the next
-    "_pendulum",
     "_regex.",  # how long a match takes
     "_sodium",  # asks the kernel each time
     "libmimalloc",

@@ -269,7 +269,8 @@ static int take_system_exit(void) {
     return status ? (int)python.PyLong_AsLong(status) : 1;
 }
 
-/* Call one of `ending/resident.py`, whatever exception is on its way, with it where it is asked about; -1 if it fails. */
+/* Call one of `ending/resident.py`, whatever exception is on its way, with it where it is asked about; -1 if it fails, or
+ * says nothing. */
 static long ask(Object *resident, const char *name, int about_exception) {
     Object *type = NULL, *value = NULL, *trace = NULL;
     python.PyErr_Fetch(&type, &value, &trace);
@@ -353,11 +354,8 @@ __attribute__((noreturn)) static void finish(Object *resident, Object *result) {
     if (leave_quickly && ask(resident, "ends_plainly", 0) != 1) leave_quickly = 0;
     if (leave_quickly && is_exit && ask(resident, "has_plain_code", 1) != 1) leave_quickly = 0;
     if (!leave_quickly) { /* before the modules are taken down, or PyErr_Print ends the process */
-        Object *type = NULL, *value = NULL, *trace = NULL;
-        python.PyErr_Fetch(&type, &value, &trace);
-        call_ignoring(python.PyDict_GetItemString(resident, "report_late"));
-        call_ignoring(python.PyDict_GetItemString(resident, "let_go"));
-        python.PyErr_Restore(type, value, trace);
+        ask(resident, "report_late", 0);
+        ask(resident, "let_go", 0);
     }
     if (!result) {
         if (is_exit) {

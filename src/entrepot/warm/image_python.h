@@ -54,7 +54,7 @@ typedef struct {
     F(Object *, PyLong_FromLong, (long))                                 \
     F(long, PyLong_AsLong, (Object *))                                   \
     F(Object *, PyImport_AddModule, (const char *))                      \
-    F(Object *, PyImport_ImportModule, (const char *))                      \
+    F(Object *, PyImport_ImportModule, (const char *))                   \
     F(Object *, PyModule_GetDict, (Object *))                            \
     F(Object *, PyErr_Occurred, (void))                                  \
     F(void, PyErr_Print, (void))                                         \
@@ -72,9 +72,9 @@ typedef struct {
 struct Python {
     PYTHON_FUNCTIONS(DECLARE)
     Object *none;            /* Py_None */
-    void (*PyErr_FormatUnraisable)(const char *, ...); /* from 3.13 on, else NULL */
     Object **system_exit;    /* PyExc_SystemExit */
     Object **interrupt;      /* PyExc_KeyboardInterrupt */
+    void (*PyErr_FormatUnraisable)(const char *, ...); /* from 3.13 on, else NULL */
 };
 #undef DECLARE
 

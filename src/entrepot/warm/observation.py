@@ -89,7 +89,6 @@ class _Walker:
         self.unseen: dict[str, tuple[str | None, str, bool]] = {}  # variables: value, who set it, filling
         self.tail = ""
         self.seeks_distributions = False
-        self.seeds: list[str] = []  # who has taken randomness enough for a generator
 
     @property
     def who(self) -> str:
@@ -121,7 +120,6 @@ class _Walker:
         self.stack.append(name)
 
     def on_end(self, name: str, detail: str) -> None:
-        self.refuse_seeds()
         while self.stack and self.stack.pop() != name:
             pass
         module = self.result.modules[name]
@@ -129,7 +127,6 @@ class _Walker:
         self.result.order.append(name)
 
     def on_fail(self, name: str, detail: str) -> None:
-        self.refuse_seeds()
         while self.stack and self.stack.pop() != name:
             pass
         self.result.modules[name].failed = True
@@ -268,18 +265,7 @@ class _Walker:
             return
         if not self.armed or eligible.is_private(library):
             return
-        if text == "seed":
-            self.seeds.append(self.who)  # of a generator that can be had? `on_generator` says so
-        else:
-            self.refuse("takes randomness")
-
-    def on_generator(self, text: str, detail: str) -> None:
-        self.seeds.clear()
-
-    def refuse_seeds(self) -> None:
-        for who in self.seeds:
-            self.result.reasons.setdefault(who, "takes randomness")
-        self.seeds.clear()
+        self.refuse("takes randomness")
 
     def on_identity(self, text: str, library: str) -> None:
         if (
@@ -343,7 +329,6 @@ class _Walker:
 
     def finish(self) -> None:
         """What C code has set, or `os.putenv`, is not in `os.environ`."""
-        self.refuse_seeds()
         for name, (value, who, filling) in self.unseen.items():
             if not filling:
                 self.result.env_set.append((name, value, False))
@@ -388,7 +373,6 @@ _WORDS = {
     "m": "limit",
     "n": "clock",
     "r": "randomness",
-    "K": "generator",
     "i": "identity",
     "t": "terminal",
     "j": "text",

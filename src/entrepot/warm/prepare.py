@@ -157,7 +157,7 @@ def _try_once(
 
 def find_misfits(report: Mapping[str, Any], *, base: bool) -> dict[str, str]:
     """Return the modules that cannot wait, with the reason, as the preparing interpreter tells it."""
-    misfits = {name: str(why) for name, why in dict(report.get("misfits", {})).items()}
+    misfits = {name: str(why) for name, why in report.get("misfits", {}).items()}
     if base:
         misfits.update(dict.fromkeys(report.get("keeps_argv", ()), "keeps the program's arguments"))
     return misfits

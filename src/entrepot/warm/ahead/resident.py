@@ -69,7 +69,7 @@ class Ahead:
         before = self._before = frozenset(sys.modules)
         finders = frozenset(sys.path_importer_cache)
         self._env = self._env_before = self._world.read_environment()
-        self._visible = visible = {
+        self._visible = {
             name: dict(module.__dict__) for name, module in list(sys.modules.items()) if _has_dict(module)
         }
         self._lists = self._world.read_lists()
@@ -117,7 +117,7 @@ class Ahead:
         self.observer.tell("R", "")
         self.warned |= {
             name
-            for name, names in visible.items()
+            for name, names in self._visible.items()
             if "__warningregistry__" not in names and "__warningregistry__" in sys.modules[name].__dict__
         }
         self._world.write_lists(genuine)

@@ -164,7 +164,7 @@ def find_callbacks(objects: "list[Any]", kinds: "set[type]") -> "Iterator[Any]":
             yield callback
 
 
-def finish_objects() -> bool:
+def finish_objects() -> None:
     """Let go of the program's objects."""
     modules = sys.modules
     gc.collect()
@@ -185,16 +185,14 @@ def finish_objects() -> bool:
                 value.close()
             except Exception:
                 pass  # another thread's
-    return True
 
 
-def let_go() -> bool:
+def let_go() -> None:
     """Hold no values of modules any more: Python is to take them down, and what they keep comes to its end with them."""
     if RUN["is_frozen"]:
         gc.unfreeze()  # Python sees everything again, also what was there before the run
     if RUN["stash"] is not None:
         RUN["stash"].let_go()
-    return True
 
 
 def find_added() -> "list[Any]":
@@ -282,8 +280,6 @@ async def wait() -> None:
 
 
 waiting = wait()
-SUSPENDED: "dict[type, str]" = {
-    type(generate()): "gi",
-    type(waiting): "cr",
-}  # with the prefix of their attributes
+# With the prefix of their attributes.
+SUSPENDED: "dict[type, str]" = {type(generate()): "gi", type(waiting): "cr"}
 waiting.close()
