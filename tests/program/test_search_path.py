@@ -234,6 +234,24 @@ def test_an_entry_point_reads_its_modules_out_of_a_zip(tmp_path, monkeypatch):
     }  # fmt: skip
 
 
+def test_a_script_that_is_a_link_has_the_modules_where_it_leads(tmp_path):
+    """As when Python runs it: through links to links, and not those that lie beside the link."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "tool.py").write_text("import helper, absent\n")
+    (tmp_path / "real" / "helper.py").write_text("X = 1\n")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "absent.py").write_text("")
+    (tmp_path / "bin" / "tool").symlink_to("../real/tool.py")
+    (tmp_path / "again.py").symlink_to("bin/tool")
+
+    for link in ("bin/tool", "again.py"):
+        program = Program.read(tmp_path / link)
+
+        assert set(program.names) == {"__main__", "helper"}
+        assert program.modules["__main__"].path == str(tmp_path / link)
+        assert [(a.importer, a.imported) for a in program.list_arrows()] == [("__main__", "helper")]
+
+
 def test_a_spoilt_zip_and_a_vanished_folder_hold_nothing(tmp_path):
     """An entry that is no archive, or is not there, is passed over."""
     (tmp_path / "bad.zip").write_bytes(b"PK\x03\x04 not really")

@@ -25,7 +25,8 @@ def find_script(path: str) -> tuple[str, str]:
                 return os.path.join(path, "__main__.py"), path
     except OSError:
         pass  # whoever reads it says why
-    return path, os.path.dirname(path)
+    # Python's `sys.path[0]` is where a link leads, and the script's own path stays as it is given.
+    return path, os.path.dirname(os.path.realpath(path) if os.path.islink(path) else path)
 
 
 def read_entry(path: str, finder: Finder, target: Target, *, is_strict: bool) -> Raw:

@@ -219,7 +219,7 @@ class Program:
         from entrepot.program.entry import find_script, read_entry
 
         path, folder = find_script(path)
-        search_path = find_search_path([folder], os.path.dirname(path), python)
+        search_path = find_search_path([folder], folder, python)
         target = target or Target(search_path.version)
         finder = Finder(search_path)
 
