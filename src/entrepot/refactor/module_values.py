@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from entrepot.errors import Refused
@@ -22,6 +22,13 @@ from entrepot.refactor.uses import Attribute, FileUses, find_uses_in
 _PLAIN = frozenset("isinstance type repr str print id bool callable".split())
 _SETTING = frozenset("setattr delattr object".split())
 _CHANGING = frozenset("update setdefault pop popitem clear __setitem__ __delitem__".split())
+_UNKNOWN = "asked for names that are only known at run time"
+# `getattr(shop.lib, name)`: the last word; nothing for `getattr(sys.modules[__name__], name)`.
+_ASKS_UNKNOWN = re.compile(
+    rb"""attr(?<=\b[gsd]e[tl]attr|\bhasattr)\s*\(\s*(?:\w+\s*\.\s*)*(?:(\w+)\s*,\s*[^\s"']"""
+    rb"""|(?:(?:import_module|__import__|modules\s*\.\s*get)\s*\(|modules\s*\[)\s*(?:__name__|["']))"""
+)
+_IMPORTS = re.compile(rb"\bimport\b[ \t]*(?:\(([^)]*)\)|((?:\\\r?\n|[^\r\n;])*))")
 _ASKING = re.compile(rb"\bmodules\b\s*[\[.]|\bimport_module\b|\b__import__\b")
 _IMPORTING = frozenset(("import_module", "__import__"))
 
@@ -81,6 +88,35 @@ def find_module_values(project: Project, path: str, others: Iterable[FileUses]) 
     for user in dict.fromkeys([path, *project.mentioning(project.name_of(path).rpartition(".")[2])]):
         yield from _find_asked(project, path, user)
         yield from _find_in_code(project, path, user)
+
+
+def find_unknown_names(project: Project, paths: Collection[str]) -> Iterator[ModuleValue]:
+    """Yield where modules are asked for names that are only known at run time: `getattr(lib, name)`."""
+    lasts = {project.name_of(path).rpartition(".")[2] for path in paths}
+    users = (user for last in sorted(lasts) for user in project.mentioning(last))
+    words = {last.encode() for last in lasts}
+    for user in dict.fromkeys([*paths, *users]):
+        if not _may_ask(project.raw(user), words):
+            continue
+        try:
+            file = project.file(user)
+        except Refused:
+            continue  # who imports the module is read all the same, and refused
+        judge = _Judge(file, is_followed=True)
+        for path in paths:
+            found = [v for a in find_uses_in(project, file, path).whole for v in judge.judge_attribute(a)]
+            yield from (v for v in (*found, *_find_asked(project, path, user)) if v.what == _UNKNOWN)
+
+
+def _may_ask(raw: bytes, lasts: set[bytes]) -> bool:
+    """Whether a file may ask one of some modules for unknown names: most ask objects, which are not imported."""
+    if not (b"etattr" in raw or b"hasattr" in raw or b"delattr" in raw):
+        return False
+    asked = set(_ASKS_UNKNOWN.findall(raw))
+    if not asked.isdisjoint({b"", *lasts}):
+        return True
+    lists = (re.findall(rb"\w+", listed or plain) for listed, plain in _IMPORTS.findall(raw) if asked)
+    return any(not lasts.isdisjoint(words) and not asked.isdisjoint(words) for words in lists)
 
 
 def _find_handed_on(project: Project, path: str, uses: FileUses) -> Iterator[ModuleValue]:
@@ -237,8 +273,7 @@ class _Judge:
         elif called in ("getattr", "hasattr", *_SETTING) and second is not None:
             is_text = isinstance(second, ast.Constant) and isinstance(second.value, str)
             if not is_text:
-                what = "asked for names that are only known at run time"
-                yield self.note(node, what, is_set=called in _SETTING)
+                yield self.note(node, _UNKNOWN, is_set=called in _SETTING)
             elif not self.is_followed:
                 yield self.note(node, "taken from the module", second.value, is_set=called in _SETTING)  # type: ignore[attr-defined]
         else:

@@ -19,6 +19,7 @@ from entrepot.program.symbols import IMPORT, LOAD
 from entrepot.refactor.changes import Edit, FileChange, Note
 from entrepot.refactor.checks import check_result
 from entrepot.refactor.crew import Crew, share_out
+from entrepot.refactor.module_values import find_unknown_names
 from entrepot.refactor.project import Project
 from entrepot.refactor.rename_file import Facts, FileRenaming, Outcome
 from entrepot.refactor.text import Rewriter
@@ -45,6 +46,9 @@ def plan_rename_definition(project: Project, module: str, old: str, new: str, *,
         if rewriter.changes_anything:
             after = rewriter.file.encode(rewriter.result())
             changes.append(FileChange(outcome.path, rewriter.file.raw, after))
+    for value in sorted(find_unknown_names(project, holders), key=lambda v: (v.file.path, v.line)):
+        text = f"a module that has {old} is {value.what}: it may be asked for {old!r}"
+        notes.append(Note(text, project.show(value.file.path), value.line))
     names = [project.name_of(holder) for holder in holders]
     changes += list(rename_in_packaging(project, {f"{m}:{old}": f"{m}:{new}" for m in names}))
     edit = Edit(project.root, f"rename {module}:{old} {new}", tuple(changes), (), tuple(dict.fromkeys(notes)))
