@@ -100,6 +100,21 @@ def test_a_generator_is_of_each_run_its_own(place, name: str, is_late: bool) -> 
     assert ("made" not in find_left(store)) is is_ready
 
 
+@pytest.mark.parametrize("name, flags", [("seed of a hash table", 4), ("key", 0), ("key, without waiting", 1)])
+def test_what_must_not_be_secret_may_be_shared(place, name: str, flags: int) -> None:
+    """Rust's hash tables, in most extensions written in it, take their seeds with GRND_INSECURE (getrandom(2))."""
+    store, site = place
+    (site / "made.py").write_text(
+        "import ctypes\nx = ctypes.create_string_buffer(16)\n"
+        f"taken = ctypes.CDLL(None).getrandom(x, 16, {flags})\n"
+    )
+    store.write(main="import made\nprint(made.taken)\n")
+    store.settle()
+
+    assert store.run() == ("warm", (0, "16\n", ""))
+    assert find_left(store).get("made") == (None if flags == 4 else "takes randomness")
+
+
 @pytest.mark.parametrize("name", SEEDED)
 def test_a_generator_that_a_module_seeds_stays_as_it_is(place, name: str) -> None:
     """Every run has the numbers that Python has."""

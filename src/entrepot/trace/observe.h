@@ -33,6 +33,9 @@ void note_pair(char kind, const char *a, size_t a_len, const char *b, size_t b_l
 void note(char kind, const char *a, const char *b);
 void note_caller(char kind, const char *what, void *address);
 void note_file(char kind, const char *path, int follow);
+#ifndef GRND_INSECURE
+#define GRND_INSECURE 4 /* randomness that must not be secret: for seeds of hash tables, as Rust's. No output depends on it */
+#endif
 #define ASKED(kind, what) do { if (on()) note_caller(kind, what, __builtin_return_address(0)); } while (0)
 
 /* observe_files.c */

@@ -258,7 +258,7 @@ PUBLIC long syscall(long number, ...) { /* libraries that go around libc's own f
     va_start(args, number);
     for (int n = 0; n < 6; n++) a[n] = va_arg(args, long);
     va_end(args);
-    if (number == SYS_getrandom) ASKED('r', "urandom");
+    if (number == SYS_getrandom && !(a[2] & GRND_INSECURE)) ASKED('r', "urandom");
     if (number == SYS_gettid) ASKED('i', "gettid");
     return REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
