@@ -100,7 +100,9 @@ def test_a_generator_is_of_each_run_its_own(place, name: str, is_late: bool) -> 
     assert ("made" not in find_left(store)) is is_ready
 
 
-@pytest.mark.parametrize("name, flags", [("seed of a hash table", 4), ("key", 0), ("key, without waiting", 1)])
+@pytest.mark.parametrize(
+    ("name", "flags"), [("seed of a hash table", 4), ("key", 0), ("key, without waiting", 1)]
+)
 def test_what_must_not_be_secret_may_be_shared(place, name: str, flags: int) -> None:
     """Rust's hash tables, in most extensions written in it, take their seeds with GRND_INSECURE (getrandom(2))."""
     store, site = place

@@ -49,6 +49,36 @@ def test_what_functions_import_is_ready_in_a_later_run(place, kind, end):
     assert (how, outcome) == ("warm", (status, "True False\n", err))
 
 
+HOLDING = {
+    "a name": "import sys\nit = sys.stderr",
+    "a method, as a default": "import sys\ndef f(write=sys.stderr.write): pass\nit = f.__defaults__[0].__self__",
+    "a stream that another has made": "import logging\nit = logging.StreamHandler().stream",
+    "an import inside": "import inner\nit = inner.it",
+    "the main thread": "import threading\nit = threading.main_thread()._stderr",
+    "the one that Python began with": "import sys\nit = sys.__stderr__",
+    "none": "it = None",
+}
+
+
+@pytest.mark.parametrize("name", HOLDING)
+def test_a_module_holds_the_stream_that_is_there_when_the_program_imports_it(place, name):
+    """Programs put others in their place (`contextlib.redirect_stderr`), and libraries keep what they find."""
+    site = place.path / "lib" / "site-packages"
+    (site / "holding.py").write_text(HOLDING[name])
+    (site / "inner.py").write_text(HOLDING["a name"])
+    text = (
+        "import io, sys\ndef work():\n    plain = sys.stderr\n    sys.stderr = io.StringIO()\n"
+        "    import holding, telling\n    it = holding.it\n    sys.stderr, other = plain, sys.stderr\n"
+        "    print(it is plain, it is other, telling.is_by_program)\nwork()\n"
+    )
+    place.write(main=text)
+
+    place.settle()
+    _, out, _ = place.plain()
+
+    assert place.run() == ("warm", (0, out.replace("True\n", "False\n"), ""))
+
+
 def test_a_module_read_by_pytest_is_ready_in_a_later_run(place):
     """All imports happen inside of pytest's run; tests are collected anew each time."""
     text = "def test_x():\n    import telling\n    assert not telling.is_by_program\n"

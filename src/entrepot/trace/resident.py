@@ -222,11 +222,7 @@ class Observer:
 
     def _finish(self, name: str) -> None:
         """Look at what initialising `name` has left: output still buffered, clocks, generators, registers."""
-        for stream in (sys.stdout, sys.stderr):
-            try:
-                stream.flush()
-            except (AttributeError, OSError, ValueError):
-                pass  # closed, None, or not a stream: nothing buffered that we could show
+        flush_streams()
         self.tell("P", "")  # our own look at the clocks does not count
         try:
             kept = find_kept_clock(sys.modules.get(name), self._clock)
@@ -290,6 +286,15 @@ class Observer:
             else:
                 self.tell("N", name + "\1takes randomness")
         self.generators[:] = unused
+
+
+def flush_streams() -> None:
+    """Have what was written be seen. Who counts the holders of a stream afterwards finds none of ours."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            pass  # closed, None, or not a stream: nothing buffered that we could show
 
 
 def read_random() -> object:

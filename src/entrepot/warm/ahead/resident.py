@@ -52,6 +52,8 @@ class Ahead:
         self.misfits: dict[str, str] = {}  # name -> what it changes that cannot wait with it
         self.env_names: frozenset[str] | None = None  # None: any change of the environment counts
         self.warned: set[str] = set()  # modules to which a warning was charged, shown or not
+        self.holders: set[str] = set()  # modules that have taken a standard stream, and hold it
+        self._held: tuple[int, ...] = ()  # by how many places each of the streams was held then
         self.settings: list[tuple[bytes, object]] = []  # variables as the waiting modules set them, in order
         self._seen: set[str] = set()  # names that have been in sys.modules
         self._started: set[str] = set()  # those of them that somebody has imported
@@ -77,6 +79,7 @@ class Ahead:
         self._list_names = frozenset(".".join(key) for key in self._world.LISTS)
         self._registers = self._read_registers()
         self._seen = set(before)
+        self._held = self._world.count_holders()
         self.observer.on_start, self.observer.on_finish = self._begins, self._finished
         for name in names:
             if name in sys.modules or name in self.observer.avoid:
@@ -86,6 +89,7 @@ class Ahead:
             except Exception as error:
                 self.failed[name] = f"{type(error).__name__}: {error}"
         self.observer.on_start = self.observer.on_finish = None
+        self.holders.discard("threading")  # for the main thread's complaints: renewed
         self.failed = {name: reason for name, reason in self.failed.items() if name not in sys.modules}
         self.env_names = frozenset(self.observer.variables)
         self.observer.tell("P", "")
@@ -152,7 +156,14 @@ class Ahead:
 
     def _begins(self, name: str, importer: str) -> None:
         self._note_made(importer)
+        self._note_holder(importer)
         self._started.add(name)
+
+    def _note_holder(self, name: str) -> None:
+        held = self._world.count_holders()
+        if held != self._held:
+            self.holders.add(name)
+            self._held = held
 
     def _note_made(self, maker: str) -> None:
         for name in sys.modules.keys() - self._seen:
@@ -163,6 +174,7 @@ class Ahead:
     def _finished(self, name: str) -> None:
         """Note what a module has just done to other modules, and to the lists of the process."""
         self._note_made(name)
+        self._note_holder(name)
         for other in self.observer.edges.get(name, ()):
             for attribute in self._list_changed(other):
                 self._patchers.setdefault(f"{other}.{attribute}", name)

@@ -5,8 +5,8 @@
     obstacles.find(group)        the reason why Python would not have initialised these modules just so, or ''
 
 Modules were initialised ahead, in the world of the preparing interpreter. Before the program gets them, the world that
-it has made meanwhile is compared: tracing, directory, finders and search path, environment where it counts, warning
-filters, files, and the modules that they took names from.
+it has made meanwhile is compared: tracing, directory, finders and search path, environment where it counts, standard
+streams where they are held, warning filters, files, and the modules that they took names from.
 
 Does not know: what is deep inside objects of other modules.
 
@@ -57,6 +57,9 @@ class Obstacles:
             for name in self._ahead.warned:
                 if name in group or name not in self._ahead.waiting:
                     return f"the program changed the warning filters, and {name} is warned about"
+        if now["streams"] != start["streams"]:
+            for name in self._ahead.holders.intersection(group):
+                return f"the program put another standard stream in its place, and {name} holds one"
         variable = self._find_setting(group, start["env"], now["env"])
         if variable:
             return f"the environment variable {_text(variable)} is not as it was"

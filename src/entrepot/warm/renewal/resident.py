@@ -1,6 +1,6 @@
 """Give shared modules what they took from clock and chance, as if they had just been initialised.
 
-    renew("random", module)      for one module, when a run gets it
+    renew_late("random", module) for one module, when a run gets it
     renew_all(sys.modules)       for all that a run starts with
 
 Every name in `RENEWALS` has a line in the tables of `eligible.py` and the other way round: a
@@ -10,6 +10,7 @@ Resident: uses the module that it renews and what that module has imported, noth
 """
 
 import posix
+import sys
 import time
 
 TYPE_CHECKING = False  # typing is not loaded in a bare interpreter
@@ -111,6 +112,12 @@ def _openai_bedrock(module) -> None:  # type: ignore[no-untyped-def]
     module._LEGACY_SIGNATURE_KEY = posix.urandom(len(module._LEGACY_SIGNATURE_KEY))
 
 
+def _threading(module) -> None:  # type: ignore[no-untyped-def]
+    thread = module._main_thread
+    if thread._stderr is sys.__stderr__:
+        thread._stderr = sys.stderr
+
+
 SEEDS: "list[Any]" = []  # what seeds the generators (`random.Random`) that were seeded by chance for the image
 
 RENEWALS = {
@@ -129,11 +136,18 @@ RENEWALS = {
     "fsspec.spec": _fsspec_spec,
     "openai.lib.bedrock": _openai_bedrock,
 }
+LATE_RENEWALS = {"threading": _threading}  # of modules that a program gets after it has begun
 
 
-def renew(name: str, module: object) -> None:
+def renew_late(name: str, module: object) -> None:
+    """Put right a module that has waited, for the program as it is when it gets it."""
+    renew(name, module)
+    renew(name, module, LATE_RENEWALS)
+
+
+def renew(name: str, module: object, renewals: "dict[str, Any]" = RENEWALS) -> None:
     """Put one module right. One that is not as we know it is left alone."""
-    renewal = RENEWALS.get(name)
+    renewal = renewals.get(name)
     if renewal is None or module is None:
         return
     try:

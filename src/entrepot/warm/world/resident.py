@@ -33,8 +33,19 @@ def read_world() -> dict[str, object]:
         "filters": filters,
         "limit": sys.getrecursionlimit(),
         "env": read_environment(),
+        "streams": [id(stream) for stream in list_streams()],
         "trace": sys.gettrace() is not None or sys.getprofile() is not None or is_monitored(),
     }
+
+
+def list_streams() -> "list[object]":
+    """The standard streams as the program has them now."""
+    return [sys.__dict__.get(name) for name in ("stdin", "stdout", "stderr")]
+
+
+def count_holders() -> "tuple[int, ...]":
+    """Tell by how many places each of the standard streams is held."""
+    return tuple([sys.getrefcount(stream) for stream in list_streams()])
 
 
 def read_stamp(path: object) -> object:
