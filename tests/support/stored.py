@@ -65,14 +65,14 @@ class Stored:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
 
-    def plain(self, *arguments: str, **env: str) -> tuple[int, str, str]:
+    def plain(self, *arguments: str, stdin: Any = None, **env: str) -> tuple[int, str, str]:
         """Run it under python itself."""
-        return self._run([self.python, *(arguments or ("main.py",))], env)
+        return self._run([self.python, *(arguments or ("main.py",))], env, stdin=stdin)
 
-    def run(self, *arguments: str, **env: str) -> tuple[str, tuple[int, str, str]]:
+    def run(self, *arguments: str, stdin: Any = None, **env: str) -> tuple[str, tuple[int, str, str]]:
         """Run it through entrepot; return how it was (warm, base: ..., cold: ...) and the outcome."""
         status, out, err = self._run(
-            [str(CLIENT), "run", "--python", self.python, *(arguments or ("main.py",))], env
+            [str(CLIENT), "run", "--python", self.python, *(arguments or ("main.py",))], env, stdin=stdin
         )
         how, _, err = err.partition("\n")
         return how.removeprefix("entrepot: "), (status, out, err)

@@ -88,12 +88,12 @@ PUBLIC int isatty(int fd) {
 }
 KEEP(ttyname_r);
 PUBLIC int ttyname_r(int fd, char *buf, size_t n) {
-    ASKED('t', "ttyname");
+    ASKED('t', fd <= 2 ? "ttyname" : "another stream");
     return REAL(ttyname_r)(fd, buf, n);
 }
 KEEP(tcgetattr);
 PUBLIC int tcgetattr(int fd, struct termios *t) {
-    ASKED('t', "tcgetattr");
+    ASKED('t', fd <= 2 ? "tcgetattr" : "another stream");
     return REAL(tcgetattr)(fd, t);
 }
 KEEP(ioctl);
@@ -102,7 +102,7 @@ PUBLIC int ioctl(int fd, unsigned long request, ...) {
     va_start(args, request);
     void *arg = va_arg(args, void *);
     va_end(args);
-    if (request == TIOCGWINSZ) ASKED('t', "terminal size");
+    if (request == TIOCGWINSZ) ASKED('t', fd <= 2 ? "terminal size" : "another stream");
     else if (fd >= 0 && fd <= 2) ASKED('t', "ioctl"); /* whether children inherit it, for one */
     return REAL(ioctl)(fd, request, arg);
 }

@@ -66,6 +66,7 @@ def publish(store: str, request: Request, name: str, key: str, image: str, made:
             "seconds": made.seconds,
             "modules": len(made.record.modules),
             "waiting": list(made.report.get("waiting", [])),
+            "terminal": made.terminal,
             "lessons": lessons,
             "parts": parts,
         },

@@ -76,6 +76,10 @@ IDENTITY = {
     "dask.system": "for the set of its processors, which is an input",
 }
 
+# What may be asked of the standard streams by a module that waits: where none is a terminal, as where it was prepared,
+# the answer is the same, and it is handed over.
+NO_TERMINAL = ("isatty", "ttyname", "tcgetattr", "terminal size")
+
 # Shared libraries that may start threads, because they make them anew after a fork.
 THREADS = {
     "libarrow": "Arrow makes its thread pools anew in a child (its own at-fork handlers)",

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field, replace
 from entrepot.warm.verdict import Plan
 from entrepot.warm.whole_file import write_new
 
-VERSION = 3
+VERSION = 4
 MAX_FOLDERS = 50
 KEPT_RUNS = 8  # a late module not imported in so many runs is forgotten
 
@@ -37,6 +37,7 @@ class Knowledge:
     folders: tuple[str, ...] = ()  # that the program puts into its search path
     unused: Mapping[str, int] = field(default_factory=dict)  # late module -> runs since it was imported
     at_most: int = 1 << 20
+    only_late: tuple[str, ...] = ()  # see `Plan`
     version: int = VERSION
 
     def make_plan(self) -> Plan:
@@ -45,7 +46,7 @@ class Knowledge:
         if current.keys() != self.avoid.keys():
             current = {}  # one reason is gone; what was left because of it cannot be told apart
         late = tuple(name for name in self.late if name not in current)
-        return Plan(dict(current), late, self.at_most)
+        return Plan(dict(current), late, self.at_most, frozenset(self.only_late))
 
     def _is_outdated(self, name: str) -> bool:
         origin = self.origins.get(name)
@@ -100,7 +101,13 @@ def remember_plan(known: Knowledge, plan: Plan, sources: Mapping[str, str]) -> K
                 continue
         elif name in known.origins:
             origins[name] = known.origins[name]
-    return replace(known, avoid=dict(plan.avoid), origins=origins, at_most=plan.at_most)
+    return replace(
+        known,
+        avoid=dict(plan.avoid),
+        origins=origins,
+        at_most=plan.at_most,
+        only_late=tuple(sorted(plan.only_late)),
+    )
 
 
 def read_knowledge(path: str) -> Knowledge:
@@ -111,8 +118,8 @@ def read_knowledge(path: str) -> Knowledge:
         if data.get("version") != VERSION:
             return Knowledge()
         origins = {name: (str(where), int(when)) for name, (where, when) in data["origins"].items()}
-        folders = tuple(map(str, data["folders"]))
-        return Knowledge(**{**data, "late": tuple(data["late"]), "origins": origins, "folders": folders})
+        lists = {key: tuple(map(str, data[key])) for key in ("late", "folders", "only_late")}
+        return Knowledge(**{**data, "origins": origins, **lists})
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return Knowledge()
 

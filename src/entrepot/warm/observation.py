@@ -53,6 +53,9 @@ class Observation:
     # Name, value, and whether `os.environ` has it too: C code can set a variable that Python does not see.
     env_set: list[tuple[str, str | None, bool]] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)  # module -> why it may not be shared
+    # Module -> what it has asked about the standard streams; the second: before the program would have waited.
+    terminal: dict[str, str] = field(default_factory=dict)
+    terminal_early: dict[str, str] = field(default_factory=dict)
     deed: tuple[str, str] | None = None  # the effect that ended the preparation
     stack: list[str] = field(default_factory=list)  # modules unfinished at the end
     edges: dict[str, set[str]] = field(default_factory=dict)  # importer -> imported
@@ -280,8 +283,15 @@ class _Walker:
             self.refuse(f"asks for the process's identity ({text})")
 
     def on_terminal(self, text: str, library: str) -> None:
-        if self.armed:
-            self.refuse(f"asks what the standard streams are ({text})")
+        if not self.armed:
+            return
+        why = f"asks what the standard streams are ({text})"
+        if not self.stack or text not in eligible.NO_TERMINAL:
+            self.refuse(why)
+        elif self.filling:
+            self.result.terminal.setdefault(self.who, why)
+        else:
+            self.result.terminal_early.setdefault(self.who, why)
 
     def on_note(self, text: str, detail: str) -> None:
         name, _, what = text.partition("\1")

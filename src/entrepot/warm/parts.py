@@ -125,6 +125,6 @@ def make_parts(store: str, request: Request) -> None:
         if list_folder(os.path.join(store, "requests")):
             return
         image = checks.make_image_name(part.name)
-        plan = Plan(whole.avoid, tuple(map(str, info["late"])), place)
+        plan = Plan(whole.avoid, tuple(map(str, info["late"])), place, whole.only_late)
         made = make_image(part, plan, store=store, image=image, base=False, learns=False)
         checks.publish(store, part, part.name, part.key, image, made)

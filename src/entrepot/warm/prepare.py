@@ -22,7 +22,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from entrepot.trace.log import LOG_BYTES, read_log
@@ -64,6 +64,7 @@ class Made:
     external: tuple[str, ...]  # modules of installed packages and the standard library
     own: tuple[str, ...]  # source files of the others
     stages: tuple[Stage, ...] = ()  # what each import of the program has initialised
+    terminal: Mapping[str, str] = field(default_factory=dict)  # modules left to runs in a terminal -> why
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +144,22 @@ def _try_once(
                 "quick": len(record.modules) >= QUICK_MODULES,
                 "env_set": [tuple(item) for item in record.env_set],
                 "base": base,
+                "terminal": list(seen.terminal),
             }
         )
         answer = process.receive(MAX_PREPARE_S)
         if answer is None or answer.get("error"):
             return NotMade(str((answer or {}).get("error") or "the image could not be written"), plan)
-        return Made(record, plan, report, seconds, find_external(seen), find_own(seen), find_stages(seen))
+        return Made(
+            record,
+            plan,
+            report,
+            seconds,
+            find_external(seen),
+            find_own(seen),
+            find_stages(seen),
+            seen.terminal,
+        )
     except (Garbled, OSError) as error:
         return NotMade(str(error), plan)
     finally:

@@ -253,6 +253,7 @@ def wait(report: "dict[str, Any]", stash: "Any") -> None:
     RUN["stash"] = stash
     stash.start_cold = start_cold
     stash.obstacles.is_same = is_same  # type: ignore[name-defined] # noqa: F821
+    stash.obstacles.expect_no_terminal(answer["terminal"])
     stash.front = front_find_and_load  # type: ignore[name-defined] # noqa: F821
     if answer["base"]:
         RUN["script"] = sys.argv[0]

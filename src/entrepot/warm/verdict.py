@@ -22,6 +22,7 @@ class Plan:
     avoid: dict[str, str] = field(default_factory=dict)  # module -> why it is left to the run
     late: tuple[str, ...] = ()  # to be imported ahead of the program, in this order
     at_most: int = 1 << 20  # leading statements of the entry point
+    only_late: frozenset[str] = frozenset()  # not to be initialised before the program would have waited
 
     def to_wire(self) -> dict[str, object]:
         """Return plain values for `warm/preparation/resident.py`."""
@@ -29,6 +30,7 @@ class Plan:
             "avoid": self.avoid,
             "late": list(self.late),
             "at_most": self.at_most,
+            "only_late": sorted(self.only_late),
             "probes": sorted(eligible.PROBES),
         }
 
@@ -74,6 +76,9 @@ def judge(
         return Never(f"the interpreter's own start (site, .pth files) {seen.reasons[START]}")
     bad = {name: why for name, why in seen.reasons.items() if name != PROGRAM}
     bad.update(misfits or {})
+    too_early, waiting = judge_askers(seen, plan)
+    bad.update(too_early)
+    only_late = plan.only_late | waiting
     if seen.stack and (seen.deed is not None or not seen.disarmed):
         what = seen.deed[0] if seen.deed and seen.deed[0] else "ended the process"
         bad.setdefault(seen.stack[-1], seen.reasons.get(seen.stack[-1], what))
@@ -84,7 +89,11 @@ def judge(
         avoid = with_importers({**plan.avoid, **bad}, seen.edges)
         late = tuple(name for name in dict.fromkeys([*find_external(seen), *plan.late]) if name not in avoid)
         name, why = next(iter(fresh.items()))
-        return Again(Plan(avoid, late, plan.at_most), f"{name} {why}")
+        return Again(Plan(avoid, late, plan.at_most, only_late), f"{name} {why}")
+    if only_late != plan.only_late:
+        late = tuple(name for name in dict.fromkeys([*find_external(seen), *plan.late]) if name not in bad)
+        name, why = next(iter(seen.terminal_early.items()))
+        return Again(Plan(plan.avoid, late, plan.at_most, only_late), f"{name} {why}")
     if PROGRAM in seen.reasons or failed_line or not seen.disarmed:
         if plan.at_most == 0:
             return Never(
@@ -92,9 +101,32 @@ def judge(
             )
         late = tuple(dict.fromkeys([*find_external(seen), *plan.late]))
         return Again(
-            Plan(plan.avoid, late, leading_before), seen.reasons.get(PROGRAM, "the entry point raised")
+            Plan(plan.avoid, late, leading_before, only_late),
+            seen.reasons.get(PROGRAM, "the entry point raised"),
         )
     return Ready()
+
+
+def judge_askers(seen: Observation, plan: Plan) -> tuple[dict[str, str], set[str]]:
+    """Judge those that ask about the standard streams: which to avoid, with the reason, and which may only wait.
+
+    In a run that has a terminal they are initialised by the run, with all that imports them. So extensions cannot wait,
+    which most cannot be initialised twice, nor the program's own modules, which never do, nor those that are initialised
+    before the program would have waited, although they should not.
+    """
+    external = frozenset(find_external(seen))
+    avoid = {name: why for name, why in seen.terminal_early.items() if name in plan.only_late}
+    only_late: set[str] = set()
+    for name, why in {**seen.terminal, **seen.terminal_early}.items():
+        users = with_importers({name: why}, seen.edges)
+        files = (seen.modules[user].source for user in users if user in seen.modules)
+        if name not in external or any(file.endswith(".so") for file in files):
+            avoid[name] = why
+        elif name in seen.terminal_early:
+            only_late |= external.intersection(users)
+            text = f"imports {name}, which {why}"
+            avoid.update(dict.fromkeys(users.keys() - external, text))
+    return avoid, only_late
 
 
 def find_external(seen: Observation) -> list[str]:

@@ -49,6 +49,7 @@ class Answer:
     saved_s: float | None = None  # seconds that initialising them took
     waiting: int = 0  # modules that can be had when they are imported
     left: Mapping[str, str] = field(default_factory=dict)  # module left to each run -> why
+    in_terminal: Mapping[str, str] = field(default_factory=dict)  # module left to runs in a terminal -> why
     changed: str = ""  # the input that is not what it was, if the next run were now
     next_state: str = ""  # what the next run would be
     inputs: Mapping[str, int] = field(default_factory=dict)  # kind -> number of inputs watched
@@ -76,6 +77,10 @@ class Answer:
                 lines.append(f"    and {len(roots) - limit} more (--format json names all)")
             elif users:
                 lines.append(f"    and {users} that import one of these")
+        if self.in_terminal:
+            number = _count(len(self.in_terminal), "modules")
+            lines.append(f"  left to runs in a terminal: {number}, and what imports them")
+            lines += [f"    {name} {why}" for name, why in list(self.in_terminal.items())[:limit]]
         if self.changed:
             lines.append(f"  changed: {self.changed}")
         if self.inputs:
@@ -109,15 +114,12 @@ def find_answer(program: str, folder: str, key: str, run: Surroundings, base_key
             return Answer(program, state, reason, left=dict(known.avoid), next_state="cold")
         change = base.find_change(run)
         answer = describe(program, state, reason, base, dict(known.avoid), change)
-        seconds, waiting = read_info(os.path.join(folder, f"{base_key}.info"))
+        saved = read_info(os.path.join(folder, f"{base_key}.info"))
         next_state = "cold" if change else "base"
-        at_once = len(frozenset(base.modules) - waiting)
-        return replace(answer, next_state=next_state, saved_s=seconds, waiting=len(waiting), reused=at_once)
+        return replace(saved.add_to(answer, base), next_state=next_state)
     change = record.find_change(run)
     answer = describe(program, state, reason, record, dict(known.avoid), change)
-    seconds, waiting = read_info(os.path.join(folder, f"{key}.info"))
-    at_once = len(frozenset(record.modules) - waiting)
-    return replace(answer, saved_s=seconds, waiting=len(waiting), reused=at_once)
+    return read_info(os.path.join(folder, f"{key}.info")).add_to(answer, record)
 
 
 def describe(
@@ -143,15 +145,41 @@ def describe(
     )
 
 
-def read_info(path: str) -> tuple[float | None, frozenset[str]]:
-    """Return what an image is known to save, in seconds, and which of its modules wait to be asked for."""
+@dataclass(frozen=True, slots=True)
+class ImageInfo:
+    """What is known about an image itself."""
+
+    seconds: float | None = None  # that it saves
+    waiting: frozenset[str] = frozenset()  # which of its modules wait to be asked for
+    terminal: Mapping[str, str] = field(
+        default_factory=dict
+    )  # which of these runs in a terminal do not get -> why
+
+    def add_to(self, answer: Answer, record: Record) -> Answer:
+        """Return an answer that has it too."""
+        at_once = len(frozenset(record.modules) - self.waiting)
+        return replace(
+            answer,
+            saved_s=self.seconds,
+            waiting=len(self.waiting),
+            reused=at_once,
+            in_terminal={name: why for name, why in self.terminal.items() if name in self.waiting},
+        )
+
+
+def read_info(path: str) -> ImageInfo:
+    """Read what is known about an image; nothing, where there is nothing, or it is damaged."""
     try:
         with open(path, encoding="utf-8") as file:
             info = json.load(file)
         seconds = info.get("seconds")
-        return (float(seconds) if seconds is not None else None), frozenset(info.get("waiting", ()))
+        return ImageInfo(
+            float(seconds) if seconds is not None else None,
+            frozenset(info.get("waiting", ())),
+            {str(name): str(why) for name, why in info.get("terminal", {}).items()},
+        )
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
-        return None, frozenset()
+        return ImageInfo()
 
 
 def read_last(path: str) -> tuple[str, str]:

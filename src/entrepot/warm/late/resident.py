@@ -12,7 +12,7 @@ A module is handed over with all that its own initialisation imported, in that o
 moment when Python would have run it, and only if it would have found the world that it was
 initialised in: the same search path (or nothing of that name in what was added), finders,
 environment where it counts, directory, standard streams where it holds them, no tracing, and the modules
-it took names from as they were. If not, Python imports it as always, and whatever was built on the stashed copy is given up.
+it took names from as they were. If not, Python imports it as always, and what was built on the stashed copy is given up.
 
 How: in the run `_frozen_importlib._find_and_load`, which the interpreter calls for a name that is
 not in the cache, is a function that looks here first.

@@ -36,11 +36,19 @@ class Obstacles:
         self._ahead = ahead
         self._world = world
         self._start: dict[str, Any] = {}  # nothing until the run begins
+        self._asking: frozenset[str] = (
+            frozenset()
+        )  # modules that have asked whether a standard stream is a terminal
         self.is_same = _is_same  # exchanged for one in C, which copies no page of memory by looking
 
     def begin(self) -> None:
         """Remember the world that the program is given."""
         self._start = self._world.read_world()
+
+    def expect_no_terminal(self, names: "list[str]") -> None:
+        """These modules have found that no standard stream is a terminal: so it must be where they are handed over."""
+        self._asking = frozenset(names)
+        self._ahead.holders |= self._asking
 
     def find(self, group: list[str]) -> str:
         """Return why Python would not have initialised these modules just so, or ''."""
@@ -60,6 +68,8 @@ class Obstacles:
         if now["streams"] != start["streams"]:
             for name in self._ahead.holders.intersection(group):
                 return f"the program put another standard stream in its place, and {name} holds one"
+        if not self._asking.isdisjoint(group) and self._world.has_terminal():
+            return "a standard stream is a terminal, or closed"
         variable = self._find_setting(group, start["env"], now["env"])
         if variable:
             return f"the environment variable {_text(variable)} is not as it was"

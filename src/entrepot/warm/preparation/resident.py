@@ -37,7 +37,12 @@ def begin(main, source, filename: str, package: str, plan, load, wait):  # type:
         stash.serve()
 
     entry = load("warm/entry/resident.py")["compile_entry"](
-        source, filename, stop, avoid=frozenset(plan["avoid"]), at_most=plan["at_most"], package=package
+        source,
+        filename,
+        stop,
+        avoid=frozenset([*plan["avoid"], *plan["only_late"]]),
+        at_most=plan["at_most"],
+        package=package,
     )
     if not filename.startswith("<"):
         # The caller has read it a moment ago; a change since then is too young to make a record.

@@ -43,6 +43,16 @@ def list_streams() -> "list[object]":
     return [sys.__dict__.get(name) for name in ("stdin", "stdout", "stderr")]
 
 
+def has_terminal() -> bool:
+    """Whether one of the standard streams, as the process has them now, is a terminal, or closed."""
+    try:
+        for fd in range(3):
+            posix.fstat(fd)
+    except OSError:
+        return True
+    return any(posix.isatty(fd) for fd in range(3))
+
+
 def count_holders() -> "tuple[int, ...]":
     """Tell by how many places each of the standard streams is held."""
     return tuple([sys.getrefcount(stream) for stream in list_streams()])
