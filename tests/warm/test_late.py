@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -203,6 +204,88 @@ if 'telling' in sys.modules:
         how, outcome = place.run("main.py", *names)
         plain = place.plain("main.py", *names)
         assert (how, outcome[1]) == ("warm", plain[1].replace("True\n", "False\n"))
+
+
+def test_what_the_start_has_imported_of_the_import_system_is_no_reason(place):
+    """`importlib._bootstrap` is another name of what the interpreter imports with, and we change it."""
+    site = place.path / "lib" / "site-packages"
+    (site / "sitecustomize.py").write_text("import importlib.machinery\n")
+    (site / "telling.py").write_text("import importlib.machinery\n" + TELLING)
+    place.write(main="def work():\n    import telling\n    print(telling.is_by_program)\nwork()\n")
+    place.settle()
+
+    assert place.run() == ("warm", (0, "False\n", ""))
+
+
+PACKAGES = {
+    "plain/__init__": "",
+    "plain/sub": "",
+    "plain/deep/__init__": "",
+    "plain/deep/leaf": "from plain import sub\n",
+    "eager/__init__": "from . import sub\n",
+    "eager/sub": "",
+    "eager/other": "from eager import sub\n",
+    "hiding/__init__": "def sub(): pass\n",
+    "hiding/sub": "",
+    "spread/sub": "",  # without __init__
+    "broken/__init__": "",
+    "broken/sub": "import os\nmine = os.getpid() > 0\n",  # left to each run
+    "broken/calm": "",
+    "seen/__init__": "sub = 'a text'\n",
+    "seen/sub": "",
+}
+IMPORTS = [
+    ["plain", "plain.sub", "plain.deep.leaf"],
+    ["plain.deep", "plain.sub"],
+    ["plain.deep.leaf", "plain"],
+    ["eager", "eager.other"],
+    ["hiding", "hiding.sub"],
+    ["spread", "spread.sub"],
+    ["broken", "broken.calm", "broken.sub"],
+    ["seen.sub"],
+]
+
+
+@pytest.mark.parametrize("is_shared", [False, True], ids=["program's", "shared"])
+def test_a_package_has_its_modules_names_when_they_are_imported(place, is_shared):
+    """Not before: `from package import name` finds nothing else there, and imports the module."""
+    site = place.path / "lib" / "site-packages"
+    for name, text in PACKAGES.items():
+        (site / name).parent.mkdir(parents=True, exist_ok=True)
+        (site / f"{name}.py").write_text(text)
+    place.write(
+        main="""
+import sys
+import seen
+def show(name, value):
+    return 'itself' if value is sys.modules.get(name) else 'another module' if type(value) is type(sys) else repr(value)[:9]
+def work(*names):
+    for name in names:
+        above, _, tail = name.rpartition('.')
+        exec(f'from {above} import {tail}' if above else f'import {name}')
+        for package in ('plain', 'plain.deep', 'eager', 'hiding', 'spread', 'broken', 'seen'):
+            if package in sys.modules:
+                names = vars(sys.modules[package])
+                print(package, *[(key, show(f'{package}.{key}', names[key])) for key in names if key[0] != '_'])
+import time
+time.time()
+print(seen.sub)
+work(*sys.argv[1:])
+"""
+    )
+    every = list(dict.fromkeys(name for names in IMPORTS for name in names))
+    if is_shared:
+        place.share("import " + ", ".join(every))
+    else:
+        place.settle("main.py", *every)
+
+    for names in IMPORTS:
+        how, outcome = place.run("main.py", *names)
+        assert outcome == place.plain("main.py", *names)
+        assert how.startswith("base" if is_shared else "warm") or how == "warm"
+    if not is_shared:
+        _, _, said = place.run_raw("--why=json", "main.py", "plain")
+        assert list(json.loads(said[said.index("{") :])["left"]) == ["broken.sub"]
 
 
 def test_nothing_is_told_of_what_cannot_be_learned(place):

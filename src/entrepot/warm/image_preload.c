@@ -256,7 +256,7 @@ static int take_system_exit(void) {
     python.PyDict_SetItemString(globals, "value", value);
     static const char text[] = "import sys as s\n"
                                "c = value.code\n"
-                               "t = 0 if c is None else 1 if isinstance(c, str) else c & 0xffffffff\n"
+                               "t = 0 if c is None else 1 if isinstance(c, str) else int.__and__(c, 0xffffffff)\n"
                                "if isinstance(c, str):\n"
                                "    try:\n"
                                "        s.stderr.write(c)\n"

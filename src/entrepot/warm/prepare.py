@@ -150,16 +150,8 @@ def _try_once(
         answer = process.receive(MAX_PREPARE_S)
         if answer is None or answer.get("error"):
             return NotMade(str((answer or {}).get("error") or "the image could not be written"), plan)
-        return Made(
-            record,
-            plan,
-            report,
-            seconds,
-            find_external(seen),
-            find_own(seen),
-            find_stages(seen),
-            seen.terminal,
-        )
+        external, own, stages = find_external(seen), find_own(seen), find_stages(seen)
+        return Made(record, plan, report, seconds, external, own, stages, seen.terminal)
     except (Garbled, OSError) as error:
         return NotMade(str(error), plan)
     finally:

@@ -10,6 +10,8 @@ All of it happens in the preparing interpreter. What cannot wait is in `failed` 
 Resident: `world` has the names of `world/resident.py`.
 """
 
+import _frozen_importlib
+import builtins
 import sys
 
 _NOTHING: list[tuple[str, str, int, object]] = []
@@ -33,7 +35,7 @@ class Late:
         self.stamp: object = None  # of its file
         self.place: object = None  # where the search path leads for its name, if that has no dot
         self.maker = ""  # who has put it into sys.modules, where nobody imported it: it comes with that one
-        self.binds: object = None  # the parent module to which the name must be bound again
+        self.binds: object = None  # the package in which its name must be bound when it is handed over
         self.changes: list[tuple[str, str, int, object]] = []  # what it did to the lists of the process
         self.environment = 0  # how many of the changes of the environment were there before its own
 
@@ -64,6 +66,9 @@ class Ahead:
         # The modules that the program sees already, as they were.
         self._visible: dict[str, dict[str, object]] = {}
         self._patchers: dict[str, str] = {}  # name of one of these that was changed -> by whom
+        self._packages: dict[
+            str, dict[str, object]
+        ] = {}  # those that wait, as their own initialisation left them
 
     def fill(self, names: list[str]) -> None:
         """Import modules ahead of the program. Those that cannot be imported now are passed over."""
@@ -132,7 +137,6 @@ class Ahead:
             self._world.write_variable(key, self._env_before.get(key))
         self.observer.tell("R", "")
         self._give_up_patchers()
-        self._visible = {}  # nothing may be held that the program or its end lets go
         cache = sys.path_importer_cache
         self.finders = {path: cache.pop(path) for path in list(cache) if path not in finders}
 
@@ -175,6 +179,9 @@ class Ahead:
         """Note what a module has just done to other modules, and to the lists of the process."""
         self._note_made(name)
         self._note_holder(name)
+        package = sys.modules.get(name)
+        if _has_dict(package) and "__path__" in package.__dict__:
+            self._packages[name] = dict(package.__dict__)
         for other in self.observer.edges.get(name, ()):
             for attribute in self._list_changed(other):
                 self._patchers.setdefault(f"{other}.{attribute}", name)
@@ -260,22 +267,41 @@ class Ahead:
 
     def hide(self) -> None:
         """Take the waiting modules out of the program's sight."""
+        added = [name for name in sys.modules if name not in self._before]
+        for name in added:
+            self._unbind(name)
+        self._packages = self._visible = {}  # nothing may be held that the program or its end lets go
         for name in (*self.failed, *self.misfits):
             self.drop(name)
-        for name in [name for name in sys.modules if name not in self._before]:
-            module = sys.modules.pop(name)
-            parent, _, tail = name.rpartition(".")
-            if parent in self._before and parent in sys.modules:
-                names = sys.modules[parent].__dict__
-                if names.get(tail) is module:
-                    del names[tail]
+        for name in added:
+            del sys.modules[name]
         # What the program will see when it starts: taken now that nothing of the observer is left.
         for name in {need for late in self.waiting.values() for need in late.needs}:
             found = sys.modules.get(name)
-            if _has_dict(found) and name not in ("sys", "builtins", "_frozen_importlib"):
+            if _has_dict(found) and found not in (sys, builtins, _frozen_importlib):
                 self.snapshots[name] = dict(found.__dict__)
         self._gather()
         self.snapshots["builtins"] = {"__import__": sys.modules["builtins"].__dict__["__import__"]}
+
+    def _unbind(self, name: str) -> None:
+        """Take a module's name out of its package, where it came by being imported and not by the package itself.
+
+        What stood there before comes back.
+        """
+        above, _, tail = name.rpartition(".")
+        package, module, late = sys.modules.get(above), sys.modules[name], self.waiting.get(name)
+        before = self._packages.get(above, self._visible.get(above))
+        if before is None or not _has_dict(package) or package.__dict__.get(tail) is not module:
+            return
+        had = before.get(tail, _NOTHING)
+        if had is module or (late is not None and late.maker):
+            return
+        if had is _NOTHING:
+            del package.__dict__[tail]
+        else:
+            package.__dict__[tail] = had
+        if late is not None:
+            late.binds = package
 
     def _gather(self) -> None:
         """Put all that a run looks at when it hands modules over into places beside each other.

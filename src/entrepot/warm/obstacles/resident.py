@@ -36,9 +36,8 @@ class Obstacles:
         self._ahead = ahead
         self._world = world
         self._start: dict[str, Any] = {}  # nothing until the run begins
-        self._asking: frozenset[str] = (
-            frozenset()
-        )  # modules that have asked whether a standard stream is a terminal
+        # Modules that have asked about the standard streams, of which none was a terminal.
+        self._asking: frozenset[str] = frozenset()
         self.is_same = _is_same  # exchanged for one in C, which copies no page of memory by looking
 
     def begin(self) -> None:
@@ -46,7 +45,7 @@ class Obstacles:
         self._start = self._world.read_world()
 
     def expect_no_terminal(self, names: "list[str]") -> None:
-        """These modules have found that no standard stream is a terminal: so it must be where they are handed over."""
+        """Hand these modules over only where it is as they have found it: no standard stream is a terminal."""
         self._asking = frozenset(names)
         self._ahead.holders |= self._asking
 

@@ -114,7 +114,7 @@ def _openai_bedrock(module) -> None:  # type: ignore[no-untyped-def]
 
 def _threading(module) -> None:  # type: ignore[no-untyped-def]
     thread = module._main_thread
-    if thread._stderr is sys.__stderr__:
+    if thread._stderr is sys.__stderr__ and sys.stderr is not sys.__stderr__:
         thread._stderr = sys.stderr
 
 
