@@ -209,7 +209,7 @@ if 'telling' in sys.modules:
 def test_what_the_start_has_imported_of_the_import_system_is_no_reason(place):
     """`importlib._bootstrap` is another name of what the interpreter imports with, and we change it."""
     site = place.path / "lib" / "site-packages"
-    (site / "sitecustomize.py").write_text("import importlib.machinery\n")
+    (site / "sitecustomize.py").write_text("import importlib\n")
     (site / "telling.py").write_text("import importlib.machinery\n" + TELLING)
     place.write(main="def work():\n    import telling\n    print(telling.is_by_program)\nwork()\n")
     place.settle()
