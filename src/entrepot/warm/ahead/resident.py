@@ -66,8 +66,9 @@ class Ahead:
         # The modules that the program sees already, as they were.
         self._visible: dict[str, dict[str, object]] = {}
         self._patchers: dict[str, str] = {}  # name of one of these that was changed -> by whom
-        # The names of each that waits, as its own initialisation has left them.
-        self._left: dict[str, dict[str, object]] = {}
+        self._packages: dict[
+            str, dict[str, object]
+        ] = {}  # those that wait, as their own initialisation left them
 
     def fill(self, names: list[str]) -> None:
         """Import modules ahead of the program. Those that cannot be imported now are passed over."""
@@ -178,9 +179,9 @@ class Ahead:
         """Note what a module has just done to other modules, and to the lists of the process."""
         self._note_made(name)
         self._note_holder(name)
-        module = sys.modules.get(name)
-        if _has_dict(module):
-            self._left[name] = dict(module.__dict__)
+        package = sys.modules.get(name)
+        if _has_dict(package) and "__path__" in package.__dict__:
+            self._packages[name] = dict(package.__dict__)
         for other in self.observer.edges.get(name, ()):
             for attribute in self._list_changed(other):
                 self._patchers.setdefault(f"{other}.{attribute}", name)
@@ -263,32 +264,13 @@ class Ahead:
                 # Where nobody is known to have done it, all may have.
                 for guilty in (culprit,) if culprit in self.waiting else tuple(self.waiting):
                     self.misfits.setdefault(guilty, f"changes {full} of another module")
-        for name in self._left.keys() & self.waiting.keys():
-            self._give_up_exchangers(name)
-
-    def _give_up_exchangers(self, name: str) -> None:
-        """Find out whether a waiting library put functions or classes into another in the place of that one's own.
-
-        Within one library all is of a piece: who imports the one gets the other.
-        """
-        before = self._left[name]
-        for attribute, value in getattr(self.waiting[name].module, "__dict__", {}).items():
-            if before.get(attribute, value) is value or not _is_code(value):
-                continue
-            guilty = getattr(value, "__module__", None)
-            if (
-                type(guilty) is str
-                and guilty in self.waiting
-                and guilty.partition(".")[0] != name.partition(".")[0]
-            ):
-                self.misfits.setdefault(guilty, f"changes {name}.{attribute} of another module")
 
     def hide(self) -> None:
         """Take the waiting modules out of the program's sight."""
         added = [name for name in sys.modules if name not in self._before]
         for name in added:
             self._unbind(name)
-        self._left = self._visible = {}  # nothing may be held that the program or its end lets go
+        self._packages = self._visible = {}  # nothing may be held that the program or its end lets go
         for name in (*self.failed, *self.misfits):
             self.drop(name)
         for name in added:
@@ -308,7 +290,7 @@ class Ahead:
         """
         above, _, tail = name.rpartition(".")
         package, module, late = sys.modules.get(above), sys.modules[name], self.waiting.get(name)
-        before = self._left.get(above, self._visible.get(above))
+        before = self._packages.get(above, self._visible.get(above))
         if before is None or not _has_dict(package) or package.__dict__.get(tail) is not module:
             return
         had = before.get(tail, _NOTHING)
@@ -368,14 +350,10 @@ def find_mentioned(module: object) -> set[str]:
 def find_origins(module: object) -> "dict[str, None]":
     """Return the modules that made the functions and classes among a module's names."""
     values = list(getattr(module, "__dict__", {}).values())
-    made = [value for value in values if _is_code(value)]
+    # By their true types: to ask some objects for their class is to wake them up (django's lazy ones).
+    made = [value for value in values if issubclass(type(value), type) or type(value) is type(_has_dict)]
     places = [getattr(value, "__module__", None) for value in made]
     return dict.fromkeys(place for place in places if type(place) is str and place in sys.modules)
-
-
-def _is_code(value: object) -> bool:
-    """Whether a value is a class or a function. By its true type: asking some for it wakes them up (django)."""
-    return issubclass(type(value), type) or type(value) is type(_is_code)
 
 
 def _is_made(value: object) -> bool:
