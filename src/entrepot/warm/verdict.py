@@ -76,8 +76,8 @@ def judge(
         return Never(f"the interpreter's own start (site, .pth files) {seen.reasons[START]}")
     bad = {name: why for name, why in seen.reasons.items() if name != PROGRAM}
     bad.update(misfits or {})
-    too_early, waiting = judge_askers(seen, plan)
-    bad.update(too_early)
+    askers, waiting = judge_askers(seen, plan)
+    bad.update(askers)
     only_late = plan.only_late | waiting
     if seen.stack and (seen.deed is not None or not seen.disarmed):
         what = seen.deed[0] if seen.deed and seen.deed[0] else "ended the process"
@@ -85,15 +85,11 @@ def judge(
         for importer, imported in zip(seen.stack, seen.stack[1:], strict=False):
             bad.setdefault(importer, f"imports {imported}, which is left to the run")
     fresh = {name: why for name, why in bad.items() if name not in plan.avoid}
-    if fresh:
+    if fresh or only_late != plan.only_late:
         avoid = with_importers({**plan.avoid, **bad}, seen.edges)
         late = tuple(name for name in dict.fromkeys([*find_external(seen), *plan.late]) if name not in avoid)
-        name, why = next(iter(fresh.items()))
+        name, why = next(iter((fresh or seen.terminal_early).items()))
         return Again(Plan(avoid, late, plan.at_most, only_late), f"{name} {why}")
-    if only_late != plan.only_late:
-        late = tuple(name for name in dict.fromkeys([*find_external(seen), *plan.late]) if name not in bad)
-        name, why = next(iter(seen.terminal_early.items()))
-        return Again(Plan(plan.avoid, late, plan.at_most, only_late), f"{name} {why}")
     if PROGRAM in seen.reasons or failed_line or not seen.disarmed:
         if plan.at_most == 0:
             return Never(

@@ -151,9 +151,7 @@ class ImageInfo:
 
     seconds: float | None = None  # that it saves
     waiting: frozenset[str] = frozenset()  # which of its modules wait to be asked for
-    terminal: Mapping[str, str] = field(
-        default_factory=dict
-    )  # which of these runs in a terminal do not get -> why
+    terminal: Mapping[str, str] = field(default_factory=dict)  # module left to runs in a terminal -> why
 
     def add_to(self, answer: Answer, record: Record) -> Answer:
         """Return an answer that has it too."""

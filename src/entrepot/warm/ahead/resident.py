@@ -66,9 +66,8 @@ class Ahead:
         # The modules that the program sees already, as they were.
         self._visible: dict[str, dict[str, object]] = {}
         self._patchers: dict[str, str] = {}  # name of one of these that was changed -> by whom
-        self._packages: dict[
-            str, dict[str, object]
-        ] = {}  # those that wait, as their own initialisation left them
+        # The packages that wait, as their own initialisation has left them.
+        self._packages: dict[str, dict[str, object]] = {}
 
     def fill(self, names: list[str]) -> None:
         """Import modules ahead of the program. Those that cannot be imported now are passed over."""
@@ -255,11 +254,8 @@ class Ahead:
         for name in self._visible:
             for attribute in self._list_changed(name):
                 full, value = f"{name}.{attribute}", getattr(sys.modules[name], attribute, None)
-                if full in self.waiting and self.waiting[full].module is value:
-                    self.waiting[full].binds = sys.modules[name]
-                    continue
                 if full in sys.modules and sys.modules[full] is value:
-                    continue  # a submodule, given up or there before
+                    continue  # a submodule: `_unbind` sees to it
                 culprit = self._patchers.get(full) or getattr(value, "__module__", None)
                 # Where nobody is known to have done it, all may have.
                 for guilty in (culprit,) if culprit in self.waiting else tuple(self.waiting):
@@ -294,7 +290,7 @@ class Ahead:
         if before is None or not _has_dict(package) or package.__dict__.get(tail) is not module:
             return
         had = before.get(tail, _NOTHING)
-        if had is module or (late is not None and late.maker):
+        if had is module:
             return
         if had is _NOTHING:
             del package.__dict__[tail]

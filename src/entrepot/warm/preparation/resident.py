@@ -91,11 +91,8 @@ def _make(plan, load) -> tuple:  # type: ignore
     world = type(sys.implementation)(**load("warm/world/resident.py"))
     ahead = load("warm/ahead/resident.py")["Ahead"](observer, world, surroundings.read_registers)
     obstacles = load("warm/obstacles/resident.py")["Obstacles"](ahead, world)
-    return (
-        observer,
-        ahead,
-        load("warm/late/resident.py")["Stash"](ahead, obstacles, world, renewing["renew_late"]),
-    )
+    stash = load("warm/late/resident.py")["Stash"](ahead, obstacles, world, renewing["renew_late"])
+    return observer, ahead, stash
 
 
 def _settle(observer, ahead, names, load) -> dict[str, object]:  # type: ignore[no-untyped-def]
